@@ -1,0 +1,171 @@
+"""Everything a contributor or a CI runs: `python -m pip install nox && python -m nox`.
+
+Each session makes its own environment from pyproject.toml, so a fresh clone and a bare Python 3.11 are enough.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_venv = "yes"  # pip still reinstalls this project each time; only its dependencies are kept
+nox.options.error_on_missing_interpreters = False
+
+HERE = Path(__file__).parent
+VERSIONS = ("3.11", "3.12", "3.13")
+GROUPS = nox.project.dependency_groups
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+# One worker takes a whole file: contracts' own tests must run in one process (docs/architecture.md).
+# A worker that dies (a test that hangs is ended) is not replaced: its successors would begin the same test again.
+PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--max-worker-restart", "0")
+PYTHON_FILES = ("src", "tests", "noxfile.py", "benchmarks", "examples")
+# What `strict` in pyproject.toml adds and a test need not pay for.
+RELAXED = (
+    "--allow-untyped-defs",
+    "--allow-incomplete-defs",
+    "--allow-untyped-calls",
+    "--allow-untyped-decorators",
+    "--allow-any-generics",
+    "--allow-subclassing-any",
+    "--no-check-untyped-defs",
+    "--no-warn-return-any",
+    "--no-warn-unused-ignores",
+    "--no-warn-unreachable",
+    "--implicit-reexport",
+    "--no-strict-equality",
+)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Load the example businesses, run months of billing, and show the result."""
+    session.install(".[cli]")
+    session.run("invoicecore", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite on the Python that runs nox."""
+    session.install(".[all,testing]", *GROUPS(PROJECT, "test"))
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def matrix(session: nox.Session) -> None:
+    """The test suite on each supported Python found here; those not found are named, and only finding none fails."""
+    found = {version: interpreter(version) for version in VERSIONS}
+    red = []
+    for version, python in found.items():
+        if python is None:
+            continue
+        venv = HERE / ".nox" / f"matrix-{version.replace('.', '-')}"
+        bin_dir = venv / ("Scripts" if os.name == "nt" else "bin")
+        session.log(f"Python {version}: {python}")
+        try:
+            session.run(python, "-m", "venv", "--clear", str(venv), external=True)
+            session.run(
+                *(str(bin_dir / "python"), "-m", "pip", "install", "--quiet"),
+                *(".[all,testing]", *GROUPS(PROJECT, "test")),
+                external=True,
+            )
+            session.run(str(bin_dir / "python"), "-m", *PYTEST, *session.posargs, external=True)
+        except CommandFailed:
+            red.append(version)
+    skipped = [version for version, python in found.items() if python is None]
+    ran = [version for version in VERSIONS if version not in skipped]
+    session.log(f"ran: {', '.join(ran) or 'none'}; skipped, no such Python here: {', '.join(skipped) or 'none'}")
+    if not ran:
+        session.error(f"no Python of {', '.join(VERSIONS)} was found")
+    if red:
+        session.error(f"red on {', '.join(red)}")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and its formatting; `nox -s lint -- --fix` repairs what can be repaired."""
+    session.install(*GROUPS(PROJECT, "lint"))
+    paths = [path for path in PYTHON_FILES if (HERE / path).exists()]
+    if "--fix" in session.posargs:
+        session.run("ruff", "check", "--fix", *paths)
+        session.run("ruff", "format", *paths)
+    else:
+        session.run("ruff", "check", *paths)
+        session.run("ruff", "format", "--check", *paths)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict over src/ and at its normal strictness over the tests."""
+    session.install(".[all,testing]", "nox", *GROUPS(PROJECT, "types"))
+    session.run("mypy", "--strict", "src")
+    session.run("mypy", *RELAXED, "tests", "noxfile.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every code block of the docs, and follow every link between pages."""
+    session.install(".[all,testing]")
+    session.run("pytest", "tests/test_docs.py", *session.posargs)
+    broken = broken_links([*sorted(HERE.glob("*.md")), *sorted((HERE / "docs").rglob("*.md"))])
+    if broken:
+        session.error("links that lead nowhere:\n" + "\n".join(broken))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The billing run against the floor: raw inserts of the same rows."""
+    session.install(".[sql]")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of this version that runs and can make environments; a pyenv shim that answers 'not found' is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [
+        sys.executable,
+        shutil.which(f"python{version}"),
+        *(str(path / "bin" / "python") for path in sorted(pyenv.glob(f"{version}*"), reverse=True)),
+    ]
+    probe = "import ensurepip, sqlite3, ssl, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    for candidate in filter(None, candidates):
+        try:
+            answer = subprocess.run([candidate, "-c", probe], capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if answer.returncode == 0 and answer.stdout.strip() == version:
+            return candidate
+    return None
+
+
+def broken_links(pages: list[Path]) -> list[str]:
+    """`page: target` of each relative link whose file or heading does not exist."""
+    broken = []
+    for page in pages:
+        for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", _prose(page)):
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, heading = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists() or (heading and file.suffix == ".md" and heading not in _headings(file)):
+                broken.append(f"{page.relative_to(HERE)}: {target}")
+    return broken
+
+
+def _prose(page: Path) -> str:
+    without_blocks = re.sub(r"^(```|~~~).*?^\1\s*$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("[", " "), without_blocks)
+
+
+def _headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+\s+(.+?)\s*#*$", _prose(page), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -1,0 +1,386 @@
+"""Collecting by hand: payments, their reversal, refunds, and the credit ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import attrs
+
+from invoicecore.billing.desk import Change, Desk, invoice_in, one
+from invoicecore.billing.issuing import move_credit
+from invoicecore.credits import CreditEntry, CreditKind, oldest_due_first
+from invoicecore.errors import InvalidValue, NotAllowed, NotEnough, NotFound, Overpayment
+from invoicecore.invoices import Invoice, check
+from invoicecore.money import Money, positive, total, zero
+from invoicecore.parties import Customer, member, text
+from invoicecore.payments import (
+    Allocation,
+    Payment,
+    PaymentMethod,
+    Refund,
+    Reversal,
+    after_credit,
+    after_payment,
+    after_refund,
+    after_reversal,
+    refund_shares,
+)
+from invoicecore.periods import as_date
+from invoicecore.ports import InvoiceQuery
+
+
+class Payments:
+    """Money received and returned: `billing.payments`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def record(
+        self,
+        invoice: Invoice | str | Sequence[Invoice | str],
+        amount: Money | None = None,
+        *,
+        method: PaymentMethod | str = PaymentMethod.TRANSFER,
+        received_on: date | None = None,
+        reference: str = "",
+        rest: str | None = None,
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> Payment:
+        """Record money received elsewhere for one invoice, or one receipt over several of a customer's (C7).
+
+        Without `amount` it is the whole recordable balance (balance − in flight). Several invoices are settled in the
+        order given. `rest="credit"` turns what is left over into the customer's credit, else more than is due raises
+        Overpayment (D6). Raises NotAllowed by status, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
+        """
+        given = [invoice] if isinstance(invoice, Invoice | str) else list(invoice)
+        if not given:
+            raise InvalidValue("invoice", given, "is empty", "name at least one invoice")
+        owners = [self._desk.owner("invoice", ref) for ref in given]
+        biller = owners[0][0]
+        if rest not in (None, "credit"):
+            raise InvalidValue("rest", rest, "is not known", "give rest='credit', or leave it out")
+        with self._desk.change("payments.record", biller, on=on, actor=actor, subject=owners[0][1]) as change:
+            how = member(PaymentMethod, method, "method")
+            day = _past(received_on, "received_on", change.on)
+            paid = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
+            refs = list(dict.fromkeys(ref for _, ref in owners))
+            wanted = {"invoices": refs, "amount": paid, "method": how, "received_on": received_on,
+                      "reference": reference, "rest": rest}  # fmt: skip
+            if (made := change.replayed(key, wanted)) is not None:
+                return change.again(Payment, made)[0]
+            invoices = [invoice_in(change.tx, ref_biller, ref, change.on) for ref_biller, ref in owners]
+            if len({one_invoice.biller for one_invoice in invoices} | {biller}) > 1:
+                raise NotFound("invoice", owners[-1][1])
+            invoices = list({one_invoice.id: one_invoice for one_invoice in invoices}.values())
+            for one_invoice in invoices:
+                check("pay", one_invoice, change.biller.policy, change.on)
+            customer = _same_customer(invoices)
+            due = total([i.recordable for i in invoices], change.biller.currency)
+            paid = paid if paid is not None else due
+            if paid > due and rest is None:
+                raise Overpayment(paid, due)
+            left, allocations, after = paid, [], []
+            for one_invoice in invoices:
+                part = min(left, one_invoice.recordable)
+                if part.amount > 0:
+                    left = left - part
+                    allocations.append(Allocation(invoice=one_invoice.id, amount=part))
+                    after.append(attrs.evolve(one_invoice, facts=after_payment(one_invoice.facts, part)))
+            if left.amount > 0 and customer is None:
+                raise InvalidValue("rest", rest, "needs a customer to hold the credit", "pay what is due only")
+            payment = Payment(
+                id=change.ids("pay")[0],
+                biller=biller,
+                customer=customer,
+                amount=paid,
+                method=how,
+                received_on=day,
+                allocations=tuple(allocations),
+                credited=left,
+                reference=text(reference, "reference", required=False),
+                actor=actor,
+            )
+            change.tx.add([payment])
+            change.tx.replace(after)
+            if left.amount > 0 and customer is not None:
+                move_credit(change, customer, CreditKind.OVERPAYMENT, left, payment=payment.id)
+            change.made(payment.id)
+            for settled, allocation in zip(after, allocations, strict=True):
+                change.note(settled.id, settled.version + 1, "paid", f"{allocation.amount.amount} {how}")
+        return payment
+
+    def reverse(
+        self,
+        payment: Payment | str,
+        *,
+        reason: str = "",
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> Reversal:
+        """Take a bounced or mistaken payment back whole: its invoices are owed again (D2).
+
+        Credit it had left is taken back too: NotEnough when that was spent. Raises NotAllowed when already reversed.
+        """
+        biller, ref = self._desk.owner("payment", payment)
+        with self._desk.change("payments.reverse", biller, on=on, actor=actor, subject=ref) as change:
+            if (made := change.replayed(key, {"payment": ref, "reason": reason})) is not None:
+                return change.again(Reversal, made)[0]
+            found = one(change.tx, Payment, biller, ref)
+            if change.tx.find(Reversal, biller, {"payment": ref}, limit=1):
+                raise NotAllowed("reverse", "reversed", ())
+            reversal = Reversal(
+                id=change.ids("rev")[0],
+                biller=biller,
+                payment=ref,
+                amount=found.amount,
+                reversed_on=change.on,
+                reason=text(reason, "reason", required=False),
+                actor=actor,
+            )
+            change.tx.add([reversal])
+            invoices = change.tx.get(Invoice, biller, [part.invoice for part in found.allocations])
+            change.tx.replace(
+                [
+                    attrs.evolve(before, facts=after_reversal(before.facts, part.amount))
+                    for part in found.allocations
+                    for before in (invoices[part.invoice],)
+                ]
+            )
+            if found.credited.amount > 0 and found.customer is not None:
+                move_credit(change, found.customer, CreditKind.WITHDRAWN, -found.credited, payment=ref, note=reason)
+            change.made(reversal.id)
+            for part in found.allocations:
+                change.note(
+                    part.invoice, invoices[part.invoice].version + 1, "payment reversed", str(part.amount.amount)
+                )
+        return reversal
+
+    def refund(
+        self,
+        invoice: Invoice | str,
+        amount: Money | None = None,
+        *,
+        to: str = "source",
+        method: PaymentMethod | str = PaymentMethod.TRANSFER,
+        reference: str = "",
+        reason: str = "",
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> Refund:
+        """Give back all or part of the money held on an invoice: to the payer, or with `to="credit"` as credit (S12).
+
+        The share that was paid by credit goes to credit only. Raises NotAllowed when nothing is held, NotEnough for
+        more than is held, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
+        """
+        biller, ref = self._desk.owner("invoice", invoice)
+        if to not in ("source", "credit"):
+            raise InvalidValue("to", to, "is not known", "give 'source' or 'credit'")
+        with self._desk.change("payments.refund", biller, on=on, actor=actor, subject=ref) as change:
+            how = member(PaymentMethod, method, "method")
+            asked = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
+            wanted = {
+                "invoice": ref,
+                "amount": asked,
+                "to": to,
+                "method": how,
+                "reference": reference,
+                "reason": reason,
+            }
+            if (made := change.replayed(key, wanted)) is not None:
+                return change.again(Refund, made)[0]
+            before = invoice_in(change.tx, biller, ref, change.on)
+            check("refund", before, change.biller.policy, change.on)
+            held = before.facts.held
+            asked = asked if asked is not None else held
+            if asked > held:
+                raise NotEnough("money held", asked, held)
+            to_credit, from_credit = refund_shares(before.facts, asked, to_credit=to == "credit")
+            if to_credit.amount > 0 and before.customer is None:
+                raise InvalidValue("to", to, "needs a customer to hold the credit", "refund to the source")
+            refund = Refund(
+                id=change.ids("ref")[0],
+                biller=biller,
+                invoice=before.id,
+                amount=asked,
+                to_credit=to_credit,
+                from_credit=from_credit,
+                method=how,
+                refunded_on=change.on,
+                reference=text(reference, "reference", required=False),
+                reason=text(reason, "reason", required=False),
+                actor=actor,
+            )
+            change.tx.add([refund])
+            change.tx.replace([attrs.evolve(before, facts=after_refund(before.facts, refund))])
+            if to_credit.amount > 0 and before.customer is not None:
+                move_credit(change, before.customer, CreditKind.RETURNED, to_credit, invoice=before.id)
+            change.made(refund.id)
+            change.note(before.id, before.version + 1, "refunded", f"{asked.amount} to {to}")
+        return refund
+
+    def get(self, payment: Payment | str) -> Payment:
+        """The payment; NotFound otherwise."""
+        biller, ref = self._desk.owner("payment", payment)
+        with self._desk.view() as tx:
+            return one(tx, Payment, biller, ref)
+
+    def find(self, *, invoice: Invoice | str | None = None, customer: Customer | str | None = None) -> list[Payment]:
+        """The payments of an invoice or of a customer, oldest first."""
+        biller, where = self._of(invoice, customer)
+        with self._desk.view() as tx:
+            return tx.find(Payment, biller, where)
+
+    def refunds(self, invoice: Invoice | str) -> list[Refund]:
+        """The refunds of an invoice, oldest first."""
+        biller, where = self._of(invoice, None)
+        with self._desk.view() as tx:
+            return tx.find(Refund, biller, where)
+
+    def _of(self, invoice: Invoice | str | None, customer: Customer | str | None) -> tuple[str, dict[str, str]]:
+        if (invoice is None) == (customer is None):
+            raise InvalidValue(
+                "invoice", invoice, "and customer: exactly one is needed", "name an invoice or a customer"
+            )
+        if invoice is not None:
+            biller, ref = self._desk.owner("invoice", invoice)
+            return biller, {"invoice": ref}
+        biller, ref = self._desk.owner("customer", customer)
+        return biller, {"customer": ref}
+
+
+class Credits:
+    """Money a customer has in advance: `billing.credits`. Security deposits are not credit (C8)."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def deposit(
+        self,
+        customer: Customer | str,
+        amount: Money,
+        *,
+        note: str = "",
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> CreditEntry:
+        """Add to a customer's credit; by policy it settles open invoices at once, oldest due first (C8).
+
+        Raises InvalidMoney, CurrencyMismatch, NotFound, KeyReused.
+        """
+        biller, who = self._desk.owner("customer", customer)
+        with self._desk.change("credits.deposit", biller, on=on, actor=actor, subject=who) as change:
+            given = positive(amount, "amount", currency=change.biller.currency)
+            if (made := change.replayed(key, {"customer": who, "amount": given, "note": note})) is not None:
+                return change.again(CreditEntry, made)[0]
+            one(change.tx, Customer, biller, who)
+            row = move_credit(change, who, CreditKind.DEPOSIT, given, note=text(note, "note", required=False))
+            change.made(row.id)
+            change.note(row.id, 1, "deposited", str(given.amount))
+            if change.biller.policy.apply_credit:
+                wanted = InvoiceQuery(biller=biller, on=change.on, customers=(who,), payable=True)
+                _settle(change, who, oldest_due_first(row.balance, change.tx.invoices(wanted)))
+        return row
+
+    def apply(
+        self,
+        invoice: Invoice | str,
+        amount: Money | None = None,
+        *,
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> CreditEntry:
+        """Settle an invoice with its customer's credit: `amount`, or as much as there is and is owed (C8, C6).
+
+        Raises NotAllowed by status or without a customer's credit, NotEnough, Overpayment, InvalidMoney, NotFound.
+        """
+        biller, ref = self._desk.owner("invoice", invoice)
+        with self._desk.change("credits.apply", biller, on=on, actor=actor, subject=ref) as change:
+            asked = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
+            if (made := change.replayed(key, {"invoice": ref, "amount": asked})) is not None:
+                return change.again(CreditEntry, made)[0]
+            before = invoice_in(change.tx, biller, ref, change.on)
+            check("apply credit", before, change.biller.policy, change.on)
+            who = before.customer
+            last = change.tx.last_credits(biller, [who], change.biller.currency).get(who) if who is not None else None
+            there = last.balance if last is not None else zero(change.biller.currency)
+            if who is None or there.amount <= 0:
+                raise NotEnough("credit", asked if asked is not None else before.recordable, there)
+            asked = asked if asked is not None else min(there, before.recordable)
+            if asked > before.recordable:
+                raise Overpayment(asked, before.recordable)
+            row = _settle(change, who, [(before, asked)])[0]
+            change.made(row.id)
+        return row
+
+    def withdraw(
+        self,
+        customer: Customer | str,
+        amount: Money,
+        *,
+        note: str = "",
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> CreditEntry:
+        """Pay credit out to the customer. Raises NotEnough beyond the balance, InvalidMoney, NotFound (C8)."""
+        biller, who = self._desk.owner("customer", customer)
+        with self._desk.change("credits.withdraw", biller, on=on, actor=actor, subject=who) as change:
+            asked = positive(amount, "amount", currency=change.biller.currency)
+            if (made := change.replayed(key, {"customer": who, "amount": asked, "note": note})) is not None:
+                return change.again(CreditEntry, made)[0]
+            one(change.tx, Customer, biller, who)
+            row = move_credit(change, who, CreditKind.WITHDRAWN, -asked, note=text(note, "note", required=False))
+            change.made(row.id)
+            change.note(row.id, 1, "withdrawn", str(asked.amount))
+        return row
+
+    def balance(self, customer: Customer | str) -> Money:
+        """The customer's credit now, zero without any."""
+        biller, who = self._desk.owner("customer", customer)
+        with self._desk.view() as tx:
+            one(tx, Customer, biller, who)
+            currency = self._desk.currency(tx, biller)
+            last = tx.last_credits(biller, [who], currency).get(who)
+            return last.balance if last is not None else zero(currency)
+
+    def history(self, customer: Customer | str) -> list[CreditEntry]:
+        """Every row of the customer's ledger, oldest first (C8)."""
+        biller, who = self._desk.owner("customer", customer)
+        with self._desk.view() as tx:
+            one(tx, Customer, biller, who)
+            return tx.find(CreditEntry, biller, {"customer": who})
+
+
+def _settle(change: Change, customer: str, plan: Sequence[tuple[Invoice, Money]]) -> list[CreditEntry]:
+    rows = []
+    for invoice, part in plan:
+        rows.append(move_credit(change, customer, CreditKind.APPLIED, -part, invoice=invoice.id))
+        change.note(invoice.id, invoice.version + 1, "credit applied", str(part.amount))
+    change.tx.replace([attrs.evolve(i, facts=after_credit(i.facts, part)) for i, part in plan])
+    return rows
+
+
+def _past(day: date | None, field: str, today: date) -> date:
+    given = as_date(day, field) if day is not None else today
+    if given > today:
+        raise InvalidValue(field, given, f"is after {today}", "give that day or an earlier one")
+    return given
+
+
+def _same_customer(invoices: Sequence[Invoice]) -> str | None:
+    customers = {invoice.customer for invoice in invoices}
+    if len(customers) > 1:
+        raise InvalidValue(
+            "invoice",
+            [i.reference for i in invoices],
+            "belong to several customers",
+            "record a payment for each customer",
+        )
+    return customers.pop()

@@ -1,0 +1,259 @@
+"""What every journey stands on: who may, which day, whose record, one transaction, one timeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import count, islice
+from typing import TypeVar
+
+from invoicecore.clock import local_date
+from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
+from invoicecore.invoices import Invoice
+from invoicecore.parties import Biller, Customer, Unit
+from invoicecore.periods import as_date
+from invoicecore.plugins import Plugins
+from invoicecore.ports import Clock, Event, InvoiceQuery, KeyUse, Reader, Record, Store, Writer
+
+R = TypeVar("R", bound=Record)
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _base32(value: int, width: int) -> str:
+    out = ""
+    for _ in range(width):
+        out = _DIGITS[value & 31] + out
+        value >>= 5
+    return out
+
+
+def new_biller_id(key: str | None = None) -> str:
+    """A biller's id: random, or made from an idempotency key so that the same key finds the same biller (N3)."""
+    raw = hashlib.sha256(key.encode()).digest()[:8] if key is not None else os.urandom(8)
+    return _base32(int.from_bytes(raw, "big"), 12)
+
+
+def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
+    """Ids of one kind that sort by time and name their biller (T1)."""
+    # The biller stands first so that an id alone tells where to look; 35 random bits a batch keep processes apart.
+    stem = f"{biller}_{kind}_{_base32(int(at.timestamp() * 1000), 9)}{_base32(int.from_bytes(os.urandom(5), 'big'), 7)}"
+    return (f"{stem}{n:05x}" for n in count())
+
+
+class Desk:
+    """The wiring of one Billing: store, clock, plugins, and the biller it is scoped to, if any."""
+
+    def __init__(self, store: Store, clock: Clock, plugins: Plugins, scope: str | None = None) -> None:
+        self.store = store
+        self.clock = clock
+        self.plugins = plugins
+        self.scope = scope
+
+    def today(self, biller: Biller, at: datetime | None = None) -> date:
+        """The biller's local date at an instant, now by default (M1)."""
+        return local_date(at or self.clock.now(), biller.timezone)
+
+    def currency(self, tx: Reader, biller: str) -> str:
+        """The currency a biller bills in."""
+        return biller_in(tx, biller).currency
+
+    def day(self, biller: Biller, on: date | None, at: datetime | None = None) -> date:
+        """The civil date a verb counts for: the one given, or the biller's today (M1)."""
+        return as_date(on, "on") if on is not None else self.today(biller, at)
+
+    def owner(self, kind: str, record: object) -> tuple[str, str]:
+        """(biller id, record id) of a record or an id. Raises NotFound for one this desk may not see (T1)."""
+        ref = getattr(record, "id", record)
+        if not isinstance(ref, str):
+            raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
+        biller, mark, _ = ref.partition("_")
+        if not mark or (self.scope is not None and biller != self.scope):
+            raise NotFound(kind, ref)
+        return biller, ref
+
+    def biller_id(self, biller: Biller | str | None) -> str:
+        """The id of a biller this desk may see; None means the one it is scoped to (T1)."""
+        if biller is None:
+            if self.scope is None:
+                raise InvalidValue("biller", None, "is missing", "name the biller, or use billing.scoped(biller)")
+            return self.scope
+        ref = biller.id if isinstance(biller, Biller) else biller
+        if not isinstance(ref, str):
+            raise InvalidValue("biller", biller, "is neither a biller nor an id", "give the biller or its id")
+        if self.scope is not None and ref != self.scope:
+            raise NotFound("biller", ref)
+        return ref
+
+    @contextmanager
+    def view(self) -> Iterator[Reader]:
+        """One consistent view of the store."""
+        with self.store.reading() as tx:
+            yield tx
+
+    @contextmanager
+    def change(
+        self,
+        action: str,
+        biller: str,
+        *,
+        on: date | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
+        unheard: list[ObserverFailed] | None = None,
+    ) -> Iterator[Change]:
+        """One journey's transaction: authorised before, its timeline written with it, observers told after (R18).
+
+        An observer that fails raises ObserverFailed after the commit; a bulk journey gives `unheard` to collect it.
+        """
+        self.plugins.authorise(action=action, actor=actor, biller=biller, subject=subject)
+        at = self.clock.now()
+        with self.store.writing() as tx:
+            owner = biller_in(tx, biller)
+            change = Change(tx, self, owner, action, self.day(owner, on, at), at, actor)
+            yield change
+            change.finish()
+        self.tell(change.events, unheard)
+
+    def tell(self, events: Sequence[Event], unheard: list[ObserverFailed] | None = None) -> None:
+        """Tell observers what was committed."""
+        try:
+            self.plugins.observe(events)
+        except ObserverFailed as error:
+            if unheard is None:
+                raise
+            unheard.append(error)
+
+
+class Change:
+    """A transaction in progress: its biller, its day, its writer, and the steps to put on timelines."""
+
+    def __init__(
+        self, tx: Writer, desk: Desk, biller: Biller, action: str, on: date, at: datetime, actor: str | None
+    ) -> None:
+        self.tx = tx
+        self.desk = desk
+        self.biller = biller
+        self.action = action
+        self.on = on
+        self.at = at
+        self.actor = actor
+        self.events: list[Event] = []
+        self._key: tuple[str, str] | None = None
+
+    def ids(self, kind: str, count: int = 1) -> list[str]:
+        """New ids of this biller."""
+        return list(islice(id_stream(self.biller.id, kind, self.at), count))
+
+    def note(self, subject: str, version: int, action: str, detail: str = "", step: int = 0) -> None:
+        """Put one step on a record's timeline; `version` is the record's after this transaction."""
+        self.events.append(
+            Event(
+                biller=self.biller.id,
+                subject=subject,
+                version=version,
+                step=step,
+                action=action,
+                at=self.at,
+                on=self.on,
+                actor=self.actor,
+                detail=detail,
+            )
+        )
+
+    def payments_on(self) -> None:
+        """Refuse when the biller's payments are switched off (R1)."""
+        if not self.biller.payments:
+            raise PaymentsOff(self.biller.id, self.action)
+
+    def replayed(self, key: str | None, data: Mapping[str, object]) -> tuple[str, ...] | None:
+        """The ids an earlier call under this key made, None for a new key; KeyReused for other data (N3)."""
+        if key is None:
+            return None
+        if not key.strip() or len(key) > 255:
+            raise InvalidValue(
+                "key", key, "is not 1 to 255 characters of text", "give a key of your own for this request"
+            )
+        canonical = json.dumps([self.action, data], default=repr, sort_keys=True)
+        digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+        used = self.tx.get(KeyUse, self.biller.id, [key]).get(key)
+        if used is None:
+            self._key = (key, digest)
+            return None
+        if used.digest != digest:
+            raise KeyReused(key, self.action)
+        return used.results
+
+    def made(self, *ids: str) -> None:
+        """Remember what the key made, if one was given."""
+        if self._key is not None:
+            key, digest = self._key
+            self.tx.add([KeyUse(id=key, biller=self.biller.id, action=self.action, digest=digest, results=tuple(ids))])
+
+    def finish(self) -> None:
+        """Write the timeline; called once, at the end of the transaction."""
+        if self.events:
+            self.tx.add(self.events)
+
+    def again(self, kind: type[R], ids: Sequence[str]) -> list[R]:
+        """What a key made before, as it stands now."""
+        return [one(self.tx, kind, self.biller.id, ref) for ref in ids]
+
+
+def biller_in(tx: Reader, biller: str) -> Biller:
+    """The biller, or NotFound."""
+    return one(tx, Biller, biller, biller)
+
+
+def one(tx: Reader, kind: type[R], biller: str, ref: str) -> R:
+    """The record of that id within a biller, or NotFound (T1)."""
+    found = tx.get(kind, biller, [ref]).get(ref)
+    if found is None:
+        raise NotFound(kind.__name__.lower(), ref)
+    return found
+
+
+def several(tx: Reader, kind: type[R], biller: str, refs: Collection[str]) -> list[R]:
+    """The records of those ids in the same order, or NotFound for the first one missing."""
+    found = tx.get(kind, biller, list(dict.fromkeys(refs)))
+    for ref in refs:
+        if ref not in found:
+            raise NotFound(kind.__name__.lower(), ref)
+    return [found[ref] for ref in refs]
+
+
+def invoice_in(tx: Reader, biller: str, ref: str, on: date) -> Invoice:
+    """The invoice of that id or number within a biller, or NotFound."""
+    found = tx.get(Invoice, biller, [ref]).get(ref)
+    if found is None:
+        numbered = tx.invoices(InvoiceQuery(biller=biller, on=on, number=ref, limit=1))
+        if not numbered:
+            raise NotFound("invoice", ref)
+        found = numbered[0]
+    return found
+
+
+def unit_in(tx: Reader, biller: str, ref: Unit | str) -> Unit | None:
+    """The unit of that id or number within a biller, None when there is none. A Unit of another biller: NotFound."""
+    key = ref.id if isinstance(ref, Unit) else ref
+    if not isinstance(key, str):
+        raise InvalidValue("unit", ref, "is neither a unit nor its number", "give the unit, its id or its number")
+    found = tx.get(Unit, biller, [key]).get(key)
+    if found is None and not isinstance(ref, Unit):
+        named = tx.find(Unit, biller, {"number": key.strip()}, limit=1)
+        found = named[0] if named else None
+    if found is None and isinstance(ref, Unit):
+        raise NotFound("unit", key)
+    return found
+
+
+def payer_of(tx: Reader, invoice: Invoice) -> Customer | None:
+    """Who an invoice will be billed to: its customer, or its unit's primary resident (R19)."""
+    ref = invoice.customer
+    if ref is None and invoice.unit is not None:
+        ref = one(tx, Unit, invoice.biller, invoice.unit).resident
+    return one(tx, Customer, invoice.biller, ref) if ref is not None else None

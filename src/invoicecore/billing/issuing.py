@@ -1,0 +1,207 @@
+"""Issuing: what happens to drafts when they become invoices, whoever publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+
+import attrs
+
+from invoicecore.billing.desk import Change, one
+from invoicecore.billing.drafting import reach
+from invoicecore.charges import Charge, ChargeState
+from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
+from invoicecore.errors import NotAllowed
+from invoicecore.invoices import Caveat, Invoice, InvoiceKind, format_number, number_series, publish
+from invoicecore.money import Money
+from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to
+from invoicecore.payments import after_credit
+from invoicecore.ports import InvoiceQuery, Message, Reader
+from invoicecore.wording import say
+
+
+def issue(
+    change: Change,
+    drafts: Sequence[Invoice],
+    wants: Callable[[Invoice, Customer | None], bool],
+    *,
+    payers: Mapping[str, Customer] | None = None,
+    new: bool = False,
+    action: str = "published",
+) -> list[Invoice]:
+    """Publish drafts in one transaction: numbers, payers frozen, charges locked, credit applied, notices queued.
+
+    The drafts were judged before and carry their due date: each takes the next number in this order (N1). `new` adds
+    them instead of replacing them, as the run does. Raises NotAllowed when policy `chronological` forbids the date.
+    """
+    if not drafts:
+        return []
+    biller, tx, on = change.biller, change.tx, change.on
+    who = payers if payers is not None else payers_of(tx, biller, drafts)
+    policy = biller.policy
+    series = number_series(policy, on)
+    counter = tx.take_numbers(biller.id, series, len(drafts), on)
+    if policy.chronological and counter.last_on is not None and on < counter.last_on:
+        raise NotAllowed(
+            "publish", "draft", ("publish on a later day",), f"{on} is before the last issue date {counter.last_on}"
+        )
+    bills: dict[str, BillTo] = {}
+    issued: list[Invoice] = []
+    for n, draft in enumerate(drafts, counter.next):
+        payer = who.get(draft.id)
+        if payer is not None and payer.id not in bills:
+            bills[payer.id] = bill_to(payer)
+        invoice = publish(
+            draft,
+            number=format_number(policy, n, on),
+            on=on,
+            due=draft.due_on,
+            bill_to=bills[payer.id] if payer is not None else None,
+        )
+        if payer is not None and invoice.customer is None:
+            invoice = attrs.evolve(invoice, customer=payer.id)
+        issued.append(invoice)
+    _lock_charges(change, issued)
+    if policy.apply_credit:
+        issued = _apply_credit(change, issued, new=new)
+    mailed = _notices(change, issued, who, wants)
+    if new:
+        tx.add(issued)
+    else:
+        tx.replace(issued)
+    step = 0 if new else 1
+    written = []
+    for invoice in issued:
+        change.note(invoice.id, invoice.version + step, action, invoice.number or "")
+        caveats = due_passed(biller, invoice.due_on, on)
+        payer = who.get(invoice.id)
+        if payer is None or (payer.email is None and invoice.id not in mailed and wants(invoice, payer)):
+            unit = one(tx, Unit, biller.id, invoice.unit) if invoice.unit and payer is None and not new else None
+            caveats += reach(biller, unit, payer)
+        if step or caveats:
+            invoice = attrs.evolve(invoice, version=invoice.version + step, warnings=caveats)
+        written.append(invoice)
+    return written
+
+
+def move_credit(
+    change: Change,
+    customer: str,
+    kind: CreditKind,
+    amount: Money,
+    *,
+    invoice: str | None = None,
+    payment: str | None = None,
+    note: str = "",
+) -> CreditEntry:
+    """Write the next row of a customer's credit ledger; NotEnough when it would fall below zero (C8)."""
+    last = change.tx.last_credits(change.biller.id, [customer], change.biller.currency).get(customer)
+    row = entry(
+        last,
+        id=change.ids("crd")[0],
+        biller=change.biller.id,
+        customer=customer,
+        kind=kind,
+        amount=amount,
+        on=change.on,
+        invoice=invoice,
+        payment=payment,
+        note=note,
+        actor=change.actor,
+    )
+    change.tx.add([row])
+    return row
+
+
+def _apply_credit(change: Change, issued: Sequence[Invoice], *, new: bool) -> list[Invoice]:
+    # Before notices, oldest due first over all the customer's open invoices, those just issued among them (C8).
+    biller, tx = change.biller, change.tx
+    customers = {invoice.customer for invoice in issued if invoice.customer is not None}
+    lasts = tx.last_credits(biller.id, customers, biller.currency)
+    funded = {who: last for who, last in lasts.items() if last.balance.amount > 0}
+    if not funded:
+        return list(issued)
+    fresh = {invoice.id: invoice for invoice in issued}
+    wanted = InvoiceQuery(biller=biller.id, on=change.on, customers=tuple(funded), payable=True)
+    older = [invoice for invoice in tx.invoices(wanted) if invoice.id not in fresh]
+    entries: list[CreditEntry] = []
+    changed: list[Invoice] = []
+    for who, last in funded.items():
+        mine = [invoice for invoice in (*older, *issued) if invoice.customer == who]
+        for invoice, part in oldest_due_first(last.balance, mine):
+            last = entry(
+                last, id="", biller=biller.id, customer=who, kind=CreditKind.APPLIED, amount=-part, on=change.on,
+                invoice=invoice.id, actor=change.actor,
+            )  # fmt: skip
+            entries.append(last)
+            after = attrs.evolve(invoice, facts=after_credit(invoice.facts, part))
+            if invoice.id in fresh:
+                fresh[invoice.id] = after
+            else:
+                changed.append(after)
+            version = invoice.version + (0 if new and invoice.id in fresh else 1)
+            change.note(invoice.id, version, "credit applied", str(part.amount), step=1)
+    ids = change.ids("crd", len(entries))
+    tx.add([attrs.evolve(row, id=id) for id, row in zip(ids, entries, strict=True)])
+    tx.replace(changed)
+    return [fresh[invoice.id] for invoice in issued]
+
+
+def _notices(
+    change: Change,
+    issued: Iterable[Invoice],
+    payers: Mapping[str, Customer],
+    wants: Callable[[Invoice, Customer | None], bool],
+) -> set[str]:
+    told = [(i, who) for i in issued if (who := payers.get(i.id)) is not None and who.email and wants(i, who)]
+    ids = change.ids("msg", len(told))
+    change.tx.add(
+        [
+            Message(
+                id=id,
+                biller=invoice.biller,
+                kind="invoice_issued",
+                invoice=invoice.id,
+                to=who.email or "",
+                locale=who.locale or change.biller.locale,
+                queued_at=change.at,
+            )
+            for id, (invoice, who) in zip(ids, told, strict=True)
+        ]
+    )
+    return {invoice.id for invoice, _ in told}
+
+
+def wishes(biller: Biller, draft: Invoice, payer: Customer | None) -> bool:
+    """Whether a notice is wished: by the client, else by the biller's policy, else by the draft (R7, C4)."""
+    if payer is not None and payer.notify is not None:
+        return payer.notify
+    policy = biller.policy.notify_on_publish
+    return policy if policy is not None else draft.notify
+
+
+def payers_of(tx: Reader, biller: Biller, drafts: Sequence[Invoice]) -> dict[str, Customer]:
+    """Who each draft will be billed to, by draft id: its customer, or its unit's primary resident (R19)."""
+    units = tx.get(Unit, biller.id, {draft.unit for draft in drafts if draft.unit and not draft.customer})
+    refs = {}
+    for draft in drafts:
+        ref = draft.customer or (units[draft.unit].resident if draft.unit in units else None)
+        if ref is not None:
+            refs[draft.id] = ref
+    people = tx.get(Customer, biller.id, set(refs.values()))
+    return {draft: people[ref] for draft, ref in refs.items() if ref in people}
+
+
+def _lock_charges(change: Change, issued: Sequence[Invoice]) -> None:
+    refs = [invoice.id for invoice in issued if invoice.kind is InvoiceKind.CHARGES]
+    if not refs:
+        return
+    drafted = change.tx.find(Charge, change.biller.id, {"invoice": refs})
+    change.tx.replace([attrs.evolve(charge, state=ChargeState.INVOICED) for charge in drafted])
+
+
+def due_passed(biller: Biller, due_on: date, on: date) -> tuple[Caveat, ...]:
+    """A caveat when an invoice is overdue from its issue on (R10)."""
+    if due_on >= on:
+        return ()
+    return (Caveat(code="due_passed", text=say("due_passed", biller.locale, due=due_on)),)

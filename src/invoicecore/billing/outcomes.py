@@ -1,0 +1,143 @@
+"""What a run reports: outcomes, tallied by kind, counted exactly and kept up to a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import attrs
+
+from invoicecore.invoices import Invoice
+from invoicecore.money import Money
+from invoicecore.periods import Period
+from invoicecore.wording import say
+
+KEEP = 1000  # items a report keeps of each kind, so that a run of a million leases stays flat in memory
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What the run did, or did not do, for one lease or client: a code, a sentence, and what it is about.
+
+    `invoice` is the id of what was made, None in a dry run; it takes no part in equality, so that a dry run and the
+    run itself compare equal.
+    """
+
+    code: str
+    text: str
+    biller: str
+    lease: str | None = None
+    customer: str | None = None
+    period: Period | None = None
+    amount: Money | None = None
+    due_on: date | None = None
+    late: bool = False
+    invoice: str | None = attrs.field(default=None, eq=False)
+
+
+class Tally:
+    """How many, and the first `KEEP` of them. Equal to another with the same count and items, and to that number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._items: list[Outcome] = []
+
+    @property
+    def items(self) -> tuple[Outcome, ...]:
+        """The first outcomes, at most KEEP."""
+        return tuple(self._items)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more items are kept; counting goes on."""
+        return len(self._items) >= KEEP
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there were more than are kept."""
+        return self.count > len(self._items)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome, and keep it while there is room."""
+        self.count += 1
+        if not self.full:
+            self._items.append(outcome)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int):
+            return self.count == other
+        return isinstance(other, Tally) and (self.count, self.items) == (other.count, other.items)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows while the run goes on
+
+    def __repr__(self) -> str:
+        return f"Tally({self.count})"
+
+
+class Report:
+    """What a run did: tallies of created, existing (made for this day before), late, skipped, failed and warnings.
+
+    `late` are those of `created` whose period had begun. `invoices` are the first KEEP made, unwritten in a dry run.
+    """
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self.dry_run = dry_run
+        self.created = Tally()
+        self.existing = Tally()
+        self.late = Tally()
+        self.skipped = Tally()
+        self.failed = Tally()
+        self.warnings = Tally()
+        self._invoices: list[Invoice] = []
+
+    @property
+    def invoices(self) -> tuple[Invoice, ...]:
+        """The first invoices made, at most KEEP."""
+        return tuple(self._invoices)
+
+    def tell(self, kind: str, outcome: Outcome) -> None:
+        """Count one outcome under created, existing, late, skipped, failed or warnings."""
+        tally: Tally = getattr(self, kind)
+        tally.add(outcome)
+
+    def add(self, invoice: Invoice, locale: str) -> None:
+        """Count one invoice made, and keep it while there is room."""
+        # Sentences and items are worth their time only while they are kept.
+        if len(self._invoices) < KEEP:
+            self._invoices.append(invoice)
+        for tally in (self.created, self.late) if invoice.late else (self.created,):
+            if tally.full:
+                tally.count += 1
+            else:
+                code = "late" if invoice.late else "created"
+                tally.add(about(invoice, code, locale, written=not self.dry_run))
+
+    def __repr__(self) -> str:
+        names = ("created", "existing", "late", "skipped", "failed", "warnings")
+        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
+        return f"Report({counts}, dry_run={self.dry_run})"
+
+
+def about(invoice: Invoice, code: str, locale: str, *, written: bool = True) -> Outcome:
+    """The outcome that tells of one invoice of the run."""
+    return Outcome(
+        code=code,
+        text=invoice.title if code == "created" else say(code, locale),
+        biller=invoice.biller,
+        lease=invoice.lease,
+        customer=invoice.customer,
+        period=invoice.period,
+        amount=invoice.total,
+        due_on=invoice.due_on,
+        late=invoice.late,
+        invoice=invoice.id if written else None,
+    )

@@ -1,0 +1,293 @@
+"""The billing run: every lease period and client month that is due by a day, each invoiced once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
+from typing import Protocol
+
+import attrs
+
+from invoicecore import charges as charge_rules
+from invoicecore import leases as lease_rules
+from invoicecore.billing.charging import charges_draft
+from invoicecore.billing.desk import Change, Desk, id_stream
+from invoicecore.billing.drafting import draft_references
+from invoicecore.billing.issuing import issue, wishes
+from invoicecore.billing.leasing import lease_draft, wants_mail
+from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
+from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
+from invoicecore.errors import NothingToBill, ObserverFailed, PluginError, Refused, StoreError
+from invoicecore.invoices import Invoice
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, Customer, InvoiceMethod
+from invoicecore.ports import InvoiceQuery, Reader
+from invoicecore.wording import kind_name, say
+
+PAGE = 1000  # leases a transaction
+PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
+
+
+@attrs.define(kw_only=True)
+class _Page:
+    """What one transaction of the run will write and report; `last` is where the next page goes on, if there is `more`."""
+
+    drafts: list[Invoice] = attrs.Factory(list)
+    payers: dict[str, Customer] = attrs.Factory(dict)
+    methods: dict[str, InvoiceMethod] = attrs.Factory(dict)
+    leases: list[Lease] = attrs.Factory(list)
+    customers: list[Customer] = attrs.Factory(list)
+    charges: list[Charge] = attrs.Factory(list)
+    outcomes: list[tuple[str, Outcome]] = attrs.Factory(list)
+    last: tuple[date, str] | None = None
+    more: bool = False
+
+
+class _Decide(Protocol):
+    def __call__(
+        self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
+    ) -> _Page: ...
+
+
+class Running:
+    """One call of `Billing.run`: biller by biller, page by page, one transaction a page."""
+
+    def __init__(
+        self, desk: Desk, *, on: date | None, dry_run: bool, actor: str | None, progress: Callable[[int], None] | None
+    ) -> None:
+        self._desk = desk
+        self._on = on
+        self._actor = actor
+        self._progress = progress
+        self._unheard: list[ObserverFailed] = []
+        self._at = desk.clock.now()  # read once: every biller's local date follows from this instant (M1)
+        self.report = Report(dry_run=dry_run)
+
+    def bill(self, biller: Biller) -> None:
+        """Invoice everything of one biller that is due on its day."""
+        on = self._desk.day(biller, self._on, self._at)
+        self._count_existing(biller, on)
+        for decide in (self._cycles, self._leases):
+            self._pages(decide, biller, on)
+        for error in self._unheard:
+            self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
+        self._unheard.clear()
+
+    def _pages(self, decide: _Decide, biller: Biller, on: date) -> None:
+        # Look first without the writer's lock: on most days most billers have nothing due.
+        with self._desk.view() as tx:
+            more = decide(tx, biller, on, None, limit=1).last is not None
+        after: tuple[date, str] | None = None
+        while more:
+            if self.report.dry_run or not biller.payments:
+                with self._desk.view() as tx:
+                    page = decide(tx, biller, on, after, limit=PAGE)
+                self._report(biller, page, page.drafts)
+            else:
+                try:
+                    page = self._write(decide, biller, on, after, limit=PAGE)
+                except (StoreError, PluginError, Refused):
+                    raise
+                except Exception:  # whatever one lease broke, the page was rolled back: redo it item by item (N4)
+                    page = self._item_by_item(decide, biller, on, after)
+            after, more = page.last, page.more
+            if self._progress is not None:
+                self._progress(self.report.created.count)
+
+    def _write(
+        self,
+        decide: _Decide,
+        biller: Biller,
+        on: date,
+        after: tuple[date, str] | None,
+        *,
+        limit: int,
+        careful: bool = False,
+    ) -> _Page:
+        with self._desk.change("run", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
+            page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
+            written = _commit(change, page)
+        self._report(biller, page, written)
+        return page
+
+    def _item_by_item(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
+        page = _Page(last=after, more=True)
+        for _ in range(PAGE):
+            try:
+                one = self._write(decide, biller, on, page.last, limit=1, careful=True)
+            except (StoreError, PluginError, Refused):
+                raise
+            except Exception as error:
+                with self._desk.view() as tx:
+                    one = decide(tx, biller, on, page.last, limit=1)
+                if one.last is not None:
+                    self.report.tell("failed", _failed(biller, one.last[1], error))
+            if one.last is None:
+                return _Page(last=page.last, more=False)
+            page.last = one.last
+        return page
+
+    def _leases(
+        self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
+    ) -> _Page:
+        found = tx.due_leases(biller.id, on, after=after, limit=limit)
+        page = _Page(more=len(found) == limit)
+        payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
+        ids = id_stream(biller.id, "inv", self._at)
+        for lease in found:
+            page.last = (lease.next_run_on or on, lease.id)
+            if not biller.payments:
+                page.outcomes.append(
+                    ("skipped", _outcome("payments_off", biller, lease=lease.id, customer=lease.customer))
+                )
+                continue
+            try:
+                taken = _taken(tx, lease, on) if careful else frozenset()
+                _bill_lease(page, lease, payers[lease.customer], biller, on, ids, taken)
+            except Exception as error:  # one bad lease never stops the rest
+                page.outcomes.append(("failed", _failed(biller, lease.id, error)))
+            if len(page.drafts) >= PAGE_INVOICES and page.last[1] != found[-1].id:
+                page.more = True
+                break
+        return page
+
+    def _cycles(
+        self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
+    ) -> _Page:
+        found = tx.due_customers(biller.id, on, after=after, limit=limit)
+        page = _Page(more=len(found) == limit)
+        owed: dict[str, list[Charge]] = {}
+        if found and biller.payments:
+            wanted = {"customer": [who.id for who in found], "state": ChargeState.OPEN.value}
+            for charge in tx.find(Charge, biller.id, wanted):
+                owed.setdefault(charge.customer, []).append(charge)
+        ids = id_stream(biller.id, "inv", self._at)
+        for customer in found:
+            page.last = (customer.next_cycle_on or on, customer.id)
+            if not biller.payments:
+                page.outcomes.append(("skipped", _outcome("payments_off", biller, customer=customer.id)))
+                continue
+            try:
+                _bill_cycle(page, customer, owed.get(customer.id, []), biller, on, ids)
+            except Exception as error:  # one bad client never stops the rest
+                page.outcomes.append(("failed", _failed(biller, customer.id, error)))
+        return page
+
+    def _count_existing(self, biller: Biller, on: date) -> None:
+        wanted = InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
+        with self._desk.view() as tx:
+            found = tx.invoices(wanted)
+            count = sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+        for invoice in found:
+            self.report.tell("existing", about(invoice, "already_there", biller.locale))
+        self.report.existing.count += count - len(found)
+
+    def _report(self, biller: Biller, page: _Page, written: Sequence[Invoice]) -> None:
+        for kind, outcome in page.outcomes:
+            self.report.tell(kind, outcome)
+        for invoice in written:
+            self.report.add(invoice, biller.locale)
+
+
+def _bill_lease(
+    page: _Page,
+    lease: Lease,
+    payer: Customer,
+    biller: Biller,
+    on: date,
+    ids: Iterator[str],
+    taken: Collection[int],
+) -> None:
+    policy = biller.policy
+    drafts: list[Invoice] = []
+    outcomes: list[tuple[str, Outcome]] = []
+    index = lease.next_period - 1
+    for index, billed in lease_rules.due_periods(lease, policy, on):  # noqa: B007  # the last one is needed below
+        if index in taken:
+            outcomes.append(("existing", _outcome("already_there", biller, lease=lease.id, customer=payer.id)))
+            continue
+        aligned = lease_rules.aligned_period(lease, index)
+        try:
+            drafts.append(lease_draft(lease, payer, biller, index, aligned, billed, id=next(ids), on=on))
+        except NothingToBill:
+            outcomes.append(("skipped", _outcome("nothing_due", biller, lease=lease.id, customer=payer.id)))
+    if len(drafts) > policy.catch_up_warning:
+        text = say("many_periods", biller.locale, count=len(drafts))
+        outcomes.append(("warnings", Outcome(code="many_periods", text=text, biller=biller.id, lease=lease.id)))
+    if drafts and policy.run_issues and payer.email is None and lease.method is InvoiceMethod.EMAIL_PDF:
+        outcomes.append(("warnings", _outcome("no_email", biller, lease=lease.id, customer=payer.id, name=payer.name)))
+    moved = lease_rules.moved_on(lease, policy, index + 1, invoiced=bool(drafts))
+    # Nothing of a lease is put on the page before all of it went well.
+    page.leases.append(moved)
+    page.outcomes += outcomes
+    for invoice in drafts:
+        page.drafts.append(invoice)
+        page.payers[invoice.id] = payer
+        page.methods[invoice.id] = lease.method
+
+
+def _bill_cycle(
+    page: _Page, customer: Customer, owed: Sequence[Charge], biller: Biller, on: date, ids: Iterator[str]
+) -> None:
+    day = cycle_due(customer, on)
+    if day is None:
+        return
+    due = sorted((charge for charge in owed if charge.on < day), key=lambda charge: (charge.on, charge.id))
+    outcomes: list[tuple[str, Outcome]] = []
+    invoice = None
+    if due:
+        title = kind_name("charges", customer.locale or biller.locale)
+        try:
+            invoice = charges_draft(
+                biller, customer, due, id=next(ids), on=on, title=title, cycle=date(day.year, day.month, 1)
+            )
+        except NothingToBill:
+            due = []
+    if invoice is None:
+        outcomes.append(("skipped", _outcome("nothing_due", biller, customer=customer.id)))
+    else:
+        page.drafts.append(invoice)
+        page.payers[invoice.id] = customer
+        state = ChargeState.INVOICED if biller.policy.run_issues else ChargeState.DRAFTED
+        page.charges += charge_rules.on_invoice(due, invoice.id, state)
+    page.customers.append(attrs.evolve(customer, next_cycle_on=next_cycle_after(customer, day)))
+    page.outcomes += outcomes
+
+
+def _commit(change: Change, page: _Page) -> list[Invoice]:
+    biller = change.biller
+    if biller.policy.run_issues:
+
+        def wants(invoice: Invoice, payer: Customer | None) -> bool:
+            method = page.methods.get(invoice.id)
+            return wants_mail(method, invoice, payer) if method is not None else wishes(biller, invoice, payer)
+
+        written = issue(change, page.drafts, wants, payers=page.payers, new=True)
+    else:
+        references = draft_references(change, len(page.drafts)) if page.drafts else []
+        written = [attrs.evolve(i, draft_reference=r) for i, r in zip(page.drafts, references, strict=True)]
+        change.tx.add(written)
+        for invoice in written:
+            change.note(invoice.id, invoice.version, "drafted")
+    change.tx.replace(page.charges)
+    change.tx.replace(page.leases)
+    change.tx.replace(page.customers)
+    return written
+
+
+def _taken(tx: Reader, lease: Lease, on: date) -> frozenset[int]:
+    claimed = tx.invoices(InvoiceQuery(biller=lease.biller, on=on, lease=lease.id))
+    return frozenset(invoice.period_index for invoice in claimed if invoice.period_index is not None)
+
+
+def _outcome(
+    code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: object
+) -> Outcome:
+    text = say(code, biller.locale, **data)
+    return Outcome(code=code, text=text, biller=biller.id, lease=lease, customer=customer)
+
+
+def _failed(biller: Biller, subject: str, error: Exception) -> Outcome:
+    lease = subject if "_lea_" in subject else None
+    text = f"{type(error).__name__}: {error}"
+    return Outcome(code="failed", text=text, biller=biller.id, lease=lease, customer=None if lease else subject)

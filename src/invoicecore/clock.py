@@ -1,0 +1,21 @@
+"""The present: the machine's clock, and which civil date an instant is in a time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pendulum
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """This instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+def local_date(at: datetime, timezone: str) -> date:
+    """The civil date of an aware instant in an IANA time zone (M1)."""
+    local = pendulum.instance(at).in_timezone(timezone)
+    return date(local.year, local.month, local.day)

@@ -1,0 +1,293 @@
+"""Leases: which periods fall due, what each costs, and what ending or repricing one means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import lru_cache
+
+import attrs
+
+from invoicecore.errors import InvalidValue, LeaseFrozen
+from invoicecore.invoices import Line, Share
+from invoicecore.money import Money, minor, split_exact, zero
+from invoicecore.parties import InvoiceMethod, Policy
+from invoicecore.periods import Cycle, Frequency, Period
+from invoicecore.proration import DayCount, prorate
+from invoicecore.taxes import TaxRate
+from invoicecore.wording import rent_line
+
+_DAY = timedelta(days=1)
+
+
+@attrs.frozen(kw_only=True)
+class RentChange:
+    """Another rent from a date on, that day included (M9)."""
+
+    since: date
+    rent: Money
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """Rent billed in advance, a period at a time.
+
+    `rent` is the price of one full period of `frequency` (S3). `ends` is the last day, inclusive; None is open-ended
+    (M3). `bill_from`: no period that begins before it is generated (S7). `advance_days` overrides the policy's (S4).
+    `next_period` is the index of the next period to bill and `next_run_on` the day from which the run makes it
+    (None: the run leaves this lease alone). `invoiced`: it has had an invoice, so its cycle is frozen (M9).
+    """
+
+    id: str
+    biller: str
+    customer: str
+    unit: str | None
+    rent: Money
+    frequency: Frequency
+    starts: date
+    ends: date | None = None
+    anchor_day: int | None = None
+    method: InvoiceMethod = InvoiceMethod.EMAIL_PDF
+    advance_days: int | None = None
+    day_count: DayCount = DayCount.ACTUAL
+    bill_from: date | None = None
+    description: str = ""
+    taxes: tuple[TaxRate, ...] = ()
+    changes: tuple[RentChange, ...] = ()
+    next_period: int = 0
+    next_run_on: date | None = None
+    finished: bool = False
+    invoiced: bool = False
+    version: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Overbilled:
+    """A period that was invoiced beyond a lease's new end: `unused` of it, worth `amount`, is to be credited (M9)."""
+
+    invoice: str
+    reference: str
+    period: Period
+    unused: Period
+    amount: Money
+
+
+@lru_cache(maxsize=65_536)
+def _aligned(starts: date, frequency: Frequency, anchor_day: int | None, index: int) -> Period:
+    # Thousands of leases share a few cycles; working each period out once is most of the run's speed.
+    return Cycle(starts=starts, frequency=frequency, anchor_day=anchor_day).period(index)
+
+
+def aligned_period(lease: Lease, index: int) -> Period:
+    """Period `index` of the lease's cycle, not clipped to its ends (M2, S3)."""
+    return _aligned(lease.starts, lease.frequency, lease.anchor_day, index)
+
+
+def clip(lease: Lease, aligned: Period) -> Period | None:
+    """The billed part of an aligned period, None when the lease does not reach into it (S3)."""
+    ends = lease.ends
+    if aligned.start >= lease.starts and (ends is None or aligned.end <= ends + _DAY):
+        return aligned
+    start = max(aligned.start, lease.starts)
+    end = aligned.end if ends is None else min(aligned.end, ends + _DAY)
+    return Period(start, end) if start < end else None
+
+
+def billed_period(lease: Lease, index: int) -> Period | None:
+    """Period `index` as billed: clipped to the lease, None outside it (S3)."""
+    return clip(lease, aligned_period(lease, index))
+
+
+def period_index(lease: Lease, day: date) -> int:
+    """The index of the period a day falls in; InvalidValue for a day outside the lease."""
+    if day < lease.starts or (lease.ends is not None and day > lease.ends):
+        raise InvalidValue(
+            "period",
+            day,
+            f"is outside the lease ({lease.starts} to {lease.ends or 'open-ended'})",
+            "give a day within it",
+        )
+    return Cycle(starts=lease.starts, frequency=lease.frequency, anchor_day=lease.anchor_day).index_of(day)
+
+
+def first_index(lease: Lease) -> int:
+    """The first period to bill: 0, or the first that begins on or after `bill_from` (S7)."""
+    if lease.bill_from is None or lease.bill_from <= lease.starts:
+        return 0
+    cycle = Cycle(starts=lease.starts, frequency=lease.frequency, anchor_day=lease.anchor_day)
+    index = cycle.index_of(lease.bill_from)
+    return index if cycle.period(index).start == lease.bill_from else index + 1
+
+
+def advance_days(lease: Lease, policy: Policy) -> int:
+    """Days before the billed period at which its invoice is made: the lease's own, else the policy's (S4)."""
+    return lease.advance_days if lease.advance_days is not None else policy.advance_days(lease.method)
+
+
+def run_date(lease: Lease, policy: Policy, billed: Period) -> date:
+    """The day from which the run makes the invoice of a billed period (S4)."""
+    return billed.start - timedelta(days=advance_days(lease, policy))
+
+
+def due_date(policy: Policy, billed: Period) -> date:
+    """The due date of a billed period, by default the day before it begins (S5)."""
+    return billed.start + timedelta(days=policy.due_offset_days)
+
+
+def is_late(billed: Period, on: date) -> bool:
+    """Generated on or after the billed period's first day (S6)."""
+    return on >= billed.start
+
+
+def due_periods(lease: Lease, policy: Policy, on: date) -> Iterator[tuple[int, Period]]:
+    """(index, billed period) of every period to be made by `on`, from the next one on (S4, S7)."""
+    index = lease.next_period
+    while (billed := billed_period(lease, index)) is not None and run_date(lease, policy, billed) <= on:
+        yield index, billed
+        index += 1
+
+
+def moved_on(lease: Lease, policy: Policy, next_period: int, *, invoiced: bool) -> Lease:
+    """The lease once its periods before `next_period` are dealt with: when it is next due, or that it is finished."""
+    billed = billed_period(lease, next_period)
+    automatic = billed is not None and lease.method is not InvoiceMethod.MANUAL
+    return attrs.evolve(
+        lease,
+        next_period=next_period,
+        next_run_on=run_date(lease, policy, billed) if automatic and billed is not None else None,
+        finished=billed is None,
+        invoiced=lease.invoiced or invoiced,
+    )
+
+
+def scheduled(lease: Lease, policy: Policy) -> Lease:
+    """A new lease with its first period and run date set (S4, S7). Raises InvalidValue for a lease that cannot be."""
+    if lease.ends is not None and lease.ends < lease.starts:
+        raise InvalidValue(
+            "ends", lease.ends, f"is before the lease starts on {lease.starts}", "give its last day, or None"
+        )
+    if minor(lease.rent) <= 0:
+        raise InvalidValue("rent", str(lease.rent), "is not more than zero", "give the price of one full period")
+    if lease.advance_days is not None and not (type(lease.advance_days) is int and 0 <= lease.advance_days <= 366):
+        raise InvalidValue(
+            "advance_days", lease.advance_days, "is not 0 to 366 days", "give whole days, or None for the policy's"
+        )
+    return moved_on(lease, policy, first_index(lease), invoiced=False)
+
+
+def rent_on(lease: Lease, day: date) -> Money:
+    """The rent of one full period as it stands on a day (M9)."""
+    rent = lease.rent
+    for change in lease.changes:
+        if change.since <= day:
+            rent = change.rent
+    return rent
+
+
+def segments(lease: Lease, billed: Period) -> list[tuple[Period, Money]]:
+    """The billed period cut at each rent change inside it, each part with its rent (M9)."""
+    cuts = [c.since for c in lease.changes if billed.start < c.since < billed.end]
+    edges = [billed.start, *cuts, billed.end]
+    return [(Period(a, b), rent_on(lease, a)) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -> tuple[Line, ...]:
+    """The lines of one period: the rent when full, in proportion when partial, split where the rent changes (S2, S3, M9).
+
+    Segments add up to the exact sum rounded once, and never exceed the highest rent of the period (S3, M5).
+    """
+    what = lease.description or None
+    if not lease.changes and billed == aligned:
+        line = rent_line(frequency=lease.frequency, period=billed, partial=False, locale=locale, what=what)
+        return (Line(description=line, amount=lease.rent, unit_price=lease.rent, taxes=lease.taxes, period=billed),)
+    partial = billed != aligned
+    parts = segments(lease, billed) if lease.changes else [(billed, lease.rent)]
+    if not partial and len({minor(rent) for _, rent in parts}) == 1:
+        parts = [(billed, parts[0][1])]
+    # A full period's segments share it by its own days, so that they add up to a full rent whatever the day count.
+    day_count = lease.day_count if partial else DayCount.ACTUAL
+    shares = [
+        prorate(rent, occupied=part, period=aligned, frequency=lease.frequency, day_count=day_count)
+        for part, rent in parts
+    ]
+    exacts = [share.exact for share in shares]
+    if day_count is DayCount.NONE and len(parts) > 1:
+        exacts = [Fraction(minor(rent)) * part.days / billed.days for part, rent in parts]
+    ceiling = max(Fraction(minor(rent)) for _, rent in parts)
+    whole = sum(exacts, Fraction(0))
+    if whole > ceiling:
+        exacts = [value * ceiling / whole for value in exacts]
+    amounts = split_exact(exacts, lease.rent.currency.code)
+    return tuple(
+        Line(
+            description=rent_line(frequency=lease.frequency, period=part, partial=partial, locale=locale, what=what),
+            amount=amount,
+            unit_price=rent,
+            taxes=lease.taxes,
+            period=part,
+            share=Share(days=share.days, of_days=share.of_days, day_count=share.day_count, exact=value)
+            if partial or len(parts) > 1
+            else None,
+        )
+        for (part, rent), share, value, amount in zip(parts, shares, exacts, amounts, strict=True)
+    )
+
+
+def with_rent(lease: Lease, rent: Money, since: date) -> Lease:
+    """The lease with another rent from a date on; a later change at the same date replaces the earlier (M9).
+
+    Raises InvalidValue when the date lies outside the lease or in a period that was dealt with already.
+    """
+    if minor(rent) <= 0:
+        raise InvalidValue("rent", str(rent), "is not more than zero", "give the price of one full period")
+    if lease.ends is not None and since > lease.ends:
+        raise InvalidValue("since", since, f"is after the lease ends on {lease.ends}", "give a day within it")
+    upcoming = aligned_period(lease, lease.next_period).start
+    if since <= lease.starts and lease.next_period == 0:
+        return attrs.evolve(lease, rent=rent)
+    if since < max(upcoming, lease.starts):
+        raise InvalidValue(
+            "since",
+            since,
+            f"is in a period already dealt with; the next one begins on {upcoming}",
+            "give that day or a later one",
+        )
+    changes = sorted(
+        [*(c for c in lease.changes if c.since != since), RentChange(since=since, rent=rent)], key=lambda c: c.since
+    )
+    return attrs.evolve(lease, changes=tuple(changes))
+
+
+def ended(lease: Lease, policy: Policy, last_day: date) -> Lease:
+    """The lease with another last day, inclusive (M3, M9).
+
+    Raises InvalidValue when it lies before the start, or when a lease would grow past a period billed only up to its
+    old end (add a successor lease instead).
+    """
+    if last_day < lease.starts:
+        raise InvalidValue("last_day", last_day, f"is before the lease starts on {lease.starts}", "give its last day")
+    if lease.ends is not None and last_day > lease.ends and lease.next_period > 0:
+        aligned = aligned_period(lease, lease.next_period - 1)
+        billed = clip(lease, aligned)
+        if billed is None or billed.end != aligned.end:
+            raise LeaseFrozen(lease.id, f"end ({lease.ends}, billed pro-rata up to it)")
+    shorter = attrs.evolve(lease, ends=last_day)
+    return moved_on(shorter, policy, lease.next_period, invoiced=False)
+
+
+def unused_part(lease: Lease, invoiced: Period) -> Period | None:
+    """The part of an invoiced period that lies after the lease's last day; None when there is none (M9)."""
+    if lease.ends is None or invoiced.last_day <= lease.ends:
+        return None
+    return Period(max(invoiced.start, lease.ends + _DAY), invoiced.end)
+
+
+def unused_amount(lease: Lease, aligned: Period, billed: Period, unused: Period, amount: Money) -> Money:
+    """What an invoiced period cost beyond the lease's new end: `amount` before tax less the worth of what is kept (M9)."""
+    if unused.start <= billed.start:
+        return amount
+    rest = amount
+    for line in lease_lines(lease, aligned, Period(billed.start, unused.start), locale="en"):
+        rest = rest - line.amount
+    return max(rest, zero(amount.currency.code))

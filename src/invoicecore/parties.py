@@ -1,0 +1,236 @@
+"""Who bills whom: billers, units, customers, and the policy a biller bills by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import Enum, StrEnum
+from typing import TypeVar
+
+import attrs
+
+from invoicecore.errors import InvalidValue
+
+E = TypeVar("E", bound=Enum)
+
+
+class InvoiceMethod(StrEnum):
+    """How a lease's invoices reach the tenant (S4, S9)."""
+
+    EMAIL_PDF = "email_pdf"
+    DIRECT_DEBIT = "direct_debit"
+    MANUAL = "manual"
+
+
+class BillingCycle(StrEnum):
+    """Whether a client's open charges are invoiced by the run (C9)."""
+
+    NONE = "none"
+    MONTHLY = "monthly"
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """How one biller bills: plain data, started from a preset and changed field by field (D4, R14, R15, C5, S4, S5).
+
+    Days are whole days; `due_offset_days` counts from the first day of the billed period (-1 = the day before).
+    `notify_on_publish=None` follows the draft's own wish (R7). `labels` names a preset's label set,
+    `own_labels` replaces it. Raises InvalidValue for a value outside its range.
+    """
+
+    preset: str = "residents"
+    labels: str = "residents"
+    own_labels: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None
+    run_issues: bool = False
+    notify_on_publish: bool | None = None
+    void_drafts: bool = True
+    delete_drafts: bool = True
+    advance_days_email_pdf: int = 7
+    advance_days_direct_debit: int = 5
+    due_offset_days: int = -1
+    terms_days: int = 30
+    apply_credit: bool = False
+    number_prefix: str = "INV-"
+    number_digits: int = 6
+    yearly_numbers: bool = False
+    chronological: bool = False
+    catch_up_warning: int = 3
+
+    def __attrs_post_init__(self) -> None:
+        for field, low, high in (
+            ("advance_days_email_pdf", 0, 366),
+            ("advance_days_direct_debit", 0, 366),
+            ("due_offset_days", -366, 366),
+            ("terms_days", 0, 3660),
+            ("number_digits", 1, 12),
+            ("catch_up_warning", 1, 10_000),
+        ):
+            value = getattr(self, field)
+            if type(value) is not int or not low <= value <= high:
+                raise InvalidValue(
+                    f"policy.{field}", value, "is out of range", f"give whole days or digits from {low} to {high}"
+                )
+        for field in ("run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological"):
+            if not isinstance(getattr(self, field), bool):
+                raise InvalidValue(f"policy.{field}", getattr(self, field), "is not a yes or no", "give True or False")
+        if len(self.number_prefix) > 20 or any(ord(c) < 32 for c in self.number_prefix):
+            raise InvalidValue(
+                "policy.number_prefix",
+                self.number_prefix,
+                "is too long or has control characters",
+                "use up to 20 printable characters",
+            )
+
+    def advance_days(self, method: InvoiceMethod) -> int:
+        """Days before the billed period at which a lease's invoice is made (S4)."""
+        return self.advance_days_direct_debit if method is InvoiceMethod.DIRECT_DEBIT else self.advance_days_email_pdf
+
+
+PRESETS: Mapping[str, Policy] = {
+    "residents": Policy(preset="residents", labels="residents", delete_drafts=False),
+    "clients": Policy(preset="clients", labels="clients", void_drafts=False),
+    "stays": Policy(preset="stays", labels="stays", run_issues=True),
+}
+
+
+def policy_for(preset: str, changes: Mapping[str, object] | None = None) -> Policy:
+    """The preset's policy with some fields changed; InvalidValue names an unknown preset or field."""
+    if preset not in PRESETS:
+        raise InvalidValue("preset", preset, "is not a preset", f"choose one of {', '.join(PRESETS)}")
+    return changed_policy(PRESETS[preset], changes or {})
+
+
+def changed_policy(policy: Policy, changes: Mapping[str, object]) -> Policy:
+    """`policy` with some fields changed; InvalidValue names a field that does not exist."""
+    known = {field.name for field in attrs.fields(Policy)}
+    for name in changes:
+        if name not in known:
+            raise InvalidValue("policy", name, "is not a policy field", f"choose from {', '.join(sorted(known))}")
+    return attrs.evolve(policy, **changes)  # type: ignore[arg-type]  # names are checked above, values by Policy itself
+
+
+@attrs.frozen(kw_only=True)
+class Biller:
+    """A property, practice or campground that bills in one currency and lives in one time zone (R1, M1)."""
+
+    id: str
+    name: str
+    currency: str
+    timezone: str
+    locale: str
+    policy: Policy
+    payments: bool = True
+    address: str = ""
+    email: str | None = None
+    version: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Unit:
+    """A dwelling, pitch or site of a biller; `resident` is the primary resident's customer id, or None (R2, R3)."""
+
+    id: str
+    biller: str
+    number: str
+    resident: str | None = None
+    version: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Customer:
+    """Who pays: resident, client, guest or tenant of one biller.
+
+    `notify=None` leaves "ready for payment" to the biller's policy (C4). `next_cycle_on` is the next billing day
+    of a monthly client, None without a cycle (C9).
+    """
+
+    id: str
+    biller: str
+    name: str
+    email: str | None = None
+    address: str = ""
+    locale: str | None = None
+    billing_cycle: BillingCycle = BillingCycle.NONE
+    billing_day: int = 1
+    notify: bool | None = None
+    next_cycle_on: date | None = None
+    version: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class BillTo:
+    """The payer as frozen on an invoice at publish (R19)."""
+
+    name: str
+    email: str | None = None
+    address: str = ""
+    locale: str | None = None
+
+
+def bill_to(customer: Customer) -> BillTo:
+    """The customer as an invoice will remember it (R19)."""
+    return BillTo(name=customer.name, email=customer.email, address=customer.address, locale=customer.locale)
+
+
+_DIGITS = re.compile(r"(\d+)")
+# One mailbox, no header can be smuggled in: neither white space nor control characters pass.
+_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+\.[^\s@<>,;:\"()\[\]\\]+")
+
+
+def natural_key(number: str) -> tuple[tuple[int, int | str], ...]:
+    """A sort key that puts unit 2 before unit 10 (R2)."""
+    # isdecimal digits only: "²".isdigit() is true and int("²") raises.
+    parts = _DIGITS.split(number)
+    return tuple((0, int(part)) if i % 2 else (1, part.casefold()) for i, part in enumerate(parts) if part)
+
+
+def text(value: object, field: str, *, required: bool = True, longest: int = 500, lines: bool = False) -> str:
+    """`value` as clean text: trimmed, not blank when required, no control characters (line breaks if `lines`).
+
+    Raises InvalidValue naming the field (R4).
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(field, value, "is not text", "give a string")
+    clean = value.strip()
+    if required and not clean:
+        raise InvalidValue(field, value, "is blank", "give it some text")
+    if len(clean) > longest:
+        raise InvalidValue(field, clean[:40] + "…", f"is longer than {longest} characters", "shorten it")
+    if any((ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF) and not (lines and c in "\n\t") for c in clean):
+        raise InvalidValue(field, value, "has control characters", "remove them")
+    return clean
+
+
+def email_address(value: object, field: str = "email") -> str | None:
+    """`value` as one e-mail address, or None for None and blank; InvalidValue otherwise (R3)."""
+    if value is None or value == "":
+        return None
+    clean = text(value, field, longest=254)
+    if not _EMAIL.fullmatch(clean):
+        raise InvalidValue(field, value, "is not one e-mail address", "write it as name@example.org, or leave it empty")
+    return clean
+
+
+def member(kind: type[E], value: object, field: str) -> E:
+    """`value` as a member of an enum, by member or by value; InvalidValue lists what there is."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidValue(
+            field, value, "is not known", f"choose from {', '.join(str(one.value) for one in kind)}"
+        ) from error
+
+
+def yes_or_no(value: object, field: str) -> bool:
+    """`value` as a bool; InvalidValue for anything else."""
+    if not isinstance(value, bool):
+        raise InvalidValue(field, value, "is not a yes or no", "give True or False")
+    return value
+
+
+def known_fields(row: Mapping[str, object], names: Sequence[str], at: str = "") -> None:
+    """Refuse a row with a field that does not exist, naming those that do (InvalidValue)."""
+    for name in row:
+        if name not in names:
+            raise InvalidValue(at + str(name), row[name], "is not a field here", f"choose from {', '.join(names)}")

@@ -1,0 +1,160 @@
+"""Money facts: payments, reversals and refunds, and what each does to the money an invoice holds."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+import attrs
+
+from invoicecore.money import Money, minor, zero
+
+
+class PaymentMethod(StrEnum):
+    """How money arrived or was returned (C7)."""
+
+    CASH = "cash"
+    CHEQUE = "cheque"
+    TRANSFER = "transfer"
+    CARD = "card"
+    DIRECT_DEBIT = "direct_debit"
+    OTHER = "other"
+
+
+@attrs.frozen(kw_only=True)
+class Allocation:
+    """The part of a payment that settles one invoice (C7)."""
+
+    invoice: str
+    amount: Money
+
+
+@attrs.frozen(kw_only=True)
+class Payment:
+    """Money received: `amount` = Σ allocations + `credited`, the rest that became credit (C7, D6)."""
+
+    id: str
+    biller: str
+    customer: str | None
+    amount: Money
+    method: PaymentMethod
+    received_on: date
+    allocations: tuple[Allocation, ...]
+    credited: Money
+    reference: str = ""
+    actor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Reversal:
+    """A payment that bounced or was recorded by mistake; it takes the whole payment back (D2)."""
+
+    id: str
+    biller: str
+    payment: str
+    amount: Money
+    reversed_on: date
+    reason: str
+    actor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Refund:
+    """Money of an invoice given back (S12).
+
+    `amount` = what left the invoice; `to_credit` of it became credit, the rest went to the payer;
+    `from_credit` of it had been paid by credit and may only go to credit.
+    """
+
+    id: str
+    biller: str
+    invoice: str
+    amount: Money
+    to_credit: Money
+    from_credit: Money
+    method: PaymentMethod
+    refunded_on: date
+    reference: str = ""
+    reason: str = ""
+    actor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """The money facts of one invoice, as sums over its recorded rows (D1, D2).
+
+    `paid` = payments − reversals; `credit` = credit applied; `refunded` = money returned, of which `refunded_credit`
+    had been paid by credit; `in_flight` = live collections. All in the invoice's currency.
+    """
+
+    paid: Money
+    credit: Money
+    refunded: Money
+    refunded_credit: Money
+    in_flight: Money
+
+    @property
+    def settled(self) -> Money:
+        """payments − reversals + credit applied (D2)."""
+        return self.paid + self.credit
+
+    @property
+    def held(self) -> Money:
+        """What is still held: settled − returned. Negative when a refunded payment bounced (P4)."""
+        return self.settled - self.refunded
+
+    @property
+    def credit_held(self) -> Money:
+        """The held part that was paid by credit; it may only go back to credit (S12)."""
+        return self.credit - self.refunded_credit
+
+    @property
+    def cash_held(self) -> Money:
+        """The held part that was paid with money."""
+        return self.held - self.credit_held
+
+
+def no_facts(currency: str) -> Facts:
+    """The facts of an invoice nothing has happened to."""
+    nothing = zero(currency)
+    return Facts(paid=nothing, credit=nothing, refunded=nothing, refunded_credit=nothing, in_flight=nothing)
+
+
+def after_payment(facts: Facts, amount: Money) -> Facts:
+    """The facts once `amount` of a payment was allocated here."""
+    return attrs.evolve(facts, paid=facts.paid + amount)
+
+
+def after_reversal(facts: Facts, amount: Money) -> Facts:
+    """The facts once an allocation of `amount` was taken back; the balance rises again (D2)."""
+    return attrs.evolve(facts, paid=facts.paid - amount)
+
+
+def after_refund(facts: Facts, refund: Refund) -> Facts:
+    """The facts once money was returned; the balance does not rise (D2)."""
+    return attrs.evolve(
+        facts, refunded=facts.refunded + refund.amount, refunded_credit=facts.refunded_credit + refund.from_credit
+    )
+
+
+def after_credit(facts: Facts, amount: Money) -> Facts:
+    """The facts once `amount` of credit was applied; a negative amount takes an application back (C8)."""
+    return attrs.evolve(facts, credit=facts.credit + amount)
+
+
+def refund_shares(facts: Facts, amount: Money, *, to_credit: bool) -> tuple[Money, Money]:
+    """(to_credit, from_credit) of a refund of `amount`: the credit share only ever goes to credit (S12).
+
+    Money goes first to where it came from: a refund to the payer takes the cash share first, a refund to credit the
+    credit share first.
+    """
+    nothing = zero(amount.currency.code)
+    if to_credit:
+        return amount, min(amount, max(facts.credit_held, nothing))
+    from_credit = max(amount - max(facts.cash_held, nothing), nothing)
+    return from_credit, from_credit
+
+
+def is_zero(amount: Money) -> bool:
+    """Whether no minor unit is there."""
+    return minor(amount) == 0

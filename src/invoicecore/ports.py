@@ -1,0 +1,281 @@
+"""What the core asks of the outside: a store for its records and a clock, in domain words.
+
+A store author implements Store, Reader and Writer and adopts `invoicecore.testing.StoreContract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+import attrs
+
+from invoicecore.bookings import Booking, Group
+from invoicecore.charges import Charge
+from invoicecore.credits import CreditEntry
+from invoicecore.invoices import Invoice, InvoiceKind, Status
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, Customer, Unit
+from invoicecore.payments import Payment, Refund, Reversal
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One step of a record's append-only timeline: what, when, who (R18).
+
+    `subject` is the record's id, `version` the version it has after the step, `step` orders steps of one version.
+    `at` is an instant in UTC, `on` the civil date the step counts for.
+    """
+
+    biller: str
+    subject: str
+    version: int
+    action: str
+    at: datetime
+    on: date
+    step: int = 0
+    actor: str | None = None
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        """The step's key within its biller."""
+        return f"{self.subject}/{self.version}/{self.step}"
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """An e-mail to be sent, written in the transaction of the change that causes it (R7, S9)."""
+
+    id: str
+    biller: str
+    kind: str
+    invoice: str
+    to: str
+    locale: str
+    queued_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class KeyUse:
+    """An idempotency key and what it made: the digest of the request and the ids of its results (N3). `id` is the key."""
+
+    id: str
+    biller: str
+    action: str
+    digest: str
+    results: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Counter:
+    """The next number of a biller's series and the last issue date given one (N1)."""
+
+    next: int = 1
+    last_on: date | None = None
+
+
+class Order(StrEnum):
+    """How a list of invoices is sorted; each ends with the id, so that pages are stable (S10).
+
+    NUMBER lists published invoices only, since drafts have none.
+    """
+
+    CREATED = "created"
+    CREATED_DESC = "-created"
+    DUE = "due"
+    DUE_DESC = "-due"
+    NUMBER = "number"
+    NUMBER_DESC = "-number"
+    TOTAL = "total"
+    TOTAL_DESC = "-total"
+
+
+@attrs.frozen(kw_only=True)
+class InvoiceQuery:
+    """Which invoices of a biller: every given field must match; None and empty match all (S10, D5).
+
+    `status` is judged on the date `on`; a status matches exactly when `invoice.status_on(on)` does. `published` True
+    means ever published (R8). `payable` means lifecycle OPEN with a balance above zero. `claims` means it claims a
+    lease's period or a client's month (period_index or cycle is set; N2, C9). `after` is the (sort value, id) of the last item of
+    the page before: a date for DUE, minor units for TOTAL, the number for NUMBER, the id twice for CREATED.
+    """
+
+    biller: str
+    on: date
+    status: frozenset[Status] = frozenset()
+    kinds: frozenset[InvoiceKind] = frozenset()
+    customers: tuple[str, ...] = ()
+    unit: str | None = None
+    lease: str | None = None
+    period_index: int | None = None
+    booking: str | None = None
+    group: str | None = None
+    number: str | None = None
+    drafted_on: date | None = None
+    published: bool | None = None
+    payable: bool = False
+    claims: bool = False
+    order: Order = Order.CREATED
+    after: tuple[str | int | date, str] | None = None
+    limit: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Sums:
+    """Counts per status and sums in minor units over the matching invoices, judged on the query's date (R16, S13).
+
+    `total`, `paid` (money held), `refunded`, `open` and `overdue` (balances) are over published, non-void ones.
+    """
+
+    counts: Mapping[Status, int]
+    total: int = 0
+    paid: int = 0
+    refunded: int = 0
+    open: int = 0
+    overdue: int = 0
+
+
+Record = (
+    Biller
+    | Unit
+    | Customer
+    | Charge
+    | Lease
+    | Booking
+    | Group
+    | Invoice
+    | Payment
+    | Reversal
+    | Refund
+    | CreditEntry
+    | Event
+    | Message
+    | KeyUse
+)
+R = TypeVar("R", bound=Record)
+
+# The fields find() can be asked for, per kind of record; a store indexes each, led by the biller.
+FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
+    Unit: ("number", "resident"),
+    Customer: (),
+    Charge: ("customer", "state", "invoice"),
+    Lease: ("customer", "unit"),
+    Booking: ("customer", "unit", "group"),
+    Group: ("organiser",),
+    Payment: ("customer", "invoice"),
+    Reversal: ("payment",),
+    Refund: ("invoice",),
+    CreditEntry: ("customer", "invoice"),
+    Event: ("subject",),
+    Message: ("invoice",),
+}
+
+# Records that carry an optimistic version: replace() checks it and stores it plus one.
+VERSIONED: tuple[type[Record], ...] = (Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice)
+
+
+class Reader(Protocol):
+    """One consistent view of the store."""
+
+    def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
+        """Records by id, those that exist, within a biller (for Biller records the id is the biller's own)."""
+        ...
+
+    def find(
+        self,
+        kind: type[R],
+        biller: str,
+        where: Mapping[str, str | Collection[str]],
+        *,
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[R]:
+        """Records whose fields equal (or are among) the given values, by id, those after `after`; fields of FINDABLE.
+
+        Payment's `invoice` matches any of its allocations. Events come by (subject, version, step), credit entries
+        by (customer, currency, seq).
+        """
+        ...
+
+    def billers(self, *, after: str = "", limit: int = 1000) -> list[Biller]:
+        """Billers by id, those after `after`."""
+        ...
+
+    def invoices(self, wanted: InvoiceQuery) -> list[Invoice]:
+        """Matching invoices with their lines and taxes, in the query's order, at most its limit."""
+        ...
+
+    def sums(self, wanted: InvoiceQuery) -> Sums:
+        """Counts and sums over all matching invoices, whatever the order, page and limit."""
+        ...
+
+    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+        """Leases whose next_run_on is on or before a date, by (next_run_on, id), those after `after` (S4).
+
+        In a writing transaction they are claimed: no other writer can have the same ones until it ends.
+        """
+        ...
+
+    def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
+        """Customers whose next_cycle_on is on or before a date, by (next_cycle_on, id), claimed likewise (C9)."""
+        ...
+
+    def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
+        """The newest credit entry of each customer that has one; its `balance` is the credit there is (C8)."""
+        ...
+
+    def counter(self, biller: str, series: str) -> Counter:
+        """Where a series stands; a series never used stands at 1 (N1)."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """One transaction: everything written in it becomes visible at once, or nothing does."""
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Write new records, of any kinds. Raises Conflict when an id or a unique key is taken.
+
+        Unique within a biller: a unit's number; an invoice's number; (lease, period_index, revision) and
+        (customer, cycle) of invoices (N2, C9); one reversal a payment; (customer, currency, seq) of credit entries.
+        """
+        ...
+
+    def replace(self, records: Sequence[Record]) -> None:
+        """Write VERSIONED records anew, each with its version plus one. Raises Conflict when a version is stale."""
+        ...
+
+    def remove(self, invoices: Sequence[Invoice]) -> None:
+        """Delete drafts with their lines. Raises Conflict when a version is stale."""
+        ...
+
+    def take_numbers(self, biller: str, series: str, count: int, on: date) -> Counter:
+        """Move a series on by `count` and return where it stood before: its numbers are next … next + count − 1 (N1)."""
+        ...
+
+
+class Store(Protocol):
+    """Where records live. Safe to share between threads; a transaction belongs to the thread that opened it."""
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """A consistent view for the length of a `with` block."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Writer]:
+        """One transaction: committed when the `with` block ends, rolled back when it raises."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections."""
+        ...
+
+
+class Clock(Protocol):
+    """The one source of the present."""
+
+    def now(self) -> datetime:
+        """This instant, aware, in UTC (M1)."""
+        ...

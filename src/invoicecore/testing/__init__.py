@@ -1,0 +1,23 @@
+"""For tests: contracts that adapters must pass, strategies, sample records and a clock that stands still.
+
+Needs the extra `testing` (pytest and hypothesis); importing `invoicecore` never imports this.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before they are imported: otherwise a contract's failure in somebody else's project says no more than
+# "AssertionError".
+pytest.register_assert_rewrite(
+    "invoicecore.testing.checks",
+    "invoicecore.testing.store_contract",
+    "invoicecore.testing.store_queries",
+    "invoicecore.testing.store_records",
+    "invoicecore.testing.store_writing",
+)
+
+from invoicecore.testing.clock import FixedClock  # noqa: E402  # see above
+from invoicecore.testing.store_contract import StoreContract  # noqa: E402  # see above
+
+__all__ = ["FixedClock", "StoreContract"]

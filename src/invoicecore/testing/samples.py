@@ -1,0 +1,194 @@
+"""A small world of records to test with: one biller and everything an invoice can refer to.
+
+Ids repeat from biller to biller on purpose: "c1" of one is nobody to another (T1).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import attrs
+
+from invoicecore.bookings import Booking, Group
+from invoicecore.charges import Charge
+from invoicecore.credits import CreditEntry, CreditKind
+from invoicecore.invoices import Invoice, InvoiceKind, Item, Lifecycle, Line, amounts
+from invoicecore.leases import Lease
+from invoicecore.money import Money, from_minor
+from invoicecore.parties import Biller, Customer, Unit, policy_for
+from invoicecore.payments import Allocation, Facts, Payment, PaymentMethod
+from invoicecore.periods import Frequency
+from invoicecore.ports import R, Record
+
+DAY = date(2026, 4, 24)
+"""The day on which the samples happen."""
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """One biller with three customers, two units, two leases, a group of two bookings; all in one currency."""
+
+    biller: Biller
+    units: tuple[Unit, ...]
+    customers: tuple[Customer, ...]
+    leases: tuple[Lease, ...]
+    groups: tuple[Group, ...]
+    bookings: tuple[Booking, ...]
+
+    @property
+    def id(self) -> str:
+        """The biller's id."""
+        return self.biller.id
+
+    @property
+    def records(self) -> list[Record]:
+        """Everything in it, what is referred to before what refers to it."""
+        return [self.biller, *self.customers, *self.units, *self.leases, *self.groups, *self.bookings]
+
+    def money(self, minor: int) -> Money:
+        """So many minor units of its currency."""
+        return from_minor(minor, self.biller.currency)
+
+
+def world(biller: str = "b1", currency: str = "EUR") -> World:
+    """A world whose ids are the same for every biller but the biller's own."""
+    customers = tuple(
+        Customer(id=f"c{n}", biller=biller, name=f"Customer {n}", email=f"c{n}@example.org") for n in (1, 2, 3)
+    )
+    units = tuple(Unit(id=f"u{n}", biller=biller, number=f"{n}", resident=f"c{n}") for n in (1, 2))
+    price = from_minor(62_000, currency)
+    return World(
+        biller=Biller(
+            id=biller,
+            name=f"Biller {biller}",
+            currency=currency,
+            timezone="Europe/Paris",
+            locale="fr_FR",
+            policy=policy_for("stays"),
+        ),
+        units=units,
+        customers=customers,
+        leases=tuple(
+            Lease(
+                id=f"l{n}",
+                biller=biller,
+                customer=f"c{n}",
+                unit=f"u{n}",
+                rent=price,
+                frequency=Frequency.MONTHLY,
+                starts=date(2026, 1, 1),
+            )
+            for n in (1, 2)
+        ),
+        groups=(
+            Group(id="g1", biller=biller, name="Family", organiser="c1"),
+            Group(id="g2", biller=biller, name="Scouts", organiser="c2"),
+        ),
+        bookings=tuple(
+            Booking(
+                id=f"k{n}",
+                biller=biller,
+                customer="c1",
+                unit=f"u{n}",
+                arrives=date(2026, 7, 1),
+                departs=date(2026, 7, 8),
+                items=(Item(description="Pitch", unit_price=price),),
+                group="g1",
+            )
+            for n in (1, 2)
+        ),
+    )
+
+
+def changed(record: R, **fields: object) -> R:
+    """The record with other fields, for code that does not know which kind it is."""
+    return attrs.evolve(record, **fields)  # type: ignore[misc]  # the fields are checked by its constructor
+
+
+def facts(
+    currency: str, *, paid: int = 0, credit: int = 0, refunded: int = 0, refunded_credit: int = 0, in_flight: int = 0
+) -> Facts:
+    """Money facts in minor units."""
+    return Facts(
+        paid=from_minor(paid, currency),
+        credit=from_minor(credit, currency),
+        refunded=from_minor(refunded, currency),
+        refunded_credit=from_minor(refunded_credit, currency),
+        in_flight=from_minor(in_flight, currency),
+    )
+
+
+def invoice(
+    here: World,
+    id: str,
+    *,
+    amount: int = 1_000,
+    number: str | None = None,
+    due_on: date = DAY,
+    paid: int = 0,
+    credit: int = 0,
+    refunded: int = 0,
+    in_flight: int = 0,
+    **rest: object,
+) -> Invoice:
+    """An invoice of one untaxed line: published when it has a number, a draft otherwise; `rest` are Invoice's fields."""
+    currency = here.biller.currency
+    lines = (Line(description="Rent", amount=here.money(amount), unit_price=here.money(amount), quantity=Decimal(1)),)
+    total, taxes = amounts(lines, currency=currency, prices_include_tax=False)
+    fields: dict[str, object] = {
+        "kind": InvoiceKind.STANDALONE,
+        "lifecycle": Lifecycle.OPEN if number else Lifecycle.DRAFT,
+        "issued_on": DAY if number else None,
+        "draft_reference": f"D-{id}",
+        "title": f"Invoice {id}",
+        "customer": "c1",
+        **rest,
+    }
+    return Invoice(
+        id=id,
+        biller=here.id,
+        currency=currency,
+        lines=lines,
+        taxes=taxes,
+        total=total,
+        facts=facts(currency, paid=paid, credit=credit, refunded=refunded, in_flight=in_flight),
+        drafted_on=DAY,
+        due_on=due_on,
+        number=number,
+        **fields,  # type: ignore[arg-type]  # Invoice's own fields, checked by its constructor
+    )
+
+
+def charge(here: World, id: str, customer: str = "c1", **rest: object) -> Charge:
+    """An open charge; `rest` are Charge's fields."""
+    fields: dict[str, object] = {"description": "Consultation", "unit_price": here.money(8_000), "on": DAY, **rest}
+    return Charge(id=id, biller=here.id, customer=customer, **fields)  # type: ignore[arg-type]  # as above
+
+
+def payment(here: World, id: str, *parts: tuple[str, int], credited: int = 0, customer: str = "c1") -> Payment:
+    """A transfer over (invoice id, minor units) parts, the rest credited."""
+    return Payment(
+        id=id,
+        biller=here.id,
+        customer=customer,
+        amount=here.money(credited + sum(minor for _, minor in parts)),
+        method=PaymentMethod.TRANSFER,
+        received_on=DAY,
+        allocations=tuple(Allocation(invoice=invoice, amount=here.money(minor)) for invoice, minor in parts),
+        credited=here.money(credited),
+    )
+
+
+def credit(here: World, seq: int, *, customer: str = "c1", currency: str | None = None, **rest: object) -> CreditEntry:
+    """The `seq`-th deposit of ten minor units; `rest` are CreditEntry's fields."""
+    code = currency or here.biller.currency
+    fields: dict[str, object] = {"id": f"{customer}-{code}-{seq}", "kind": CreditKind.DEPOSIT, "on": DAY, **rest}
+    return CreditEntry(
+        biller=here.id,
+        customer=customer,
+        seq=seq,
+        amount=from_minor(10, code),
+        balance=from_minor(10 * seq, code),
+        **fields,  # type: ignore[arg-type]  # as above
+    )

@@ -1,0 +1,452 @@
+"""The store contract, part two: transactions, unique keys, versions, numbers, and writers at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+
+import attrs
+import pytest
+
+from invoicecore.charges import Charge
+from invoicecore.credits import CreditEntry
+from invoicecore.errors import Conflict, InvoicecoreError
+from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle
+from invoicecore.leases import Lease, RentChange
+from invoicecore.parties import Biller, Customer, Unit
+from invoicecore.payments import Reversal, after_payment
+from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Message, Record, Store, Writer
+from invoicecore.testing import samples
+from invoicecore.testing.checks import (
+    A_MOMENT,
+    Running,
+    all_at_once,
+    assert_same,
+    ids,
+    read,
+    rule,
+    stored_invoices,
+    there,
+    write,
+)
+from invoicecore.testing.samples import DAY, World, world
+from invoicecore.testing.store_records import event, one_of_each
+
+
+class Oops(Exception):
+    """What goes wrong in the middle of a transaction."""
+
+
+def lease_invoice(here: World, id: str, index: int, revision: int = 1, **rest: object) -> Invoice:
+    """A lease's invoice for one period and revision (N2)."""
+    fields: dict[str, object] = {"lease": "l1", "period_index": index, "revision": revision, **rest}
+    return samples.invoice(here, id, kind=InvoiceKind.LEASE, **fields)  # type: ignore[arg-type]  # Invoice's own fields
+
+
+def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
+    """(what is taken, who took it, who comes too late) for every unique key of Writer.add."""
+    month = date(2026, 5, 1)
+    invoice, credit = samples.invoice, samples.credit
+    paid: list[Record] = [invoice(here, "i1", number="INV-1"), samples.payment(here, "p1", ("i1", 5))]
+
+    def reversal(id: str) -> Reversal:
+        return Reversal(id=id, biller=here.id, payment="p1", amount=here.money(5), reversed_on=DAY, reason="bounced")
+
+    def cycle(id: str, customer: str = "c1") -> Invoice:
+        return invoice(here, id, kind=InvoiceKind.CHARGES, cycle=month, customer=customer)
+
+    return [
+        ("a unit's number", [], Unit(id="u9", biller=here.id, number="1")),
+        ("an invoice's number", [invoice(here, "i1", number="INV-1")], invoice(here, "i2", number="INV-1")),
+        ("a lease's period", [lease_invoice(here, "i1", 3)], lease_invoice(here, "i2", 3)),
+        (
+            "a lease's period, by a void invoice",
+            [lease_invoice(here, "i1", 3, number="INV-1", lifecycle=Lifecycle.VOID, voided_on=DAY)],
+            lease_invoice(here, "i2", 3),
+        ),
+        ("a customer's cycle", [cycle("i1")], cycle("i2")),
+        ("a payment's reversal", [*paid, reversal("r1")], reversal("r2")),
+        ("a ledger's number", [credit(here, 1)], credit(here, 1, id="another")),
+    ]
+
+
+class WritingContract:
+    """Part of StoreContract: what a transaction keeps, refuses and takes back."""
+
+    @rule("N2", "C9")
+    def test_every_unique_key_is_kept_and_a_clash_takes_everything_back(self, store: Store) -> None:
+        """Conflict, and nothing of the transaction stays, neither before the clash nor beside it."""
+        for n, (what, before, late) in enumerate(clashes(world())):
+            here = world(f"b{n}")
+            before = [samples.changed(record, biller=here.id) for record in before]
+            late = samples.changed(late, biller=here.id)
+            write(store, *here.records, *before)
+            with pytest.raises(Conflict), store.writing() as writer:
+                writer.add([samples.charge(here, "x1")])
+                writer.take_numbers(here.id, "invoice", 3, DAY)
+                writer.add([samples.charge(here, "x2"), late, samples.charge(here, "x3")])
+            with store.reading() as reader:
+                assert reader.find(Charge, here.id, {}) == [], f"{what}: a charge stayed"
+                assert reader.get(type(late), here.id, [late.id]) == {}, f"{what} was taken twice"
+                assert reader.counter(here.id, "invoice") == Counter(), f"{what}: a number is lost"
+            for record in before:
+                assert_same(there(store, type(record), here.id, record.id), record)
+            # Not so for another biller.
+            other = world(f"b{n} too")
+            write(store, *other.records, *(samples.changed(record, biller=other.id) for record in before))
+
+    def test_every_id_is_taken_once(self, store: Store) -> None:
+        """Adding a record again is a Conflict, whatever its kind, and changes nothing."""
+        here = world()
+        records = one_of_each(here)
+        write(store, *records)
+        for record in records:
+            with pytest.raises(Conflict):
+                write(store, record)
+            assert_same(there(store, type(record), here.id, record.id), record)
+        with pytest.raises(Conflict):
+            write(store, samples.charge(here, "x8"), samples.charge(here, "x8"))
+        assert read(store, Charge, here.id, "x8") is None
+
+    @rule("N2")
+    def test_keys_that_differ_or_are_not_set_do_not_clash(self, store: Store) -> None:
+        """Another period, revision, cycle, currency or kind is another key, and no number is no key."""
+        here = world()
+        may, june = date(2026, 5, 1), date(2026, 6, 1)
+        write(
+            store,
+            *here.records,
+            *(samples.invoice(here, f"draft{n}") for n in range(3)),
+            lease_invoice(here, "i1", 3),
+            lease_invoice(here, "i2", 3, revision=2),
+            lease_invoice(here, "i3", 4),
+            lease_invoice(here, "i4", 3, lease="l2"),
+            *(samples.invoice(here, f"by hand {n}", kind=InvoiceKind.LEASE, lease="l1") for n in range(2)),
+            samples.invoice(here, "i5", cycle=may),
+            samples.invoice(here, "i6", cycle=june),
+            samples.invoice(here, "i7", cycle=may, customer="c2"),
+            *(samples.invoice(here, f"nobody's {n}", cycle=may, customer=None) for n in range(2)),
+            samples.credit(here, 1),
+            samples.credit(here, 2),
+            samples.credit(here, 1, currency="JPY"),
+            samples.credit(here, 1, customer="c2"),
+            samples.charge(here, "i1"),
+        )
+        assert len(stored_invoices(store, here.id)) == 14
+
+    @rule("N2")
+    def test_replacing_takes_and_frees_unique_keys(self, store: Store) -> None:
+        """A number given at publish is taken, one that was given up can be had; a clash changes nothing."""
+        here = world()
+        one, two = samples.invoice(here, "i1", number="INV-1"), samples.invoice(here, "i2")
+        write(store, *here.records, one, two)
+        unit = here.units[0]
+        published = attrs.evolve(two, number="INV-1", lifecycle=Lifecycle.OPEN)
+        for late in (published, attrs.evolve(unit, number="2")):
+            with pytest.raises(Conflict), store.writing() as writer:
+                writer.add([samples.charge(here, "x1")])
+                writer.replace([late])
+            assert read(store, Charge, here.id, "x1") is None
+        assert_same(there(store, Invoice, here.id, "i2"), two)
+        with store.writing() as writer:
+            writer.replace([attrs.evolve(unit, number="7"), attrs.evolve(published, number="INV-2")])
+        write(store, Unit(id="u8", biller=here.id, number="1"))
+        with pytest.raises(Conflict):
+            write(store, Unit(id="u9", biller=here.id, number="7"))
+        with pytest.raises(Conflict):
+            write(store, samples.invoice(here, "i3", number="INV-2"))
+
+    @rule("C3", "N2", "R18")
+    def test_a_removed_draft_frees_its_keys_and_leaves_its_timeline(self, store: Store) -> None:
+        """Its lines go, its period and id can be had again, and what happened to it is still told."""
+        here = world()
+        draft = lease_invoice(here, "i1", 3)
+        write(store, *here.records, draft, samples.invoice(here, "i2"), event(here, "i1", 1, action="draft"))
+        with store.writing() as writer:
+            writer.remove([draft])
+            writer.add([event(here, "i1", 2, action="delete")])
+        assert ids(stored_invoices(store, here.id)) == ["i2"]
+        assert read(store, Invoice, here.id, "i1") is None
+        with store.reading() as reader:
+            assert [e.action for e in reader.find(Event, here.id, {"subject": "i1"})] == ["draft", "delete"]
+            assert reader.invoices(InvoiceQuery(biller=here.id, on=DAY, lease="l1")) == []
+        again = attrs.evolve(draft, title="Once more")
+        write(store, again)
+        assert_same(there(store, Invoice, here.id, "i1"), again)
+
+    def test_replacing_stores_the_next_version(self, store: Store) -> None:
+        """Of every kind that has one; several times in one transaction, each time from the version before."""
+        here = world()
+        records = [record for record in one_of_each(here) if isinstance(record, VERSIONED)]
+        assert {type(record) for record in records} == set(VERSIONED)
+        write(store, *one_of_each(here))
+        with store.writing() as writer:
+            writer.replace(records)
+            twice = writer.get(Customer, here.id, ["c1"])["c1"]
+            assert twice.version == 2
+            writer.replace([attrs.evolve(twice, name="Twice in one go")])
+        for record in records:
+            if record.id == "c1":
+                continue
+            assert_same(there(store, type(record), here.id, record.id), samples.changed(record, version=2))
+        assert_same(there(store, Customer, here.id, "c1"), attrs.evolve(twice, name="Twice in one go", version=3))
+
+    def test_replacing_writes_everything_anew(self, store: Store) -> None:
+        """Lines, taxes and rent changes that are gone are gone, and what it was found by before finds it no more."""
+        here = world()
+        draft = samples.invoice(here, "i1", unit="u1")
+        lease = attrs.evolve(here.leases[0], id="l9", changes=(RentChange(since=DAY, rent=here.money(5)),))
+        charge = samples.charge(here, "x1")
+        write(store, *here.records, draft, lease, charge)
+        other_lines = (attrs.evolve(draft.lines[0], description="B"), attrs.evolve(draft.lines[0], description="A"))
+        after: list[Record] = [
+            attrs.evolve(draft, lines=other_lines, unit=None, customer="c2", total=here.money(2_000)),
+            attrs.evolve(lease, changes=(), next_run_on=DAY, customer="c3"),
+            attrs.evolve(charge, customer="c2"),
+        ]
+        with store.writing() as writer:
+            writer.replace(after)
+        for record in after:
+            assert_same(there(store, type(record), here.id, record.id), samples.changed(record, version=2))
+        with store.reading() as reader:
+            assert reader.find(Charge, here.id, {"customer": "c1"}) == []
+            assert ids(reader.find(Charge, here.id, {"customer": "c2"})) == ["x1"]
+            assert ids(reader.find(Lease, here.id, {"customer": "c3"})) == ["l9"]
+            assert ids(reader.due_leases(here.id, DAY, after=None, limit=5)) == ["l9"]
+            assert reader.invoices(InvoiceQuery(biller=here.id, on=DAY, unit="u1")) == []
+            assert reader.sums(InvoiceQuery(biller=here.id, on=DAY, customers=("c2",))).counts
+
+    def test_a_stale_version_is_a_conflict_and_nothing_is_written(self, store: Store) -> None:
+        """Replacing or removing what somebody else changed, or what is not there, takes everything back."""
+        here = world()
+        write(store, *one_of_each(here))
+        records = [record for record in one_of_each(here) if isinstance(record, VERSIONED)]
+        with store.writing() as writer:
+            writer.replace(records)
+        draft = samples.invoice(here, "i3")
+        gone: list[Record] = [
+            samples.changed(record, id="gone") for record in records if not isinstance(record, Biller)
+        ]
+
+        def removing(writer: Writer) -> None:
+            writer.remove([draft])
+
+        attempts: list[Callable[[Writer], None]] = [
+            removing,
+            lambda writer: writer.remove([attrs.evolve(draft, id="no")]),
+        ]
+        for record in [*records, *gone]:
+            attempts.append(lambda writer, record=record: writer.replace([record]))  # type: ignore[misc]  # binds the loop's value
+        ahead = attrs.evolve(here.units[0], version=3)
+        attempts.append(lambda writer: writer.replace([ahead]))
+        fresh = there(store, Unit, here.id, "u3")
+        attempts.append(lambda writer: writer.replace([fresh, here.units[1]]))
+        for attempt in attempts:
+            with pytest.raises(Conflict), store.writing() as writer:
+                writer.add([samples.charge(here, "x9")])
+                attempt(writer)
+            assert read(store, Charge, here.id, "x9") is None
+        for record in records:
+            assert_same(there(store, type(record), here.id, record.id), samples.changed(record, version=2))
+
+    def test_an_exception_takes_everything_back(self, store: Store) -> None:
+        """Whatever was added, replaced, removed or counted; the exception itself passes."""
+        here = world()
+        draft = samples.invoice(here, "i1")
+        write(store, *here.records, draft)
+        with store.writing() as writer:
+            writer.take_numbers(here.id, "invoice", 2, DAY)
+        with pytest.raises(Oops), store.writing() as writer:
+            writer.add([samples.invoice(here, "i2", number="INV-9"), samples.charge(here, "x1"), event(here, "i2", 1)])
+            writer.replace([attrs.evolve(draft, title="Other"), attrs.evolve(here.units[0], number="99")])
+            writer.replace([attrs.evolve(draft, title="Another", lines=(), version=2)])
+            writer.remove([attrs.evolve(draft, version=3)])
+            writer.take_numbers(here.id, "invoice", 5, DAY + timedelta(days=1))
+            writer.take_numbers(here.id, "other", 5, DAY)
+            raise Oops
+        with store.reading() as reader:
+            every = reader.invoices(InvoiceQuery(biller=here.id, on=DAY))
+            assert reader.find(Charge, here.id, {}) == []
+            assert reader.find(Event, here.id, {}) == []
+            assert reader.find(Unit, here.id, {"number": "99"}) == []
+            assert reader.counter(here.id, "invoice") == Counter(next=3, last_on=DAY)
+            assert reader.counter(here.id, "other") == Counter()
+        assert ids(every) == ["i1"]
+        assert_same(every[0], draft)
+        # What was taken back is free again.
+        write(store, samples.invoice(here, "i2", number="INV-9"), Unit(id="u9", biller=here.id, number="99"))
+
+    def test_a_conflict_that_was_swallowed_leaves_no_half_of_its_call(self, store: Store) -> None:
+        """Either the whole transaction is lost or only the call that failed; never are some of its records kept."""
+        here = world()
+        write(store, *here.records)
+        with suppress(InvoicecoreError), store.writing() as writer, suppress(Conflict):
+            writer.add([samples.charge(here, "x1"), samples.charge(here, "x2"), here.customers[0]])
+        with suppress(InvoicecoreError), store.writing() as writer, suppress(Conflict):
+            writer.replace([here.units[0], attrs.evolve(here.units[1], version=9)])
+        with store.reading() as reader:
+            assert reader.find(Charge, here.id, {}) == []
+        assert there(store, Unit, here.id, "u1").version == 1
+
+    def test_a_transaction_reads_what_it_wrote(self, store: Store) -> None:
+        """By id, field, query, sum, schedule, ledger and counter, before anything is committed."""
+        here = world()
+        with store.writing() as writer:
+            writer.add([*here.records, samples.invoice(here, "i1", number="INV-1"), samples.credit(here, 1)])
+            assert set(writer.get(Invoice, here.id, ["i1"])) == {"i1"}
+            assert ids(writer.billers()) == [here.id]
+            assert ids(writer.find(Unit, here.id, {"number": "2"})) == ["u2"]
+            query = InvoiceQuery(biller=here.id, on=DAY, number="INV-1")
+            assert ids(writer.invoices(query)) == ["i1"]
+            assert writer.sums(query).total == 1_000
+            assert writer.last_credits(here.id, ["c1"], "EUR")["c1"].seq == 1
+            assert writer.due_leases(here.id, DAY, after=None, limit=5) == []
+            writer.replace([attrs.evolve(here.leases[0], next_run_on=DAY)])
+            assert ids(writer.due_leases(here.id, DAY, after=None, limit=5)) == ["l1"]
+            assert writer.take_numbers(here.id, "invoice", 2, DAY) == Counter()
+            assert writer.counter(here.id, "invoice") == Counter(next=3, last_on=DAY)
+            writer.remove([])
+            writer.add([])
+            writer.replace([])
+
+    def test_nobody_sees_what_is_not_committed(self, store: Store) -> None:
+        """Another thread's reader waits or sees what was; after a rollback it never saw anything else."""
+        here = world()
+        write(store, *here.records)
+
+        def look() -> tuple[int, Invoice | None, int]:
+            with store.reading() as reader:
+                found = reader.find(Charge, here.id, {})
+                return len(found), reader.get(Invoice, here.id, ["i1"]).get("i1"), reader.counter(here.id, "n").next
+
+        with suppress(Oops), store.writing() as writer:
+            writer.add([samples.charge(here, "x1"), samples.invoice(here, "i1", number="INV-1")])
+            writer.take_numbers(here.id, "n", 1, DAY)
+            meanwhile = Running(look)
+            meanwhile.within(A_MOMENT)
+            raise Oops
+        assert meanwhile.result() == (0, None, 1)
+
+    def test_a_reader_has_one_view_however_long_it_looks(self, store: Store) -> None:
+        """A writer waits, or writes what this reader does not see; half of a transaction is never seen."""
+        here = world()
+        write(store, *here.records)
+        with store.reading() as reader:
+            assert reader.find(Charge, here.id, {}) == []
+            writing = Running(lambda: write(store, samples.charge(here, "x1"), samples.invoice(here, "i1")))
+            writing.within(A_MOMENT)
+            assert reader.find(Charge, here.id, {}) == []
+            assert reader.get(Invoice, here.id, ["i1"]) == {}
+        writing.result()
+        assert len(stored_invoices(store, here.id)) == 1
+
+    @rule("N4")
+    def test_two_thousand_invoices_are_one_transaction(self, store: Store) -> None:
+        """With their charges, timeline and mail, in one call each; one bad row and not one of them stays."""
+        here = world()
+        write(store, *here.records)
+        many = [samples.invoice(here, f"i{n:04d}", number=f"INV-{n:06d}", amount=n + 1) for n in range(2_000)]
+        steps = [event(here, invoice.id, 1) for invoice in many]
+        bad = attrs.evolve(many[17], id="last")
+        with pytest.raises(Conflict):
+            write(store, *steps, *many, bad)
+        assert stored_invoices(store, here.id) == []
+        with store.reading() as reader:
+            assert reader.find(Event, here.id, {}) == []
+        write(store, *many, *steps)
+        assert stored_invoices(store, here.id) == many
+        with store.writing() as writer:
+            writer.replace([attrs.evolve(invoice, late=True) for invoice in many])
+        with store.reading() as reader:
+            by_id = reader.get(Invoice, here.id, ids(many))
+            assert len(by_id) == 2_000
+            assert all(invoice.late and invoice.version == 2 for invoice in by_id.values())
+            assert len(reader.find(Event, here.id, {"subject": ids(many)})) == 2_000
+            assert reader.sums(InvoiceQuery(biller=here.id, on=DAY)).total == sum(range(1, 2_001))
+        drafts = [samples.invoice(here, f"z{n}") for n in range(1_000)]
+        write(store, *drafts)
+        with pytest.raises(Conflict), store.writing() as writer:
+            writer.remove([*drafts[:500], attrs.evolve(drafts[500], version=2), *drafts[501:]])
+        assert len(stored_invoices(store, here.id)) == 3_000
+        with store.writing() as writer:
+            writer.remove(drafts)
+        assert len(stored_invoices(store, here.id)) == 2_000
+
+    @rule("N1")
+    def test_numbers_have_no_gap_and_no_repeat(self, store: Store) -> None:
+        """Each series of each biller counts by itself, in steps of any size; a rollback gives its numbers back."""
+        here = world()
+        write(store, *here.records)
+        with store.writing() as writer:
+            assert writer.take_numbers(here.id, "invoice", 1, DAY) == Counter(next=1, last_on=None)
+            assert writer.take_numbers(here.id, "invoice", 4, DAY) == Counter(next=2, last_on=DAY)
+        with suppress(Oops), store.writing() as writer:
+            assert writer.take_numbers(here.id, "invoice", 100, DAY) == Counter(next=6, last_on=DAY)
+            raise Oops
+        later = DAY + timedelta(days=9)
+        with store.writing() as writer:
+            assert writer.take_numbers(here.id, "invoice", 1, later) == Counter(next=6, last_on=DAY)
+            assert writer.take_numbers(here.id, "invoice/2026", 2_000, DAY) == Counter()
+        with store.reading() as reader:
+            assert reader.counter(here.id, "invoice") == Counter(next=7, last_on=later)
+            assert reader.counter(here.id, "invoice/2026") == Counter(next=2_001, last_on=DAY)
+
+    @rule("N1")
+    def test_threads_that_publish_take_consecutive_numbers(self, store: Store) -> None:
+        """In the order they commit, each once, though some of them fail half-way."""
+        here = world()
+        write(store, *here.records)
+
+        def publish(worker: int) -> None:
+            for turn in range(5):
+                with suppress(Oops), store.writing() as writer:
+                    n = writer.take_numbers(here.id, "invoice", 1, DAY).next
+                    writer.add([samples.invoice(here, f"i-{worker}-{turn}", number=f"INV-{n:06d}")])
+                    if turn == worker:
+                        raise Oops
+
+        all_at_once(4, publish)
+        numbers = sorted(invoice.reference for invoice in stored_invoices(store, here.id))
+        assert numbers == [f"INV-{n:06d}" for n in range(1, 17)]
+
+    @rule("N2")
+    def test_threads_that_change_one_invoice_lose_no_update(self, store: Store) -> None:
+        """Read, change, write, at the same time: each change is on top of all before, or is refused and done again."""
+        here = world()
+        write(store, *here.records, samples.invoice(here, "i1", number="INV-1"))
+
+        def pay(worker: int) -> None:
+            paid = 0
+            while paid < 5:
+                try:
+                    with store.writing() as writer:
+                        invoice = writer.get(Invoice, here.id, ["i1"])["i1"]
+                        writer.replace([attrs.evolve(invoice, facts=after_payment(invoice.facts, here.money(1)))])
+                        writer.add([samples.payment(here, f"p-{worker}-{paid}", ("i1", 1))])
+                except Conflict:
+                    continue
+                paid += 1
+
+        all_at_once(4, pay)
+        after = there(store, Invoice, here.id, "i1")
+        assert after.facts.paid == here.money(20), "a payment was written over"
+        assert after.version == 21
+
+    @rule("C8")
+    def test_threads_that_take_the_same_key_leave_one(self, store: Store) -> None:
+        """Of writers that judged by the same reading, one wins and the others are told."""
+        here = world()
+        write(store, *here.records)
+
+        def claim(worker: int) -> bool:
+            with suppress(Conflict):
+                write(store, samples.credit(here, 1, id=f"e{worker}"), samples.charge(here, f"x{worker}"))
+                return True
+            return False
+
+        assert sum(all_at_once(4, claim)) == 1
+        with store.reading() as reader:
+            (entry,) = reader.find(CreditEntry, here.id, {})
+            assert ids(reader.find(Charge, here.id, {})) == [entry.id.replace("e", "x")]
+            assert reader.find(Message, here.id, {}) == []

@@ -1,0 +1,220 @@
+"""A business's data as one document: read from JSON or a folder of CSV files, and judged before anything is written.
+
+What a row refers to is in the same document, by the business's own refs. Every fault is reported at once: what cannot
+be read, what no such value can be, what refers to nothing, what is there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Final, TypeVar
+
+import attrs
+
+from invoicecore.errors import BadFile, InvalidValue
+from invoicecore.money import currency_of
+from invoicecore.serde import parsed, structure
+from invoicecore_adapters.cli.rows import (
+    SECTIONS,
+    AssessmentRow,
+    BillerRow,
+    BookingRow,
+    ChargeRow,
+    CustomerRow,
+    Fault,
+    GroupRow,
+    LeaseRow,
+    Row,
+    UnitRow,
+    amounts_of,
+    faults_of,
+)
+from invoicecore_adapters.cli.sheets import read_folder
+
+R = TypeVar("R")
+
+
+@attrs.frozen
+class Placed:
+    """A row and where it stands: `leases[3]` of a JSON file, `leases.csv:12` of a folder."""
+
+    section: str
+    where: str
+    row: Row
+
+    def at(self, field: str) -> str:
+        """The path of one of its fields."""
+        return place_of(self.where, field)
+
+
+@attrs.frozen(slots=False)
+class Document:
+    """All rows of a business, in the order in which they are written, and where they came from."""
+
+    source: str
+    rows: tuple[Placed, ...]
+
+    def of(self, kind: type[R]) -> list[R]:
+        """The rows of one kind."""
+        return [placed.row for placed in self.rows if isinstance(placed.row, kind)]
+
+    def biller_of(self, row: Row) -> str | None:
+        """The ref of the biller a row belongs to: its own, its customer's, or the only one there is."""
+        if isinstance(row, BillerRow):
+            return row.ref
+        if row.biller is not None:
+            return row.biller
+        customer = payer_of(row)
+        if customer is not None:
+            found = self._customers.get(customer)
+            if found is not None:
+                return self.biller_of(found)
+        return self._billers[0] if len(self._billers) == 1 else None
+
+    @cached_property
+    def _customers(self) -> dict[str, CustomerRow]:
+        return {row.ref: row for row in self.of(CustomerRow)}
+
+    @cached_property
+    def _billers(self) -> list[str]:
+        return list(dict.fromkeys(row.ref for row in self.of(BillerRow)))
+
+
+def place_of(where: str, field: str) -> str:
+    """A field's path below a row: `leases[3].rent`, `leases.csv:12 rent`."""
+    return f"{where}.{field}" if where.endswith("]") else f"{where} {field}"
+
+
+def payer_of(row: Row) -> str | None:
+    """The ref of the customer a row is about, if any."""
+    return row.organiser if isinstance(row, GroupRow) else getattr(row, "customer", None)
+
+
+def read(path: str | Path) -> Document:
+    """The document of a JSON file or of a folder of CSV files. Raises BadFile with every fault in it."""
+    document, faults = judged(path)
+    if faults:
+        raise BadFile(str(path), faults)
+    return document
+
+
+def judged(path: str | Path) -> tuple[Document, list[Fault]]:
+    """The rows that could be read and every fault of the others. Raises BadFile for what cannot be read at all."""
+    place = Path(path)
+    rows: list[tuple[str, str, object, tuple[Fault, ...]]]
+    if place.is_dir():
+        sheets = read_folder(place)
+        faults, broken = list(sheets.faults), sheets.broken
+        rows = [(name, row.where, row.data, row.faults) for name in SECTIONS for row in sheets.rows.get(name, [])]
+    else:
+        sections, faults = _sections(place)
+        broken = frozenset()
+        rows = [(name, f"{name}[{i}]", data, ()) for name in SECTIONS for i, data in enumerate(sections.get(name, []))]
+    placed: list[Placed] = []
+    for section, where, data, wrong in rows:
+        told = {field for field, _, _ in wrong}
+        found = list(wrong)
+        try:
+            row = structure(data, SECTIONS[section])
+        except BadFile as error:
+            # A cell that could not be read was left out, so it is not missing as well.
+            found += [fault for fault in error.faults if fault[0] not in told]
+            broken |= {section}  # others may well refer to this row
+        else:
+            placed.append(Placed(section, where, row))
+            found += faults_of(row)
+        faults += [(place_of(where, field) if field else where, value, reason) for field, value, reason in found]
+    document = Document(str(path), tuple(placed))
+    return document, [*faults, *_relations(document, broken)]
+
+
+def _sections(place: Path) -> tuple[Mapping[str, list[object]], list[Fault]]:
+    try:
+        text = place.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadFile(str(place), [("", None, f"is not UTF-8: {error}; save it as UTF-8")]) from error
+    except OSError as error:
+        raise BadFile(str(place), [("", None, f"cannot be read: {error.strerror or error}")]) from error
+    data = parsed(text, source=str(place))
+    if not isinstance(data, Mapping):
+        raise BadFile(str(place), [("", None, f"is not an object with {', '.join(SECTIONS)}")])
+    faults: list[Fault] = []
+    sections: dict[str, list[object]] = {}
+    for name, rows in data.items():
+        if name not in SECTIONS:
+            faults.append((name, None, f"is not a section; known: {', '.join(SECTIONS)}"))
+        elif not isinstance(rows, list):
+            faults.append((name, rows, "is not a list"))
+        else:
+            sections[name] = rows
+    return sections, faults
+
+
+# --- what rows are to each other --------------------------------------------------------------------------------------
+
+_POINTS_AT: Final = (
+    (LeaseRow, "customer", "customers"),
+    (ChargeRow, "customer", "customers"),
+    (BookingRow, "customer", "customers"),
+    (GroupRow, "organiser", "customers"),
+    (UnitRow, "resident", "customers"),
+    (BookingRow, "group", "groups"),
+)
+
+
+def _relations(document: Document, broken: frozenset[str]) -> Iterator[Fault]:
+    """What is there twice, refers to nothing, or belongs to two billers; silent about rows that could not be read."""
+    refs: dict[str, dict[str, Placed]] = {name: {} for name in SECTIONS}
+    owners = {
+        placed.row.ref: document.biller_of(placed.row) for placed in document.rows if placed.section == "customers"
+    }
+    billers = [row.ref for row in document.of(BillerRow)]
+    for placed in document.rows:
+        row, field = placed.row, "number" if isinstance(placed.row, UnitRow) else "ref"
+        owner = document.biller_of(row)
+        name = f"{owner}\0{row.ref}" if isinstance(row, UnitRow) else row.ref
+        first = refs[placed.section].setdefault(name, placed)
+        if first is not placed:
+            yield placed.at(field), row.ref, f"is there already at {first.where}; give each its own"
+        if "billers" not in broken and not isinstance(row, BillerRow):
+            if owner is None and ("customers" not in broken or payer_of(row) is None):
+                yield placed.at("biller"), None, f"is missing, and the file has {len(billers)}; name one of its billers"
+            elif owner is not None and owner not in billers:
+                yield placed.at("biller"), owner, "is no biller of this file; give the ref of one"
+    for placed in document.rows:
+        row, owner = placed.row, document.biller_of(placed.row)
+        for kind, field, section in _POINTS_AT:
+            ref = getattr(row, field) if isinstance(row, kind) else None
+            if ref is None or section in broken:
+                continue
+            if ref not in refs[section]:
+                yield placed.at(field), ref, f"is none of the {section} of this file; give the ref of one"
+            elif section == "customers" and owner is not None and owners.get(ref) not in (owner, None):
+                yield placed.at(field), ref, f"belongs to biller {owners[ref]!r}, the row to {owner!r}; bill it there"
+        if isinstance(row, AssessmentRow) and "units" not in broken:
+            yield from _assessed(document, placed, row, owner)
+        yield from ((placed.at(field), value, reason) for field, value, reason in _priced(document, row, owner))
+
+
+def _assessed(document: Document, placed: Placed, row: AssessmentRow, owner: str | None) -> Iterator[Fault]:
+    units = {unit.number: unit for unit in document.of(UnitRow) if document.biller_of(unit) == owner}
+    for number in row.units or ():
+        if number not in units:
+            yield placed.at("units"), number, "is none of the units of this biller; give the number of one"
+    billed = [unit for unit in units.values() if row.units is None or unit.number in row.units]
+    without = [unit.number for unit in billed if unit.share is None]
+    if row.total is not None and without and len(without) < len(billed):
+        reason = f"cannot be split: {', '.join(without)} without a share; give all units a share, or none"
+        yield placed.at("total"), row.total, reason
+
+
+def _priced(document: Document, row: Row, owner: str | None) -> Iterator[Fault]:
+    code = next((biller.currency for biller in document.of(BillerRow) if biller.ref == owner), None)
+    try:
+        currency = currency_of(code) if code is not None else None
+    except InvalidValue:
+        return  # told at the biller
+    if currency is not None:
+        yield from amounts_of(row, currency.code)

@@ -1,0 +1,94 @@
+"""The schema's version: who made this database, how old it is, and the numbered steps that bring it forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+from sqlalchemy import Connection, inspect, select
+
+from invoicecore.errors import StoreError
+from invoicecore_adapters.sql.schema import meta, metadata
+
+APPLICATION: Final = "invoicecore"
+"""What `meta` says about whose tables these are."""
+
+FIRST: Final = 1
+"""The version of the first schema that was ever released."""
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """What makes the schema of `version` out of the one before it, in one transaction, whole or not at all."""
+
+    version: int
+    title: str
+    apply: Callable[[Connection], None]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How to make the newest schema at once, and the steps from the first one to it."""
+
+    create: Callable[[Connection], None] = metadata.create_all
+    steps: Sequence[Step] = ()
+
+    @property
+    def newest(self) -> int:
+        """The version this library works with."""
+        return self.steps[-1].version if self.steps else FIRST
+
+
+PLAN: Final = Plan(steps=())
+"""The schema of this library; a change of `schema` adds a step here."""
+
+
+def stored_version(connection: Connection, place: str) -> int | None:
+    """The version of the schema there is; None for an empty database.
+
+    Raises StoreError for somebody else's tables. `place` names the database in messages.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    if meta.name in tables and {"application", "version"} <= {c["name"] for c in inspect(connection).get_columns(meta.name)}:
+        version = connection.execute(select(meta.c.version).where(meta.c.application == APPLICATION)).scalar()
+        if version is not None:
+            return version
+    some = ", ".join(sorted(tables)[:3])
+    raise StoreError(f"{place} holds other tables ({some}), not invoicecore's; give the path of a file of its own")
+
+
+def check_version(version: int, plan: Plan, place: str) -> None:
+    """StoreError for a schema newer than this library knows."""
+    if version > plan.newest:
+        raise StoreError(
+            f"{place} has schema version {version}, this invoicecore knows {plan.newest}; "
+            "upgrade invoicecore, or open it with the version that wrote it"
+        )
+
+
+def bring_forward(connection: Connection, plan: Plan, place: str) -> None:
+    """Create or migrate the schema within the open transaction, which must lock out other writers.
+
+    Whoever comes first does it; the others find it done. Raises StoreError as `stored_version` and `check_version` do,
+    and for a step that failed.
+    """
+    version = stored_version(connection, place)
+    if version is None:
+        plan.create(connection)
+        connection.execute(meta.insert().values(application=APPLICATION, version=plan.newest))
+        return
+    check_version(version, plan, place)
+    for step in plan.steps:
+        if step.version <= version:
+            continue
+        try:
+            step.apply(connection)
+        except Exception as error:
+            raise StoreError(
+                f"{place}: migration {step.version} ({step.title}) failed, the database is as it was: {error}; "
+                "mend the cause and open it again"
+            ) from error
+        connection.execute(meta.update().where(meta.c.application == APPLICATION).values(version=step.version))

@@ -1,0 +1,254 @@
+"""What a transaction reads: every answer from an index, parts of a page of records in one statement each."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import islice
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, func, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+
+from invoicecore.credits import CreditEntry
+from invoicecore.errors import InvalidValue, InvoicecoreError, StoreError
+from invoicecore.invoices import Invoice
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Payment
+from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, R, Sums
+from invoicecore_adapters.sql import schema
+from invoicecore_adapters.sql.dialects import Dialect
+from invoicecore_adapters.sql.listing import listed, summed, sums_of
+from invoicecore_adapters.sql.records import PLAIN, Found, Page
+from invoicecore_adapters.sql.rows import SHELVES, Shelf
+
+T = TypeVar("T")
+Query: TypeAlias = Select[*tuple[Any, ...]]
+
+# Ids per statement: the cost of a statement is spread thin, and every database takes so many parameters.
+_AT_ONCE: Final = 1000
+# As an event writes its version and step into its id; more digits are no number a column holds.
+_WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+
+_FINDABLE: Final[Mapping[type[object], tuple[str, ...]]] = dict(FINDABLE.items())
+_ORDERED_BY: Final[Mapping[type[object], tuple[str, ...]]] = {
+    Event: ("subject", "version", "step"),
+    CreditEntry: ("customer", "currency", "seq"),
+}
+
+
+class SqlReader:
+    """One consistent view; every method is the port's of the same name."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._over = False
+
+    def end(self) -> None:
+        """Refuse every call from now on."""
+        self._over = True
+
+    def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
+        """See Reader.get."""
+        shelf = _shelf_of(kind)
+        found: dict[str, R] = {}
+        for some in _chunks(dict.fromkeys(ids)):
+            for record in self._records(kind, _of(shelf, biller).where(_among(shelf.table, kind, some))):
+                found[record.id] = record
+        return found
+
+    def find(
+        self,
+        kind: type[R],
+        biller: str,
+        where: Mapping[str, str | Collection[str]],
+        *,
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[R]:
+        """See Reader.find; InvalidValue for a field that is not FINDABLE, or a place (`after`) that is nowhere."""
+        shelf = _shelf_of(kind)
+        known = _FINDABLE.get(kind)
+        if known is None:
+            raise InvalidValue("kind", kind.__name__, "is not found by fields", "use get(), billers() or invoices()")
+        query = _of(shelf, biller)
+        for field, wanted in where.items():
+            if field not in known:
+                raise InvalidValue(
+                    "where", field, f"is no field to find a {kind.__name__} by", f"use {', '.join(known)}"
+                )
+            query = query.where(_matches(shelf, kind, biller, field, wanted))
+        places = _ORDERED_BY.get(kind, ("id",))
+        if after:
+            query = query.where(self._beyond(kind, shelf.table, biller, after, places))
+        query = query.order_by(*(shelf.table.c[name] for name in places))
+        return list(self._records(kind, query if limit is None else query.limit(limit)))
+
+    def billers(self, *, after: str = "", limit: int = 1000) -> list[Biller]:
+        """See Reader.billers."""
+        table = schema.billers
+        query = select(table).where(table.c.id > after).order_by(table.c.id).limit(limit)
+        return list(self._records(Biller, query))
+
+    def invoices(self, wanted: InvoiceQuery) -> list[Invoice]:
+        """See Reader.invoices."""
+        statement = listed(wanted)
+        return [] if statement is None else list(self._records(Invoice, statement))
+
+    def sums(self, wanted: InvoiceQuery) -> Sums:
+        """See Reader.sums."""
+        statement = summed(wanted)
+        return sums_of([] if statement is None else self._rows(statement))
+
+    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+        """See Reader.due_leases."""
+        return list(self._records(Lease, self._due(schema.leases, "next_run_on", biller, on, after).limit(limit)))
+
+    def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
+        """See Reader.due_customers."""
+        query = self._due(schema.customers, "next_cycle_on", biller, on, after)
+        return list(self._records(Customer, query.limit(limit)))
+
+    def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
+        """See Reader.last_credits."""
+        table = schema.credit_entries
+        found: dict[str, CreditEntry] = {}
+        for some in _chunks(dict.fromkeys(customers)):
+            newest = (
+                select(table.c.customer, func.max(table.c.seq).label("seq"))
+                .where(table.c.biller == biller, table.c.customer.in_(some), table.c.currency == currency)
+                .group_by(table.c.customer)
+                .subquery()
+            )
+            query = select(table).join(
+                newest,
+                (table.c.biller == biller)
+                & (table.c.customer == newest.c.customer)
+                & (table.c.currency == currency)
+                & (table.c.seq == newest.c.seq),
+            )
+            found |= {entry.customer: entry for entry in self._records(CreditEntry, query)}
+        return found
+
+    def counter(self, biller: str, series: str) -> Counter:
+        """See Reader.counter."""
+        return self._counter(biller, series, claim=False)
+
+    def _counter(self, biller: str, series: str, *, claim: bool) -> Counter:
+        table = schema.counters
+        query = select(table.c.next_number, table.c.last_on).where(table.c.biller == biller, table.c.series == series)
+        rows = self._rows(query.with_for_update() if claim else query)
+        return Counter(next=rows[0][0], last_on=rows[0][1]) if rows else Counter()
+
+    def _due(self, table: Table, column: str, biller: str, on: date, after: tuple[date, str] | None) -> Query:
+        day = table.c[column]
+        query = select(table).where(table.c.biller == biller, day <= on)
+        if after is not None:
+            query = query.where(tuple_(day, table.c.id) > after)
+        return query.order_by(day, table.c.id)
+
+    def _beyond(
+        self, kind: type[R], table: Table, biller: str, after: str, places: tuple[str, ...]
+    ) -> ColumnElement[bool]:
+        if places == ("id",):
+            return table.c.id > after
+        query = select(*(table.c[name] for name in places))
+        rows = self._rows(query.where(table.c.biller == biller, _among(table, kind, [after])))
+        if not rows:
+            raise InvalidValue("after", after, f"is no {kind.__name__} of this biller", "give the id of the last one read")
+        return tuple_(*(table.c[name] for name in places)) > tuple(rows[0])
+
+    def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
+        """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
+        page = Page()
+        rows = self._rows(statement)
+        if kind is Invoice:
+            lines, taxes = self._parts(schema.lines, rows), self._parts(schema.invoice_taxes, rows)
+            return iter([cast(R, page.invoice(row, lines.get(row[1], ()), taxes.get(row[1], ()))) for row in rows])
+        if kind is Payment:
+            parts = self._parts(schema.allocations, rows)
+            return iter([cast(R, page.payment(row, parts.get(row[1], ()))) for row in rows])
+        make = cast(Callable[[Page, Found], R], PLAIN[kind])
+        return iter([make(page, row) for row in rows])
+
+    def _parts(self, table: Table, rows: Sequence[Found]) -> Mapping[str, Sequence[Found]]:
+        """The rows of a table of parts by the record they belong to, in their order."""
+        whole = table.c[1]  # biller, what it is a part of, position
+        found: defaultdict[str, list[Found]] = defaultdict(list)
+        for some in _chunks([row[1] for row in rows]):
+            query = select(table).where(table.c.biller == rows[0][0], whole.in_(some))
+            for part in self._rows(query):
+                found[part[1]].append(part)
+        for several in found.values():
+            if len(several) > 1:
+                several.sort(key=lambda part: cast(int, part[2]))
+        return found
+
+    def _rows(self, statement: Executable) -> Sequence[Found]:
+        self._live()
+        try:
+            return self._connection.execute(statement).all()
+        except SQLAlchemyError as error:
+            raise self._told(error) from error
+        except OverflowError as error:  # no such number can be stored, so there is none
+            raise InvalidValue("number", "", f"does not fit the database: {error}", "give at most 64 bits") from error
+
+    def _told(self, error: SQLAlchemyError) -> InvoicecoreError:
+        return self._dialect.told(error)
+
+    def _live(self) -> Connection:
+        if self._over:
+            raise StoreError("this transaction is over; open another one")
+        return self._connection
+
+
+def _shelf_of(kind: type[object]) -> Shelf:
+    shelf = SHELVES.get(kind)
+    if shelf is None:
+        raise InvalidValue("kind", kind, "is not a kind of record", "give one of invoicecore.ports.Record")
+    return shelf
+
+
+def _of(shelf: Shelf, biller: str) -> Query:
+    table = shelf.table
+    return select(table).where((table.c.id if table is schema.billers else table.c.biller) == biller)
+
+
+def _among(table: Table, kind: type[object], ids: Sequence[str]) -> ColumnElement[bool]:
+    if kind is not Event:
+        return table.c.id.in_(ids)
+    # An event's id is made of its key: subject/version/step.
+    return tuple_(table.c.subject, table.c.version, table.c.step).in_([key for id in ids if (key := _event_key(id))])
+
+
+def _event_key(id: str) -> tuple[str, int, int] | None:
+    parts = id.rsplit("/", 2)
+    if len(parts) != 3 or not all(_WHOLE.fullmatch(part) for part in parts[1:]):
+        return None
+    return (parts[0], int(parts[1]), int(parts[2]))
+
+
+def _matches(
+    shelf: Shelf, kind: type[object], biller: str, field: str, wanted: str | Collection[str]
+) -> ColumnElement[bool]:
+    if kind is Payment and field == "invoice":
+        parts = schema.allocations
+        paid = select(parts.c.payment).where(parts.c.biller == biller, _equal(parts.c.invoice, wanted))
+        return shelf.table.c.id.in_(paid)
+    return _equal(shelf.table.c[shelf.fields.get(field, field)], wanted)
+
+
+def _equal(column: ColumnElement[Any], wanted: str | Collection[str]) -> ColumnElement[bool]:
+    if isinstance(wanted, str):
+        return column == str(wanted)
+    return column.in_([str(each) for each in wanted])
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(ids)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some

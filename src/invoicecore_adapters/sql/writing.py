@@ -1,0 +1,164 @@
+"""What a transaction writes: batches of prebuilt tuples handed to the driver, one statement per table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
+from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, Customer
+from invoicecore.ports import VERSIONED, Counter, Record
+from invoicecore_adapters.sql import schema
+from invoicecore_adapters.sql.dialects import Dialect
+from invoicecore_adapters.sql.queries import SqlReader
+from invoicecore_adapters.sql.rows import SHELVES, Batch, Row, Shelf
+
+# Rows built at once: enough to spread a statement's cost thin, few enough to keep memory flat.
+_AT_ONCE: Final = 5000
+
+
+class SqlWriter(SqlReader):
+    """One transaction; after a failed write it is `broken`, refuses to go on, and must not be committed.
+
+    Part of the failed batch may be in, so whoever swallows the error does not get to keep it.
+    """
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        super().__init__(connection, dialect)
+        self.broken: InvoicecoreError | None = None
+
+    def add(self, records: Sequence[Record]) -> None:
+        """See Writer.add; InvalidValue for what is no record, CurrencyMismatch for one that mixes currencies."""
+        for kind, some in _by_kind(records).items():
+            shelf = SHELVES[kind]
+            for start in range(0, len(some), _AT_ONCE):
+                chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
+                self._many(self._dialect.insert(shelf.table), [shelf.row(batch, record) for record in chunk])
+                self._add_parts(shelf, batch, chunk)
+
+    def replace(self, records: Sequence[Record]) -> None:
+        """See Writer.replace; InvalidValue for a kind without versions.
+
+        Lines and taxes are written anew for drafts only: those of a published invoice never change (R14).
+        """
+        for kind, some in _by_kind(records).items():
+            if kind not in VERSIONED:
+                raise InvalidValue("records", some[0], "has no version and is never changed", "add a new one instead")
+            shelf = SHELVES[kind]
+            keys = 1 if kind is Biller else 2
+            columns = [column.name for column in shelf.table.c]
+            update = self._dialect.update(shelf.table, columns[keys:], [*columns[:keys], "version"])
+            for start in range(0, len(some), _AT_ONCE):
+                chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
+                rows = []
+                for record in chunk:
+                    row = shelf.row(batch, record)
+                    version = cast(int, row[-1])
+                    rows.append((*row[keys:-1], version + 1, *row[:keys], version))
+                if self._many(update, rows) != len(rows):
+                    raise self._stale(shelf, chunk)
+                if kind is Invoice:
+                    drafts = [each for each in cast(Sequence[Invoice], chunk) if each.lifecycle is Lifecycle.DRAFT]
+                    self._remove_parts(shelf, drafts)
+                    self._add_parts(shelf, batch, drafts)
+
+    def remove(self, invoices: Sequence[Invoice]) -> None:
+        """See Writer.remove; InvalidValue for what is not a draft."""
+        for invoice in invoices:
+            if invoice.lifecycle is not Lifecycle.DRAFT:
+                raise InvalidValue("invoices", invoice.id, f"is {invoice.lifecycle}", "only drafts are removed; void it")
+        if not invoices:
+            return
+        shelf = SHELVES[Invoice]
+        self._remove_parts(shelf, invoices)
+        delete = self._dialect.delete(shelf.table, ("biller", "id", "version"))
+        if self._many(delete, [(each.biller, each.id, each.version) for each in invoices]) != len(invoices):
+            raise self._stale(shelf, invoices)
+
+    def take_numbers(self, biller: str, series: str, count: int, on: date) -> Counter:
+        """See Writer.take_numbers."""
+        mark = self._dialect.placeholder
+        self._many(
+            f"INSERT INTO counters (biller, series, next_number) VALUES ({mark}, {mark}, 1) ON CONFLICT DO NOTHING",
+            [(biller, series)],
+        )
+        before = self._counter(biller, series, claim=True)
+        update = self._dialect.update(schema.counters, ("next_number", "last_on"), ("biller", "series"))
+        self._many(update, [(before.next + count, self._dialect.days()[on], biller, series)])
+        return before
+
+    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+        """See Reader.due_leases; the rows are locked where the transaction itself does not lock out other writers."""
+        query = self._due(schema.leases, "next_run_on", biller, on, after).limit(limit)
+        return list(self._records(Lease, query.with_for_update(skip_locked=True)))
+
+    def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
+        """See Reader.due_customers; locked likewise."""
+        query = self._due(schema.customers, "next_cycle_on", biller, on, after).limit(limit)
+        return list(self._records(Customer, query.with_for_update(skip_locked=True)))
+
+    def _add_parts(self, shelf: Shelf, batch: Batch, records: Sequence[Record]) -> None:
+        for table, rows_of in shelf.parts:
+            self._many(self._dialect.insert(table), [row for record in records for row in rows_of(batch, record)])
+
+    def _remove_parts(self, shelf: Shelf, records: Sequence[Invoice]) -> None:
+        for table, _ in shelf.parts:
+            delete = self._dialect.delete(table, ("biller", "invoice"))
+            self._many(delete, [(record.biller, record.id) for record in records])
+
+    def _many(self, statement: str, rows: list[Row]) -> int:
+        """Run one statement for each row; how many rows of the table it touched."""
+        connection = self._live()
+        if not rows:
+            return 0
+        try:
+            return connection.exec_driver_sql(statement, cast(list[tuple[Any, ...]], rows)).rowcount
+        except SQLAlchemyError as error:
+            self.broken = self._told(error)
+            raise self.broken from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            self.broken = InvalidValue("records", "a value", f"cannot be stored: {error}", "use 64-bit numbers and UTF-8")
+            raise self.broken from error
+
+    def _stale(self, shelf: Shelf, records: Sequence[Record]) -> Conflict:
+        """The Conflict that names the record somebody else changed."""
+        # Undone first: the rows this batch did change would look as if others had changed them.
+        transaction = self._connection.get_transaction()
+        if transaction is not None:
+            transaction.rollback()
+        table = shelf.table
+        seen: dict[str, int] = {}
+        for record in records:
+            owner = table.c.id == record.id if isinstance(record, Biller) else table.c.biller == record.biller
+            found = self._rows(select(table.c.version).where(owner, table.c.id == record.id))
+            have, version = found[0][0] if found else None, getattr(record, "version", None)
+            if have != version or record.id in seen:
+                told = "it is gone" if have is None else f"version {have} is stored, {version} was given"
+                detail = "it is given twice" if have == version else told
+                self.broken = Conflict(f"{shelf.noun} {record.id}", detail)
+                return self.broken
+            seen[record.id] = have
+        self.broken = Conflict(f"one of {len(records)} records", "its version is stale")
+        return self.broken
+
+    def _live(self) -> Connection:
+        if self.broken is not None:
+            raise self.broken
+        return super()._live()
+
+
+def _by_kind(records: Sequence[Record]) -> dict[type[object], list[Record]]:
+    """The records by kind, what is referred to before what refers to it."""
+    found: dict[type[object], list[Record]] = {kind: [] for kind in SHELVES}
+    for record in records:
+        some = found.get(type(record))
+        if some is None:
+            raise InvalidValue("records", record, "is not a record", "give records of invoicecore.ports.Record")
+        some.append(record)
+    return {kind: some for kind, some in found.items() if some}
