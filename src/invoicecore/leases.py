@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
@@ -189,7 +190,7 @@ def segments(lease: Lease, billed: Period) -> list[tuple[Period, Money]]:
     """The billed period cut at each rent change inside it, each part with its rent (M9)."""
     cuts = [c.since for c in lease.changes if billed.start < c.since < billed.end]
     edges = [billed.start, *cuts, billed.end]
-    return [(Period(a, b), rent_on(lease, a)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(Period(a, b), rent_on(lease, a)) for a, b in itertools.pairwise(edges)]
 
 
 def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -> tuple[Line, ...]:

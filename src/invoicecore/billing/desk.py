@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -38,10 +39,32 @@ def new_biller_id(key: str | None = None) -> str:
     return _base32(int.from_bytes(raw, "big"), 12)
 
 
+class _Stems:
+    """Stems of ids that never go backwards within a process, also while the clock stands still."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = (0, 0)
+
+    def next(self, at: datetime) -> str:
+        """Nine digits of milliseconds and eight that begin at random and grow by random steps."""
+        # The random start keeps processes of one millisecond apart, the random step those that forked from one state.
+        step = int.from_bytes(os.urandom(5), "big")
+        with self._lock:
+            instant, low = int(at.timestamp() * 1000), step >> 1
+            if instant == self._last[0]:
+                low = self._last[1] + 1 + (step & 0xFFFFF)
+            self._last = (instant, low)
+        return _base32(instant, 9) + _base32(low, 8)
+
+
+_stems = _Stems()
+
+
 def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
     """Ids of one kind that sort by time and name their biller (T1)."""
-    # The biller stands first so that an id alone tells where to look; 35 random bits a batch keep processes apart.
-    stem = f"{biller}_{kind}_{_base32(int(at.timestamp() * 1000), 9)}{_base32(int.from_bytes(os.urandom(5), 'big'), 7)}"
+    # The biller stands first so that an id alone tells where to look.
+    stem = f"{biller}_{kind}_{_stems.next(at)}"
     return (f"{stem}{n:05x}" for n in count())
 
 

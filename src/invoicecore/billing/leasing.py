@@ -68,11 +68,11 @@ class Leases:
         number not known yet is registered. Raises InvalidValue, InvalidMoney, CurrencyMismatch, NotFound, KeyReused.
         """
         owner = self._desk.owner("customer", customer)[0] if biller is None else self._desk.biller_id(biller)
-        row: dict[str, object] = dict(
-            customer=customer, unit=unit, rent=rent, frequency=frequency, starts=starts, ends=ends,
-            anchor_day=anchor_day, method=method, advance_days=advance_days, day_count=day_count, bill_from=bill_from,
-            description=description, taxes=taxes,
-        )  # fmt: skip
+        row: dict[str, object] = {
+            "customer": customer, "unit": unit, "rent": rent, "frequency": frequency, "starts": starts, "ends": ends,
+            "anchor_day": anchor_day, "method": method, "advance_days": advance_days, "day_count": day_count, "bill_from": bill_from,
+            "description": description, "taxes": taxes,
+        }  # fmt: skip
         return self.add_many(biller=owner, rows=[row], actor=actor, key=key)[0]
 
     def add_many(

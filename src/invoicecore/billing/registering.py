@@ -215,10 +215,10 @@ class Customers:
 
         Raises InvalidValue naming the field, NotFound for the biller.
         """
-        row: dict[str, object] = dict(
-            name=name, email=email, address=address, locale=locale,
-            billing_cycle=billing_cycle, billing_day=billing_day, notify=notify,
-        )  # fmt: skip
+        row: dict[str, object] = {
+            "name": name, "email": email, "address": address, "locale": locale,
+            "billing_cycle": billing_cycle, "billing_day": billing_day, "notify": notify,
+        }  # fmt: skip
         return self.add_many(biller=biller, rows=[row], on=on, actor=actor, key=key)[0]
 
     def add_many(

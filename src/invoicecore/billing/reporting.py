@@ -53,7 +53,7 @@ class Reporting:
 
     def get(self, invoice: Invoice | str, *, biller: Biller | str | None = None) -> Invoice:
         """The invoice as it stands, by id, or by number within a biller; NotFound otherwise (T1)."""
-        if biller is not None or (self._desk.scope is not None and isinstance(invoice, str) and "_" not in invoice):
+        if biller is not None or self._desk.scope is not None:
             owner = self._desk.biller_id(biller)
             ref = invoice.id if isinstance(invoice, Invoice) else invoice
         else:

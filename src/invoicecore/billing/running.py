@@ -133,7 +133,7 @@ class Running:
         found = tx.due_leases(biller.id, on, after=after, limit=limit)
         page = _Page(more=len(found) == limit)
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
-        ids = id_stream(biller.id, "inv", self._at)
+        ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for lease in found:
             page.last = (lease.next_run_on or on, lease.id)
             if not biller.payments:
@@ -161,7 +161,7 @@ class Running:
             wanted = {"customer": [who.id for who in found], "state": ChargeState.OPEN.value}
             for charge in tx.find(Charge, biller.id, wanted):
                 owed.setdefault(charge.customer, []).append(charge)
-        ids = id_stream(biller.id, "inv", self._at)
+        ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for customer in found:
             page.last = (customer.next_cycle_on or on, customer.id)
             if not biller.payments:
@@ -202,7 +202,7 @@ def _bill_lease(
     drafts: list[Invoice] = []
     outcomes: list[tuple[str, Outcome]] = []
     index = lease.next_period - 1
-    for index, billed in lease_rules.due_periods(lease, policy, on):  # noqa: B007  # the last one is needed below
+    for index, billed in lease_rules.due_periods(lease, policy, on):  # the last one is needed below
         if index in taken:
             outcomes.append(("existing", _outcome("already_there", biller, lease=lease.id, customer=payer.id)))
             continue

@@ -14,6 +14,7 @@ pytest.register_assert_rewrite(
     "invoicecore.testing.store_contract",
     "invoicecore.testing.store_queries",
     "invoicecore.testing.store_records",
+    "invoicecore.testing.store_threads",
     "invoicecore.testing.store_writing",
 )
 

@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import attrs
 from hypothesis import HealthCheck, settings
 
 from invoicecore.invoices import Invoice
 from invoicecore.money import Money
-from invoicecore.ports import InvoiceQuery, R, Record, Store
+from invoicecore.ports import InvoiceQuery, R, Record, Store, Writer
 from invoicecore.testing.samples import DAY
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
+
+Step = Callable[[Writer], object]
+"""Something to do in a transaction."""
 
 PATIENCE = 60.0
 """Seconds after which a thread that has not ended is a failure."""
@@ -52,6 +55,28 @@ def write(store: Store, *records: Record) -> None:
     """Add records in a transaction of their own."""
     with store.writing() as writer:
         writer.add(records)
+
+
+def adding(*records: Record) -> Step:
+    """The step that adds some records."""
+    return lambda writer: writer.add(records)
+
+
+def replacing(*records: Record) -> Step:
+    """The step that replaces some records."""
+    return lambda writer: writer.replace(records)
+
+
+def removing(*invoices: Invoice) -> Step:
+    """The step that removes some drafts."""
+    return lambda writer: writer.remove(invoices)
+
+
+def transact(store: Store, *steps: Step) -> None:
+    """Take several steps in one transaction."""
+    with store.writing() as writer:
+        for step in steps:
+            step(writer)
 
 
 def read(store: Store, kind: type[R], biller: str, id: str) -> R | None:
@@ -106,8 +131,8 @@ def difference(stored: object, given: object, where: str = "") -> str:
             (f"{where}.currency", stored.currency.code, given.currency.code),
         ]
     elif attrs.has(type(given)):
-        fields = [field.name for field in type(given).__attrs_attrs__ if field.eq]
-        parts = [(f"{where}.{name}", getattr(stored, name), getattr(given, name)) for name in fields]
+        names = [field.name for field in attrs.fields(cast(type[attrs.AttrsInstance], type(given))) if field.eq]
+        parts = [(f"{where}.{name}", getattr(stored, name), getattr(given, name)) for name in names]
     if parts:
         return next((found for name, a, b in parts if (found := difference(a, b, name))), "")
     alike = stored == given

@@ -5,7 +5,7 @@ Ids repeat from biller to biller on purpose: "c1" of one is nobody to another (T
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import attrs
@@ -23,6 +23,8 @@ from invoicecore.ports import R, Record
 
 DAY = date(2026, 4, 24)
 """The day on which the samples happen."""
+
+TOMORROW, YESTERDAY = DAY + timedelta(days=1), DAY - timedelta(days=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +105,7 @@ def world(biller: str = "b1", currency: str = "EUR") -> World:
 
 def changed(record: R, **fields: object) -> R:
     """The record with other fields, for code that does not know which kind it is."""
-    return attrs.evolve(record, **fields)  # type: ignore[misc]  # the fields are checked by its constructor
+    return attrs.evolve(record, **fields)  # type: ignore[arg-type]  # its constructor checks them
 
 
 def facts(
@@ -141,6 +143,7 @@ def invoice(
         "lifecycle": Lifecycle.OPEN if number else Lifecycle.DRAFT,
         "issued_on": DAY if number else None,
         "draft_reference": f"D-{id}",
+        "drafted_on": DAY,
         "title": f"Invoice {id}",
         "customer": "c1",
         **rest,
@@ -153,7 +156,6 @@ def invoice(
         taxes=taxes,
         total=total,
         facts=facts(currency, paid=paid, credit=credit, refunded=refunded, in_flight=in_flight),
-        drafted_on=DAY,
         due_on=due_on,
         number=number,
         **fields,  # type: ignore[arg-type]  # Invoice's own fields, checked by its constructor

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 import attrs
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from invoicecore.errors import Conflict, InvoicecoreError, StoreError
@@ -40,17 +41,22 @@ class Instants(dict[datetime, Bound]):
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """One database's ways. `placeholder` stands for a value in a statement; `flags[x]` is what a boolean is bound as."""
+    """One database's ways.
+
+    `placeholder` stands for a value in a statement, `same` compares two values of which both may be NULL, `flags[x]` is
+    what a boolean is bound as.
+    """
 
     name: str
     placeholder: str
+    same: str
     begin_reading: str
     begin_writing: str
     days: Callable[[], Days]
     instants: Callable[[], Instants]
     flags: tuple[Bound, Bound]
     told: Callable[[SQLAlchemyError], InvoicecoreError]
-    unfit: Callable[[Connection], str]
+    unfit: Callable[[DBAPICursor], str]
 
     def insert(self, table: Table) -> str:
         """INSERT of one row of all columns, in the table's order."""
@@ -58,10 +64,11 @@ class Dialect:
         values = ", ".join([self.placeholder] * len(columns))
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values})"
 
-    def update(self, table: Table, columns: Sequence[str], where: Sequence[str]) -> str:
-        """UPDATE of some columns of the rows that equal in some others; the values come in that order."""
+    def update(self, table: Table, columns: Sequence[str], where: Sequence[str], same: Sequence[str] = ()) -> str:
+        """UPDATE of some columns of the rows that equal in some others and are the `same` in more; values in that order."""
         values = ", ".join(f"{column} = {self.placeholder}" for column in columns)
-        return f"UPDATE {table.name} SET {values} WHERE {self._equal(where)}"
+        more = "".join(f" AND {column} {self.same} {self.placeholder}" for column in same)
+        return f"UPDATE {table.name} SET {values} WHERE {self._equal(where)}{more}"
 
     def delete(self, table: Table, where: Sequence[str]) -> str:
         """DELETE of the rows that equal in some columns."""
@@ -118,15 +125,17 @@ _SQLITE_FAULTS: Final[Mapping[str, str]] = {
 }
 
 
-def _sqlite_unfit(connection: Connection) -> str:
-    """Which record refers to nothing, after a commit was refused for it; empty when none is found."""
-    row = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+def _sqlite_unfit(cursor: DBAPICursor) -> str:
+    """What refers to nothing, after a commit was refused for it; empty when nothing is found."""
+    cursor.execute("PRAGMA foreign_key_check")
+    row = cursor.fetchone()
     return f"a row of {row[0].replace('_', ' ')} refers to {row[2].replace('_', ' ')} that are not there" if row else ""
 
 
 SQLITE: Final = Dialect(
     name="sqlite",
     placeholder="?",
+    same="IS",
     begin_reading="BEGIN",
     # A transaction that reads first and writes later would fail at once when another writer came between.
     begin_writing="BEGIN IMMEDIATE",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, or_, select, tuple_, union_all
@@ -89,7 +89,7 @@ def summed(wanted: InvoiceQuery) -> CompoundSelect[*tuple[Any, ...]] | None:
     return union_all(*parts) if parts else None
 
 
-def sums_of(rows: Iterable[tuple[Any, ...]]) -> Sums:
+def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
     """The answer of `summed` put together: counts per status, and sums over published, non-void invoices (R16)."""
     counts = dict.fromkeys(Status, 0)
     total = paid = refunded = unpaid = overdue = 0
@@ -119,7 +119,7 @@ def sums_of(rows: Iterable[tuple[Any, ...]]) -> Sums:
 def _halves() -> list[ColumnElement[int]]:
     # A sum of 64-bit amounts overflows 64 bits; the sums of their halves do not, and Python puts them together.
     published = invoices.c.number.is_not(None)
-    halves = []
+    halves: list[ColumnElement[int]] = []
     for name in _AMOUNTS:
         amount = invoices.c[name]
         halves += [
@@ -191,8 +191,9 @@ def _place(wanted: InvoiceQuery, column: str) -> list[ColumnElement[bool]]:
     descending = wanted.order in _DESCENDING
     if column == "id":
         return [invoices.c.id < id if descending else invoices.c.id > id]
-    here, there = tuple_(invoices.c[column], invoices.c.id), tuple_(
-        literal(value, invoices.c[column].type), literal(id, invoices.c.id.type)
+    here, there = (
+        tuple_(invoices.c[column], invoices.c.id),
+        tuple_(literal(value, invoices.c[column].type), literal(id, invoices.c.id.type)),
     )
     return [here < there if descending else here > there]
 

@@ -52,10 +52,12 @@ def stored_version(connection: Connection, place: str) -> int | None:
     tables = inspect(connection).get_table_names()
     if not tables:
         return None
-    if meta.name in tables and {"application", "version"} <= {c["name"] for c in inspect(connection).get_columns(meta.name)}:
+    if meta.name in tables and {"application", "version"} <= {
+        c["name"] for c in inspect(connection).get_columns(meta.name)
+    }:
         version = connection.execute(select(meta.c.version).where(meta.c.application == APPLICATION)).scalar()
         if version is not None:
-            return version
+            return int(version)
     some = ", ".join(sorted(tables)[:3])
     raise StoreError(f"{place} holds other tables ({some}), not invoicecore's; give the path of a file of its own")
 

@@ -159,7 +159,9 @@ class SqlReader:
         query = select(*(table.c[name] for name in places))
         rows = self._rows(query.where(table.c.biller == biller, _among(table, kind, [after])))
         if not rows:
-            raise InvalidValue("after", after, f"is no {kind.__name__} of this biller", "give the id of the last one read")
+            raise InvalidValue(
+                "after", after, f"is no {kind.__name__} of this biller", "give the id of the last one read"
+            )
         return tuple_(*(table.c[name] for name in places)) > tuple(rows[0])
 
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:

@@ -236,7 +236,9 @@ class Page:
         )
 
     def _line(self, row: Found, moneys: _Moneys) -> Line:
-        _, _, _, description, quantity, price, amount, taxes, start, end, days, of_days, count, exact, charge, site = row
+        _, _, _, description, quantity, price, amount, taxes, start, end, days, of_days, count, exact, charge, site = (
+            row
+        )
         return Line(
             description=description,
             amount=moneys[amount],

@@ -46,7 +46,9 @@ class Batch:
         whole = self._minors.get(id(money))
         if whole is None:
             if money.currency.code != currency:
-                raise CurrencyMismatch("amount", money, f"is in {money.currency.code} on a record in {currency}", "give one")
+                raise CurrencyMismatch(
+                    "amount", money, f"is in {money.currency.code} on a record in {currency}", "give one"
+                )
             whole = self._minors[id(money)] = minor(money)
             self._kept.append(money)
         return whole
@@ -339,7 +341,8 @@ class Batch:
 class Shelf:
     """Where one kind of record is kept: its table, how its row is made, and the tables of its parts.
 
-    `noun` names it in a message; `fields` maps a record's field to the column of another name.
+    `noun` names it in a message; `fields` maps a record's field to the column of another name. `hot` are the columns
+    that journeys change in bulk: where only these differ, nothing else is written.
     """
 
     noun: str
@@ -347,30 +350,37 @@ class Shelf:
     row: Callable[[Batch, Record], Row]
     parts: tuple[tuple[Table, Callable[[Batch, Record], Iterator[Row]]], ...] = ()
     fields: Mapping[str, str] = attrs.Factory(dict)
+    hot: tuple[str, ...] = ()
 
 
 _RowOf: TypeAlias = Callable[[Batch, Record], Row]
 _RowsOf: TypeAlias = Callable[[Batch, Record], Iterator[Row]]
 
 
-def _shelf(noun: str, table: Table, row: object, *parts: tuple[Table, object], **fields: str) -> Shelf:
+def _shelf(noun: str, table: Table, row: object, *parts: tuple[Table, object], hot: str = "", **fields: str) -> Shelf:
     # Batch's methods each take their own kind; SHELVES pairs them with it, which a type cannot say.
     cast_parts = tuple((table, cast(_RowsOf, rows)) for table, rows in parts)
-    return Shelf(noun, table, cast(_RowOf, row), cast_parts, fields)
+    return Shelf(noun, table, cast(_RowOf, row), cast_parts, fields, tuple(hot.split()))
 
 
 # What is referred to comes before what refers to it; add() writes in this order.
 SHELVES: Final[Mapping[type[object], Shelf]] = {
     Biller: _shelf("biller", schema.billers, Batch.biller),
-    Customer: _shelf("customer", schema.customers, Batch.customer),
+    Customer: _shelf("customer", schema.customers, Batch.customer, hot="next_cycle_on"),
     Unit: _shelf("unit", schema.units, Batch.unit),
     Group: _shelf("group", schema.booking_groups, Batch.group),
     Booking: _shelf("booking", schema.bookings, Batch.booking, group="booking_group"),
-    Lease: _shelf("lease", schema.leases, Batch.lease),
+    Lease: _shelf("lease", schema.leases, Batch.lease, hot="next_period next_run_on finished invoiced"),
     Invoice: _shelf(
-        "invoice", schema.invoices, Batch.invoice, (schema.lines, Batch.lines), (schema.invoice_taxes, Batch.invoice_taxes)
+        "invoice",
+        schema.invoices,
+        Batch.invoice,
+        (schema.lines, Batch.lines),
+        (schema.invoice_taxes, Batch.invoice_taxes),
+        hot="lifecycle phase number paid_minor credit_minor refunded_minor refunded_credit_minor in_flight_minor "
+        "bill_to_name bill_to_email bill_to_address bill_to_locale due_on issued_on voided_on",
     ),
-    Charge: _shelf("charge", schema.charges, Batch.charge),
+    Charge: _shelf("charge", schema.charges, Batch.charge, hot="state invoice"),
     Payment: _shelf("payment", schema.payments, Batch.payment, (schema.allocations, Batch.allocations)),
     Reversal: _shelf("reversal", schema.reversals, Batch.reversal),
     Refund: _shelf("refund", schema.refunds, Batch.refund),

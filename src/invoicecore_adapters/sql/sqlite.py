@@ -47,7 +47,12 @@ class SqliteFile:
             raise StoreError(f"{parsed!r} is not a file; for a store in memory open memory://")
         query = dict(parsed.query)
         wait = query.pop("timeout", str(PATIENCE))
-        if query or not isinstance(wait, str) or not wait.replace(".", "", 1).isascii() or not wait.replace(".", "", 1).isdigit():
+        if (
+            query
+            or not isinstance(wait, str)
+            or not wait.replace(".", "", 1).isascii()
+            or not wait.replace(".", "", 1).isdigit()
+        ):
             raise StoreError(f"{parsed!r} has options SQLite stores do not take; only ?timeout=SECONDS is known")
         # Absolute, so that a later chdir() does not make another file of it.
         path = Path(name).absolute()
@@ -56,7 +61,9 @@ class SqliteFile:
         if path.is_dir():
             raise StoreError(f"{path} is a folder; give the path of a file in it")
         if sqlite3.sqlite_version_info < _OLDEST:
-            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; use a Python with {'.'.join(map(str, _OLDEST))} or later")
+            raise StoreError(
+                f"SQLite {sqlite3.sqlite_version} is too old; use a Python with {'.'.join(map(str, _OLDEST))} or later"
+            )
         return cls(path=path, patience=float(wait))
 
     @property

@@ -70,7 +70,9 @@ class SqlStore:
             raise StoreError("this thread is writing already; do it in the same transaction")
         # Threads of one process queue here, in order; SQLite would have them sleep and try their luck.
         if not self._writers.acquire(timeout=self._file.patience):
-            raise StoreError(f"another thread was writing for {self._file.patience:g} s; try again, write in smaller steps")
+            raise StoreError(
+                f"another thread was writing for {self._file.patience:g} s; try again, write in smaller steps"
+            )
         try:
             self._writing_here.now = True
             with self._transaction(self._dialect.begin_writing) as connection:
@@ -117,11 +119,12 @@ class SqlStore:
             connection.close()
 
     def _commit(self, connection: Connection) -> None:
+        driver = connection.connection
         try:
             connection.commit()
         except SQLAlchemyError as error:
             told: InvoicecoreError = self._dialect.told(error)
-            if isinstance(told, Conflict) and (unfit := self._dialect.unfit(connection)):
+            if isinstance(told, Conflict) and (unfit := self._dialect.unfit(driver.cursor())):
                 told = Conflict("a record that another one refers to", unfit)
             raise told from error
 

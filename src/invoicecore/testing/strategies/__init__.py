@@ -6,7 +6,7 @@ keys. Ids are arguments: a caller that needs several records numbers them.
 
 from __future__ import annotations
 
-from invoicecore.testing.strategies.invoices import bill_tos, invoice_sets, invoices, queries
+from invoicecore.testing.strategies.invoices import bill_tos, invoice_sets, invoices, queries, sort_value
 from invoicecore.testing.strategies.records import (
     billers,
     bookings,
@@ -74,6 +74,7 @@ __all__ = [
     "refunds",
     "reversals",
     "shares",
+    "sort_value",
     "tax_rates",
     "texts",
     "units",

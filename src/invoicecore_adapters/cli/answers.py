@@ -1,0 +1,74 @@
+"""The command's answers for machines: plain data that JSON has, derived facts beside the stored ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+
+import attrs
+
+from invoicecore import Billing, Invoice, Money
+from invoicecore.errors import BadFile
+from invoicecore.parties import Biller
+from invoicecore.serde import unstructure
+from invoicecore.wording import label_set, status_label
+
+
+def answer(data: object) -> None:
+    """Print one JSON document on one line."""
+    print(json.dumps(plain(data), ensure_ascii=False, separators=(",", ":")), file=sys.stdout)
+
+
+def invoice_data(invoice: Invoice, biller: Biller, on: date, locale: str) -> dict[str, object]:
+    """An invoice as stored, with its status on a day, its label and what follows from its money."""
+    status = invoice.status_on(on)
+    labels = label_set(biller.policy.labels, biller.policy.own_labels)
+    stored = unstructure(invoice)
+    return {
+        **(stored if isinstance(stored, dict) else {}),
+        "reference": invoice.reference,
+        "status": status.value,
+        "status_label": status_label(status, labels=labels, locale=locale),
+        "status_on": on,
+        "balance": invoice.balance,
+        "settled": invoice.settled,
+        "recordable": invoice.recordable,
+        "warnings": invoice.warnings,
+    }
+
+
+def summary_data(billing: Billing, biller: Biller, on: date) -> dict[str, object]:
+    """The summary cards and the counts of a biller."""
+    cards = billing.invoices.summary(biller=biller, on=on)
+    names = ("total", "open", "overdue", "paid", "refunded")
+    return {
+        "biller": {"id": biller.id, "name": biller.name},
+        "on": on,
+        "cards": {name: getattr(cards, name) for name in names},
+        "counts": cards.counts,
+    }
+
+
+def error_data(error: Exception) -> dict[str, object]:
+    """An error's code, its sentence and its data."""
+    data = {name: plain(value) for name, value in vars(error).items() if not name.startswith("_")}
+    if isinstance(error, BadFile):
+        data["faults"] = [{"path": p, "value": plain(v), "reason": r} for p, v, r in error.faults]
+    return {"code": getattr(error, "code", "broken"), "message": str(error), **data}
+
+
+def plain(value: object) -> object:
+    """Anything as JSON has it; what serde does not know becomes text."""
+    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Money | date | Decimal | Enum) or attrs.has(type(value)):
+        return unstructure(value)
+    return str(value)

@@ -1,0 +1,162 @@
+"""The command line's words: commands, options and help. Nothing of the library is imported to print help."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+# The values of the library's enums, written out so that --help need not import it; a test holds them equal.
+STATUSES: Final = ("draft", "open", "paid", "pending", "overdue", "void", "refunded")
+METHODS: Final = ("cash", "cheque", "transfer", "card", "direct_debit", "other")
+ORDERS: Final = ("created", "-created", "due", "-due", "number", "-number", "total", "-total")
+
+DEFAULT_DB: Final = "sqlite:///invoicecore.db"
+
+EXIT_CODES: Final = """\
+exit codes:
+  0  done
+  1  refused by a rule, or a file with faults; nothing was changed
+  2  the command line is not understood
+  3  done, but some items failed; the report names them
+  4  the store, a plugin or an extra cannot be used
+  5  a mistake in invoicecore itself
+
+Errors are one sentence on stderr; with --json an object with their code and data.
+An INVOICE is its id, its number, or a draft's reference; a BILLER is its id or its name.
+"""
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; argparse exits with 2 for what it does not understand."""
+    found = _parser().parse_args(argv)
+    for name, default in (("db", os.environ.get("INVOICECORE_DB") or DEFAULT_DB), ("json", False)):
+        setattr(found, name, getattr(found, name, default))
+    for name in ("lang", "actor"):
+        setattr(found, name, getattr(found, name, None))
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    # SUPPRESS: an option left out after the command must not undo the same option given before it.
+    everywhere = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = everywhere.add_argument_group("everywhere")
+    group.add_argument("--db", metavar="URL", help=f"the store (default: $INVOICECORE_DB, else {DEFAULT_DB})")
+    group.add_argument("--json", action="store_true", help="answer in JSON")
+    group.add_argument("--lang", metavar="LANG", help="en or fr, or a locale such as fr_CA (default: the biller's)")
+    group.add_argument("--actor", metavar="NAME", help="who does this, for the timeline")
+    top = argparse.ArgumentParser(
+        prog="invoicecore",
+        description="Bill residents, clients and stays: load their data, run their billing, take their money.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[everywhere],
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, what: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[everywhere],
+        )
+
+    demo = command("demo", "load the example businesses, run months of billing, and show the result")
+    demo.add_argument("--dir", metavar="DIR", help="where to put the database (default: a new temporary folder)")
+
+    load = command("load", "load a JSON file, or a folder of CSV files; loading again adds only what is new")
+    load.add_argument("path", metavar="PATH")
+    load.add_argument("--check", action="store_true", help="only look for faults, write nothing")
+    _on(load, "the day the data is registered for; a client's monthly cycle starts then")
+
+    run = command("run", "invoice every lease and monthly client that is due; harmless to repeat")
+    _on(run, "the day to run for")
+    run.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
+    _biller(run)
+
+    invoices = command("invoices", "list invoices with their status")
+    _biller(invoices)
+    invoices.add_argument("--status", choices=STATUSES, action="append", help="may be given several times")
+    invoices.add_argument("--customer", metavar="CUSTOMER", help="id, name or e-mail address")
+    invoices.add_argument("--unit", metavar="NUMBER")
+    _on(invoices, "the day the status is judged on")
+    invoices.add_argument("--order", choices=ORDERS, default="created", help="with - in front: descending")
+    invoices.add_argument("--limit", type=int, default=50, metavar="N", help="invoices a page (default: 50)")
+    invoices.add_argument("--after", metavar="MARK", help="the mark a page ended with, for the next one")
+
+    show = command("show", "show an invoice with its lines, money and timeline")
+    _invoice(show)
+    _on(show, "the day the status is judged on")
+
+    publish = command("publish", "publish a draft, or all of them: they get a number and become payable")
+    publish.add_argument("invoice", metavar="INVOICE", nargs="?")
+    publish.add_argument("--all", action="store_true", help="every draft of the biller")
+    publish.add_argument("--yes", action="store_true", help="with --all: do not ask first")
+    publish.add_argument("--due", type=day, metavar="DATE", help="move the due date")
+    publish.add_argument("--notify", action=argparse.BooleanOptionalAction, default=None, help="tell the payer, or not")
+    _biller(publish)
+    _on(publish, "the day of issue")
+
+    pay = command("pay", "record money received elsewhere: AMOUNT, or all that is owed")
+    _invoice(pay)
+    pay.add_argument("amount", metavar="AMOUNT", nargs="?", help="such as 120.50, in the biller's currency")
+    pay.add_argument("--method", choices=METHODS, default="transfer")
+    pay.add_argument("--reference", default="", metavar="TEXT")
+    pay.add_argument("--rest", choices=("credit",), help="what is more than owed becomes the customer's credit")
+    _on(pay, "the day it was received")
+    _key(pay)
+
+    void = command("void", "void an invoice that holds no money")
+    _invoice(void)
+    void.add_argument("--reason", default="", metavar="TEXT")
+    void.add_argument("--release-charges", action="store_true", help="open its charges again")
+    _on(void, "the day of voiding")
+
+    refund = command("refund", "give money of an invoice back: AMOUNT, or all that is held")
+    _invoice(refund)
+    refund.add_argument("amount", metavar="AMOUNT", nargs="?")
+    refund.add_argument("--to", choices=("source", "credit"), default="source")
+    refund.add_argument("--method", choices=METHODS, default="transfer")
+    refund.add_argument("--reference", default="", metavar="TEXT")
+    refund.add_argument("--reason", default="", metavar="TEXT")
+    _on(refund, "the day of the refund")
+    _key(refund)
+
+    summary = command("summary", "show the summary cards and how many invoices have each status")
+    _biller(summary)
+    _on(summary, "the day the status is judged on")
+
+    command("plugins", "list the installed plugins and what they offer")
+    return top
+
+
+def day(text: str) -> date:
+    """A date of the command line, year-month-day."""
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2026-04-01") from None
+
+
+def _on(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--on", type=day, metavar="DATE", help=f"{what} (year-month-day; default: today)")
+
+
+def _biller(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--biller", metavar="BILLER", help="not needed where there is one")
+
+
+def _invoice(command: argparse.ArgumentParser) -> None:
+    command.add_argument("invoice", metavar="INVOICE")
+    _biller(command)
+
+
+def _key(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--key", metavar="KEY", help="the same key never does it twice")

@@ -1,0 +1,135 @@
+"""What the words of a command line stand for: a biller, an invoice, a customer, an amount, a language."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoicecore import Billing, Invoice, InvoicecoreError, Money
+from invoicecore.errors import InvalidMoney, InvalidValue, NotFound, StoreError
+from invoicecore.invoices import Status
+from invoicecore.money import decimals
+from invoicecore.parties import Biller, Customer
+from invoicecore.wording import LOCALES, language_of, locale_of
+
+if TYPE_CHECKING:
+    from invoicecore import Plugins
+
+_FILE = "sqlite:///"
+
+
+class Unclear(InvoicecoreError):
+    """The command line can be read in several ways; the message says how to make it one."""
+
+    code = "unclear"
+
+
+def opened(url: str, *, plugins: Plugins | None = None, new: bool = False) -> Billing:
+    """The desk of a store. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""
+    # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
+    path = url.removeprefix(_FILE).partition("?")[0]
+    if not new and url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
+        raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
+    try:
+        return Billing.open(url, plugins=plugins)
+    except InvalidValue as error:
+        raise StoreError(str(error)) from error
+
+
+def the_biller(billing: Billing, name: str | None) -> Biller:
+    """The biller of that id or name, or the only one. Raises Unclear when there are several, NotFound for none."""
+    billers = billing.billers.all()
+    if name is not None:
+        found = [biller for biller in billers if biller.id == name] or [
+            biller for biller in billers if biller.name.casefold() == name.casefold()
+        ]
+        if not found:
+            raise NotFound("biller", name)
+        billers = found
+    if len(billers) == 1:
+        return billers[0]
+    if not billers:
+        raise NotFound("biller", "any")
+    known = "; ".join(f"{biller.id} ({biller.name})" for biller in billers)
+    raise Unclear(f"there are {len(billers)} such billers, name one with --biller: {known}")
+
+
+def the_billers(billing: Billing, name: str | None) -> list[Biller]:
+    """The biller of that id or name, or all of them."""
+    return [the_biller(billing, name)] if name is not None else billing.billers.all()
+
+
+def the_invoice(billing: Billing, reference: str, biller: str | None) -> tuple[Biller, Invoice]:
+    """The invoice of that id, number or draft reference, among the billers there are.
+
+    Raises NotFound, and Unclear when several billers have that number.
+    """
+    found = [
+        (one, invoice)
+        for one in the_billers(billing, biller)
+        if (invoice := _of_biller(billing, reference, one)) is not None
+    ]
+    if not found:
+        raise NotFound("invoice", reference)
+    if len(found) > 1:
+        known = "; ".join(f"{one.id} ({one.name})" for one, _ in found)
+        raise Unclear(f"{len(found)} billers have an invoice {reference!r}, name one with --biller: {known}")
+    return found[0]
+
+
+def _of_biller(billing: Billing, reference: str, biller: Biller) -> Invoice | None:
+    try:
+        found = billing.invoices.get(reference, biller=biller)
+        return found if found.biller == biller.id else None
+    except NotFound:
+        pass
+    mark: str | None = None
+    while True:
+        page = billing.invoices.find(biller=biller, status=Status.DRAFT, after=mark, limit=1000)
+        for invoice in page.items:
+            if invoice.draft_reference == reference:
+                return invoice
+        if page.next is None:
+            return None
+        mark = page.next
+
+
+def the_customer(billing: Billing, biller: Biller, name: str) -> Customer:
+    """The biller's customer of that id, name or e-mail address. Raises NotFound, and Unclear for several."""
+    wanted = name.casefold()
+    found = [
+        one
+        for one in billing.customers.find(biller=biller)
+        if one.id == name or wanted in (one.name.casefold(), (one.email or "").casefold())
+    ]
+    if not found:
+        raise NotFound("customer", name)
+    if len(found) > 1:
+        raise Unclear(f"{len(found)} customers are called {name!r}, give an id: {', '.join(one.id for one in found)}")
+    return found[0]
+
+
+def the_amount(text: str | None, biller: Biller, locale: str) -> Money | None:
+    """An amount in the biller's currency; a decimal comma is for those who speak French. None for None."""
+    if text is None:
+        return None
+    plain = re.sub("[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", text)
+    if language_of(locale) == "fr" and plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", plain):
+        example = Money(Decimal(12050).scaleb(-decimals(biller.currency)), biller.currency).amount
+        raise InvalidMoney("amount", text, "is not an amount", f"write it as {example}, without a currency")
+    return Money(Decimal(plain), biller.currency)
+
+
+def spoken(biller: Biller | None, language: str | None) -> str:
+    """The locale to speak: the one asked for, in the biller's country where it is spoken there, else the biller's."""
+    if language is None:
+        return biller.locale if biller is not None else "en_GB"
+    if biller is not None and language.casefold() in ("en", "fr"):
+        at_home = f"{language.casefold()}_{biller.locale[3:]}"
+        if at_home in LOCALES:
+            return at_home
+    return locale_of(language, "lang")
