@@ -39,9 +39,7 @@ def billing(store_url: str, clock: FixedClock) -> Iterator[Billing]:
 @pytest.fixture
 def park(billing: Billing) -> Biller:
     """A campground: stays, Europe/Paris, EUR."""
-    return billing.billers.add(
-        name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays"
-    )
+    return billing.billers.add(name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays")
 
 
 @pytest.fixture

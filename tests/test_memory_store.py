@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
 import attrs
 import pytest
 
 from invoicecore.errors import Conflict, InvalidValue, StoreError
+from invoicecore.invoices import Lifecycle
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.plugins import Plugins
@@ -84,9 +92,8 @@ def test_a_memory_url_names_nothing(url):
 
 
 def test_a_transaction_inside_another_of_the_same_thread_is_refused(store):
-    with store.writing(), pytest.raises(StoreError, match="writing already"):
-        with store.writing():
-            pass
+    with store.writing(), pytest.raises(StoreError, match="writing already"), store.writing():
+        pass
     with store.writing() as writer:
         writer.add([world().biller])
 
@@ -124,10 +131,8 @@ def test_a_swallowed_conflict_comes_back_at_the_end(store):
     def swallow():
         with store.writing() as writer:
             writer.add([samples.charge(here, "x1")])
-            try:
+            with suppress(Conflict):
                 writer.add([here.biller])
-            except Conflict:
-                pass
 
     with pytest.raises(Conflict, match="biller b1"):
         swallow()
@@ -150,9 +155,11 @@ def test_what_cannot_be_found_by_is_refused(store, kind, where, reason):
 
 
 @pytest.mark.parametrize("verb", ["add", "replace"])
-def test_only_records_are_written(store, verb):
+def test_only_records_are_written_and_nothing_beside_them(store, verb):
     with store.writing() as writer, pytest.raises(InvalidValue):
-        getattr(writer, verb)(["not a record"])
+        getattr(writer, verb)([world().biller, "not a record"])
+    with store.reading() as reader:
+        assert reader.billers() == []
 
 
 def test_only_drafts_are_removed(store):
@@ -187,7 +194,12 @@ def test_questions_about_few_of_many_invoices_do_not_look_at_all(store):
     many = [samples.invoice(here, f"i{n:05d}", number=f"INV-{n:05d}", paid=1_000) for n in range(2_000)]
     write(store, *here.records, *many, samples.invoice(here, "due", number="INV-X", customer="c2"))
     with store.reading() as reader:
-        for filters in ({"number": "INV-X"}, {"customers": ("c2",)}, {"payable": True}, {"number": "INV-X", "unit": None}):
+        for filters in (
+            {"number": "INV-X"},
+            {"customers": ("c2",)},
+            {"payable": True},
+            {"number": "INV-X", "unit": None},
+        ):
             query = InvoiceQuery(biller="b1", on=DAY, **filters)
             assert len(list(reader._candidates(query))) == 1
             assert ids(reader.invoices(query)) == ["due"]
@@ -197,14 +209,70 @@ def test_questions_about_few_of_many_invoices_do_not_look_at_all(store):
     "stored, given, where",
     [
         (1, 1, ""),
-        ("open", samples.Lifecycle.OPEN, "a str came back"),
+        ("open", Lifecycle.OPEN, "a str came back"),
         ((1, 2), (1,), "tuple: 2 came back for 1"),
         ((1, 2), (1, 3), "tuple[1]: 2 came back for 3"),
-        (samples.world().units[0], samples.world().units[1], "Unit.id: 'u1' came back for 'u2'"),
-        (samples.world().money(1), samples.world("b1", "USD").money(1), "Money.currency: 'EUR' came back for 'USD'"),
-        (samples.Decimal("1.50"), samples.Decimal("1.5"), "Decimal: Decimal('1.50') came back for Decimal('1.5')"),
+        (world().units[0], world().units[1], "Unit.id: 'u1' came back for 'u2'"),
+        (world().money(1), world("b1", "USD").money(1), "Money.currency: 'EUR' came back for 'USD'"),
+        (Decimal("1.50"), Decimal("1.5"), "Decimal: Decimal('1.50') came back for Decimal('1.5')"),
     ],
 )
 def test_the_contract_says_where_two_values_differ(stored, given, where):
     assert where in difference(stored, given)
     assert bool(difference(stored, given)) == bool(where)
+
+
+STRANGER = """
+import pytest
+from invoicecore.testing import StoreContract
+from invoicecore_adapters.memory import MemoryStore, MemoryWriter
+
+class Backwards(MemoryWriter):
+    def billers(self, **page):
+        return super().billers(**page)[::-1]
+
+class Wrong(MemoryStore):
+    reader = writer = Backwards
+
+@pytest.fixture
+def store_factory():
+    return Wrong
+
+class TestWrong(StoreContract):
+    pass
+
+class TestWrongAgain(StoreContract):
+    @pytest.fixture
+    def store_factory(self):
+        return MemoryStore
+"""
+
+
+def test_a_stranger_adopts_the_contract_and_is_told_what_is_wrong(tmp_path):
+    """In a strict project of its own, in one process, twice; failures show both sides of the comparison."""
+    (tmp_path / "test_stores.py").write_text(STRANGER)
+    chosen = "billers_come or status_filters or outlives"
+    command = [
+        "pytest",
+        "-q",
+        "-W",
+        "error",
+        "--strict-markers",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "-k",
+        chosen,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--rootdir", str(tmp_path), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")},
+    )
+    assert "1 failed, 5 passed" in done.stdout, done.stdout + done.stderr
+    assert "FAILED test_stores.py::TestWrong::test_billers_come_by_id_in_pages" in done.stdout
+    assert "At index 0 diff: 'c' != 'B'" in done.stdout

@@ -22,7 +22,9 @@ from invoicecore.ports import Counter, Event, Message, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
 
-MUTANTS = {}  # a store that is wrong -> the tests of the contract that must notice
+MUTANTS: dict[
+    type[MemoryStore], tuple[str, ...]
+] = {}  # a store that is wrong -> the tests of the contract that must notice
 
 
 def noticed_by(*tests):
@@ -233,7 +235,9 @@ class AddsLinesToTheOldOnes(MemoryWriter):
     def replace(self, records):
         super().replace(
             [
-                attrs.evolve(record, lines=self.get(Invoice, record.biller, [record.id])[record.id].lines + record.lines)
+                attrs.evolve(
+                    record, lines=self.get(Invoice, record.biller, [record.id])[record.id].lines + record.lines
+                )
                 if isinstance(record, Invoice)
                 else record
                 for record in records

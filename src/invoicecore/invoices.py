@@ -16,7 +16,7 @@ from invoicecore.parties import BillTo, Policy, text
 from invoicecore.payments import Facts, is_zero, no_facts
 from invoicecore.periods import Period
 from invoicecore.proration import DayCount
-from invoicecore.taxes import TaxAmount, TaxRate, breakdown
+from invoicecore.taxes import TaxAmount, TaxRate, breakdown, tax_rates
 
 
 class InvoiceKind(StrEnum):
@@ -232,20 +232,28 @@ def status_of(phase: Phase, due_on: date, day: date) -> Status:
     return Status.OVERDUE if day > due_on else Status.OPEN
 
 
-def as_lines(items: Sequence[Item], *, currency: str) -> tuple[Line, ...]:
-    """Items as lines, each rounded once (M10). Raises InvalidValue, InvalidMoney or CurrencyMismatch by `lines[i]`."""
+def as_lines(items: Sequence[Item], *, currency: str, field: str = "lines") -> tuple[Line, ...]:
+    """Items as lines, each rounded once (M10).
+
+    Raises InvalidValue, InvalidMoney or CurrencyMismatch naming `field[i]` and what of it is wrong.
+    """
     lines = []
     for i, item in enumerate(items):
+        at = f"{field}[{i}]"
         if not isinstance(item, Item):
-            raise InvalidValue(f"lines[{i}]", item, "is not an Item", "give Item(description=…, unit_price=…)")
-        price = exact(item.unit_price, f"lines[{i}].unit_price", currency=currency)
+            raise InvalidValue(at, item, "is not an Item", "give Item(description=…, unit_price=…)")
+        price = exact(item.unit_price, f"{at}.unit_price", currency=currency)
+        try:
+            amount = times(price, item.quantity)
+        except InvalidValue as error:
+            raise type(error)(f"{at}.{error.field}", error.value, error.reason, error.way_out) from error
         lines.append(
             Line(
-                description=text(item.description, f"lines[{i}].description", longest=2000, lines=True),
-                amount=times(price, item.quantity),
+                description=text(item.description, f"{at}.description", longest=2000, lines=True),
+                amount=amount,
                 unit_price=price,
                 quantity=Decimal(item.quantity),
-                taxes=tuple(item.taxes),
+                taxes=tax_rates(item.taxes, f"{at}.taxes"),
                 site=item.site,
             )
         )
@@ -271,7 +279,7 @@ def draft(
     """
     total, taxes = amounts(lines, currency=currency, prices_include_tax=prices_include_tax)
     if total.amount <= 0:
-        raise NothingToBill(title, f"the total is {total}")
+        raise NothingToBill(title, f"the total is {_plain(total)}")
     return Invoice(
         id=id,
         biller=biller,
@@ -304,7 +312,7 @@ def with_lines(invoice: Invoice, lines: tuple[Line, ...]) -> Invoice:
     """The draft with other lines, its taxes and total worked out again (C1). Raises NothingToBill at zero or less."""
     total, taxes = amounts(lines, currency=invoice.currency, prices_include_tax=invoice.prices_include_tax)
     if total.amount <= 0:
-        raise NothingToBill(invoice.reference, f"the total would be {total}")
+        raise NothingToBill(invoice.reference, f"the total would be {_plain(total)}")
     return attrs.evolve(invoice, lines=lines, taxes=taxes, total=total)
 
 
@@ -338,21 +346,29 @@ def check(action: str, invoice: Invoice, policy: Policy, on: date) -> None:
     if (action, invoice.lifecycle) in TRANSITIONS:
         if action == "void" and invoice.lifecycle is Lifecycle.OPEN:
             raise MoneyHeld(status, can, invoice.facts.cash_held, _void_blocked(invoice))
+        paid = "nothing is left to pay" if is_zero(invoice.balance) else _in_flight(invoice)
         reason = {
             "void": "this biller deletes drafts instead",
             "delete": "this biller voids drafts instead",
             "refund": "no money is held on it",
-        }.get(action, "nothing is left to pay")
+        }.get(action, paid)
     raise NotAllowed(action, status, can, reason)
 
 
 def _void_blocked(invoice: Invoice) -> str:
     # Applied credit is no obstacle: voiding returns it in the same transaction (C8).
-    if minor(invoice.facts.in_flight) > 0:
-        return f"a collection of {invoice.facts.in_flight} is in flight"
-    if minor(invoice.facts.cash_held) > 0:
-        return f"{invoice.facts.cash_held} is held on it"
-    return ""
+    held = f"{_plain(invoice.facts.cash_held)} is held on it" if minor(invoice.facts.cash_held) > 0 else ""
+    return " and ".join(reason for reason in (held, _in_flight(invoice)) if reason)
+
+
+def _in_flight(invoice: Invoice) -> str:
+    moving = invoice.facts.in_flight
+    return f"a collection of {_plain(moving)} is in flight" if minor(moving) > 0 else ""
+
+
+def _plain(money: Money) -> str:
+    # str(Money) rounds to CLDR's decimals and follows the machine's locale (M11).
+    return f"{money.amount} {money.currency.code}"
 
 
 def publish(invoice: Invoice, *, number: str, on: date, due: date, bill_to: BillTo | None) -> Invoice:
@@ -376,7 +392,15 @@ def due_at_publish(invoice: Invoice, policy: Policy, *, on: date, due: date | No
         if due < on:
             raise InvalidValue("due", due, f"is before {on}", "give that day or a later one")
         return due
-    return on + timedelta(days=policy.terms_days) if invoice.due_by_terms else invoice.due_on
+    return due_by_terms(policy, on) if invoice.due_by_terms else invoice.due_on
+
+
+def due_by_terms(policy: Policy, on: date) -> date:
+    """The due date by a biller's terms (C9); InvalidValue when it lies beyond the calendar."""
+    try:
+        return on + timedelta(days=policy.terms_days)
+    except OverflowError as error:
+        raise InvalidValue("on", on, "leaves no room for the terms", "give an earlier day, or a due date") from error
 
 
 def number_series(policy: Policy, on: date) -> str:

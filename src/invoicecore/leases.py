@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
@@ -12,7 +12,7 @@ import attrs
 
 from invoicecore.errors import InvalidValue, LeaseFrozen
 from invoicecore.invoices import Line, Share
-from invoicecore.money import Money, minor, split_exact, zero
+from invoicecore.money import Money, from_minor, minor, split_exact, zero
 from invoicecore.parties import InvoiceMethod, Policy
 from invoicecore.periods import Cycle, Frequency, Period
 from invoicecore.proration import DayCount, prorate
@@ -88,10 +88,12 @@ def aligned_period(lease: Lease, index: int) -> Period:
 def clip(lease: Lease, aligned: Period) -> Period | None:
     """The billed part of an aligned period, None when the lease does not reach into it (S3)."""
     ends = lease.ends
-    if aligned.start >= lease.starts and (ends is None or aligned.end <= ends + _DAY):
+    # Never the day after `ends` unless the period has it: imported leases end on 31/12/9999.
+    whole = ends is None or aligned.last_day <= ends
+    if whole and aligned.start >= lease.starts:
         return aligned
     start = max(aligned.start, lease.starts)
-    end = aligned.end if ends is None else min(aligned.end, ends + _DAY)
+    end = aligned.end if whole or ends is None else ends + _DAY
     return Period(start, end) if start < end else None
 
 
@@ -128,7 +130,7 @@ def advance_days(lease: Lease, policy: Policy) -> int:
 
 def run_date(lease: Lease, policy: Policy, billed: Period) -> date:
     """The day from which the run makes the invoice of a billed period (S4)."""
-    return billed.start - timedelta(days=advance_days(lease, policy))
+    return date.fromordinal(max(billed.start.toordinal() - advance_days(lease, policy), 1))
 
 
 def due_date(policy: Policy, billed: Period) -> date:
@@ -208,11 +210,13 @@ def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -
         parts = [(billed, parts[0][1])]
     # A full period's segments share it by its own days, so that they add up to a full rent whatever the day count.
     day_count = lease.day_count if partial else DayCount.ACTUAL
+    # The share of one minor unit, times the rent: a literal day count may exceed the rent, and so 64 bits, before it is
+    # clamped below.
+    one = from_minor(1, lease.rent.currency.code)
     shares = [
-        prorate(rent, occupied=part, period=aligned, frequency=lease.frequency, day_count=day_count)
-        for part, rent in parts
+        prorate(one, occupied=part, period=aligned, frequency=lease.frequency, day_count=day_count) for part, _ in parts
     ]
-    exacts = [share.exact for share in shares]
+    exacts = [share.exact * minor(rent) for share, (_, rent) in zip(shares, parts, strict=True)]
     if day_count is DayCount.NONE and len(parts) > 1:
         exacts = [Fraction(minor(rent)) * part.days / billed.days for part, rent in parts]
     ceiling = max(Fraction(minor(rent)) for _, rent in parts)
@@ -260,21 +264,20 @@ def with_rent(lease: Lease, rent: Money, since: date) -> Lease:
     return attrs.evolve(lease, changes=tuple(changes))
 
 
-def ended(lease: Lease, policy: Policy, last_day: date) -> Lease:
-    """The lease with another last day, inclusive (M3, M9).
+def ended(lease: Lease, policy: Policy, last_day: date, billed: Iterable[tuple[int, Period]] = ()) -> Lease:
+    """The lease with another last day, inclusive; `billed` are the (index, period) of its live invoices (M3, M9).
 
-    Raises InvalidValue when it lies before the start, or when a lease would grow past a period billed only up to its
-    old end (add a successor lease instead).
+    Raises InvalidValue when it lies before the start, LeaseFrozen when the lease would grow past a period billed only
+    up to an earlier end (add a successor lease instead).
     """
     if last_day < lease.starts:
         raise InvalidValue("last_day", last_day, f"is before the lease starts on {lease.starts}", "give its last day")
-    if lease.ends is not None and last_day > lease.ends and lease.next_period > 0:
-        aligned = aligned_period(lease, lease.next_period - 1)
-        billed = clip(lease, aligned)
-        if billed is None or billed.end != aligned.end:
-            raise LeaseFrozen(lease.id, f"end ({lease.ends}, billed pro-rata up to it)")
-    shorter = attrs.evolve(lease, ends=last_day)
-    return moved_on(shorter, policy, lease.next_period, invoiced=False)
+    after = attrs.evolve(lease, ends=last_day)
+    for index, period in billed:
+        whole = billed_period(after, index)
+        if whole is not None and period.end < whole.end:
+            raise LeaseFrozen(lease.id, f"end ({period.last_day}, billed pro-rata up to it)")
+    return moved_on(after, policy, lease.next_period, invoiced=False)
 
 
 def unused_part(lease: Lease, invoiced: Period) -> Period | None:

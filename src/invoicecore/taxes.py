@@ -12,7 +12,7 @@ from attrs import field, frozen
 from invoicecore.errors import InvalidValue
 from invoicecore.money import Money, allocate, currency_of, exact, from_minor, half_up, minor
 
-__all__ = ["Breakdown", "TaxAmount", "TaxRate", "breakdown"]
+__all__ = ["Breakdown", "TaxAmount", "TaxRate", "breakdown", "tax_rates"]
 
 # EN 16931, code list UNTDID 5305: what the category says about the rate (BR-S-05, BR-Z-05, BR-E-05, BR-AE-05, BR-IC-05,
 # BR-G-05, BR-O-05; IGIC and IPSI, L and M, may have any).
@@ -158,6 +158,18 @@ def breakdown(
             for rate in order
         ),
     )
+
+
+def tax_rates(value: object, field: str) -> tuple[TaxRate, ...]:
+    """The rates a caller put on a line, each once (M7). Raises InvalidValue with `field` named."""
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        raise InvalidValue(
+            field, value, "is not a list of TaxRate", "give a tuple of TaxRate(name='VAT', percent='20')"
+        )
+    rates = tuple(_rate(rate, field) for rate in value)
+    if len(set(rates)) != len(rates):
+        raise InvalidValue(field, rates, "names the same tax twice", "name each rate once per line")
+    return rates
 
 
 def _rate(rate: object, where: str) -> TaxRate:

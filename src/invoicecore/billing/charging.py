@@ -17,7 +17,7 @@ from invoicecore.invoices import Invoice, InvoiceKind, draft, with_lines
 from invoicecore.money import Money, exact, times
 from invoicecore.parties import Biller, Customer, known_fields, text, yes_or_no
 from invoicecore.periods import as_date
-from invoicecore.taxes import TaxRate
+from invoicecore.taxes import TaxRate, tax_rates
 from invoicecore.wording import kind_name
 
 
@@ -43,7 +43,7 @@ class Charges:
 
         Raises PaymentsOff, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
-        row = {"description": description, "amount": amount, "quantity": quantity, "taxes": tuple(taxes)}
+        row = {"description": description, "amount": amount, "quantity": quantity, "taxes": tax_rates(taxes, "taxes")}
         return self.add_many(customer=customer, rows=[row], on=on, actor=actor, key=key)[0]
 
     def add_many(
@@ -59,7 +59,7 @@ class Charges:
         biller, who = self._desk.owner("customer", customer)
         given = list(rows)
         with self._desk.change("charges.add", biller, on=on, actor=actor, subject=who) as change:
-            if (made := change.replayed(key, {"customer": who, "rows": given})) is not None:
+            if (made := change.replayed(key, {"customer": who, "rows": given, "on": on})) is not None:
                 return change.again(Charge, made)
             change.payments_on()
             one(change.tx, Customer, biller, who)
@@ -76,7 +76,7 @@ class Charges:
                             description=row.get("description"),  # type: ignore[arg-type]  # _charge checks it
                             unit_price=row.get("amount"),  # type: ignore[arg-type]  # _charge checks it
                             quantity=row.get("quantity", 1),  # type: ignore[arg-type]  # _charge checks it
-                            taxes=tuple(row.get("taxes", ())),  # type: ignore[arg-type]  # _charge checks it
+                            taxes=tax_rates(row.get("taxes") or (), at + "taxes"),
                             on=as_date(row.get("on") or change.on, at + "on"),
                         ),
                         at,
@@ -114,7 +114,7 @@ class Charges:
                     description=before.description if description is None else description,
                     unit_price=before.unit_price if amount is None else amount,
                     quantity=before.quantity if quantity is None else quantity,  # type: ignore[arg-type]  # _charge makes it a Decimal
-                    taxes=before.taxes if taxes is None else tuple(taxes),
+                    taxes=before.taxes if taxes is None else tax_rates(taxes, "taxes"),
                     on=before.on if on is None else as_date(on, "on"),
                 ),
                 "",
@@ -181,13 +181,13 @@ class DraftingCharges:
         """
         biller, who = self._desk.owner("customer", customer)
         with self._desk.change("invoices.draft_from_charges", biller, on=on, actor=actor) as change:
-            change.payments_on()
             payer = one(change.tx, Customer, biller, who)
             picked = [self._desk.owner("charge", charge)[1] for charge in charges] if charges is not None else None
             wanted = {"customer": who, "charges": picked, "title": title, "due": due, "description": description,
                       "notify": notify, "prices_include_tax": prices_include_tax}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
-                return change.again(Invoice, made)[0]
+                return warned(change.tx, change.biller, change.again(Invoice, made)[0])
+            change.payments_on()
             if picked is None:
                 found = change.tx.find(Charge, biller, {"customer": who, "state": ChargeState.OPEN.value})
             else:
@@ -248,14 +248,14 @@ def charges_draft(
 
 def _charge(charge: Charge, at: str, currency: str) -> Charge:
     price = exact(charge.unit_price, at + "amount", currency=currency)
-    times(price, charge.quantity)  # refuses a quantity that is no exact number
+    try:
+        times(price, charge.quantity)
+    except InvalidValue as error:
+        raise type(error)(at + error.field, error.value, error.reason, error.way_out) from error
     if not price.amount or not charge.quantity:
         raise InvalidValue(
             at + "amount", str(charge.unit_price), "makes a charge of zero", "give a price and a quantity"
         )
-    for rate in charge.taxes:
-        if not isinstance(rate, TaxRate):
-            raise InvalidValue(at + "taxes", rate, "is not a TaxRate", "give TaxRate(name=…, percent=…)")
     return attrs.evolve(
         charge,
         description=text(charge.description, at + "description", longest=2000, lines=True),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, invoice_in, one
+from invoicecore.billing.desk import Change, Desk, one, several
 from invoicecore.billing.issuing import move_credit
 from invoicecore.credits import CreditEntry, CreditKind, oldest_due_first
 from invoicecore.errors import InvalidValue, NotAllowed, NotEnough, NotFound, Overpayment
@@ -28,6 +29,8 @@ from invoicecore.payments import (
 )
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery
+
+M = TypeVar("M", Payment, Refund)
 
 
 class Payments:
@@ -55,26 +58,28 @@ class Payments:
         order given. `rest="credit"` turns what is left over into the customer's credit, else more than is due raises
         Overpayment (D6). Raises NotAllowed by status, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
-        given = [invoice] if isinstance(invoice, Invoice | str) else list(invoice)
+        given = list(invoice) if isinstance(invoice, Sequence) and not isinstance(invoice, str) else [invoice]
         if not given:
             raise InvalidValue("invoice", given, "is empty", "name at least one invoice")
-        owners = [self._desk.owner("invoice", ref) for ref in given]
-        biller = owners[0][0]
+        owners = dict.fromkeys(self._desk.owner("invoice", ref) for ref in given)
+        refs = [ref for _, ref in owners]
+        biller = next(iter(owners))[0]
+        for its_biller, ref in owners:
+            if its_biller != biller:
+                raise NotFound("invoice", ref)
         if rest not in (None, "credit"):
             raise InvalidValue("rest", rest, "is not known", "give rest='credit', or leave it out")
-        with self._desk.change("payments.record", biller, on=on, actor=actor, subject=owners[0][1]) as change:
+        for ref in refs[1:]:  # change() asks for the first
+            self._desk.plugins.authorise(action="payments.record", actor=actor, biller=biller, subject=ref)
+        with self._desk.change("payments.record", biller, on=on, actor=actor, subject=refs[0]) as change:
             how = member(PaymentMethod, method, "method")
             day = _past(received_on, "received_on", change.on)
             paid = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
-            refs = list(dict.fromkeys(ref for _, ref in owners))
             wanted = {"invoices": refs, "amount": paid, "method": how, "received_on": received_on,
                       "reference": reference, "rest": rest}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
                 return change.again(Payment, made)[0]
-            invoices = [invoice_in(change.tx, ref_biller, ref, change.on) for ref_biller, ref in owners]
-            if len({one_invoice.biller for one_invoice in invoices} | {biller}) > 1:
-                raise NotFound("invoice", owners[-1][1])
-            invoices = list({one_invoice.id: one_invoice for one_invoice in invoices}.values())
+            invoices = several(change.tx, Invoice, biller, refs)
             for one_invoice in invoices:
                 check("pay", one_invoice, change.biller.policy, change.on)
             customer = _same_customer(invoices)
@@ -193,7 +198,7 @@ class Payments:
             }
             if (made := change.replayed(key, wanted)) is not None:
                 return change.again(Refund, made)[0]
-            before = invoice_in(change.tx, biller, ref, change.on)
+            before = one(change.tx, Invoice, biller, ref)
             check("refund", before, change.biller.policy, change.on)
             held = before.facts.held
             asked = asked if asked is not None else held
@@ -231,26 +236,26 @@ class Payments:
 
     def find(self, *, invoice: Invoice | str | None = None, customer: Customer | str | None = None) -> list[Payment]:
         """The payments of an invoice or of a customer, oldest first."""
-        biller, where = self._of(invoice, customer)
-        with self._desk.view() as tx:
-            return tx.find(Payment, biller, where)
-
-    def refunds(self, invoice: Invoice | str) -> list[Refund]:
-        """The refunds of an invoice, oldest first."""
-        biller, where = self._of(invoice, None)
-        with self._desk.view() as tx:
-            return tx.find(Refund, biller, where)
-
-    def _of(self, invoice: Invoice | str | None, customer: Customer | str | None) -> tuple[str, dict[str, str]]:
         if (invoice is None) == (customer is None):
             raise InvalidValue(
                 "invoice", invoice, "and customer: exactly one is needed", "name an invoice or a customer"
             )
         if invoice is not None:
-            biller, ref = self._desk.owner("invoice", invoice)
-            return biller, {"invoice": ref}
+            return self._of(Payment, invoice)
         biller, ref = self._desk.owner("customer", customer)
-        return biller, {"customer": ref}
+        with self._desk.view() as tx:
+            one(tx, Customer, biller, ref)
+            return tx.find(Payment, biller, {"customer": ref})
+
+    def refunds(self, invoice: Invoice | str) -> list[Refund]:
+        """The refunds of an invoice, oldest first."""
+        return self._of(Refund, invoice)
+
+    def _of(self, kind: type[M], invoice: Invoice | str) -> list[M]:
+        biller, ref = self._desk.owner("invoice", invoice)
+        with self._desk.view() as tx:
+            one(tx, Invoice, biller, ref)
+            return tx.find(kind, biller, {"invoice": ref})
 
 
 class Credits:
@@ -305,7 +310,7 @@ class Credits:
             asked = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
             if (made := change.replayed(key, {"invoice": ref, "amount": asked})) is not None:
                 return change.again(CreditEntry, made)[0]
-            before = invoice_in(change.tx, biller, ref, change.on)
+            before = one(change.tx, Invoice, biller, ref)
             check("apply credit", before, change.biller.policy, change.on)
             who = before.customer
             last = change.tx.last_credits(biller, [who], change.biller.currency).get(who) if who is not None else None

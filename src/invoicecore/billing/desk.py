@@ -15,7 +15,7 @@ from typing import TypeVar
 from invoicecore.clock import local_date
 from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
 from invoicecore.invoices import Invoice
-from invoicecore.parties import Biller, Customer, Unit
+from invoicecore.parties import Biller, Customer, Unit, text
 from invoicecore.periods import as_date
 from invoicecore.plugins import Plugins
 from invoicecore.ports import Clock, Event, InvoiceQuery, KeyUse, Reader, Record, Store, Writer
@@ -35,7 +35,7 @@ def _base32(value: int, width: int) -> str:
 
 def new_biller_id(key: str | None = None) -> str:
     """A biller's id: random, or made from an idempotency key so that the same key finds the same biller (N3)."""
-    raw = hashlib.sha256(key.encode()).digest()[:8] if key is not None else os.urandom(8)
+    raw = hashlib.sha256(checked_key(key).encode()).digest()[:8] if key is not None else os.urandom(8)
     return _base32(int.from_bytes(raw, "big"), 12)
 
 
@@ -91,9 +91,7 @@ class Desk:
 
     def owner(self, kind: str, record: object) -> tuple[str, str]:
         """(biller id, record id) of a record or an id. Raises NotFound for one this desk may not see (T1)."""
-        ref = getattr(record, "id", record)
-        if not isinstance(ref, str):
-            raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
+        ref = ref_of(kind, record)
         biller, mark, _ = ref.partition("_")
         if not mark or (self.scope is not None and biller != self.scope):
             raise NotFound(kind, ref)
@@ -197,10 +195,7 @@ class Change:
         """The ids an earlier call under this key made, None for a new key; KeyReused for other data (N3)."""
         if key is None:
             return None
-        if not key.strip() or len(key) > 255:
-            raise InvalidValue(
-                "key", key, "is not 1 to 255 characters of text", "give a key of your own for this request"
-            )
+        checked_key(key)
         canonical = json.dumps([self.action, data], default=repr, sort_keys=True)
         digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
         used = self.tx.get(KeyUse, self.biller.id, [key]).get(key)
@@ -225,6 +220,20 @@ class Change:
     def again(self, kind: type[R], ids: Sequence[str]) -> list[R]:
         """What a key made before, as it stands now."""
         return [one(self.tx, kind, self.biller.id, ref) for ref in ids]
+
+
+def ref_of(kind: str, record: object) -> str:
+    """The id of a record, or the id or number given for it; InvalidValue for what is neither."""
+    ref = getattr(record, "id", record)
+    if not isinstance(ref, str):
+        raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
+    return ref
+
+
+def checked_key(key: str) -> str:
+    """An idempotency key as it was given; InvalidValue unless it is 1 to 255 printable characters (N3)."""
+    text(key, "key", longest=255)
+    return key
 
 
 def biller_in(tx: Reader, biller: str) -> Biller:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import attrs
@@ -23,14 +23,15 @@ from invoicecore.invoices import (
     as_lines,
     check,
     draft,
+    due_by_terms,
     with_lines,
 )
 from invoicecore.leases import Lease
 from invoicecore.money import Money, allocate, positive
-from invoicecore.parties import Biller, Customer, Unit, text, yes_or_no
+from invoicecore.parties import Biller, Customer, Unit, natural_key, text, yes_or_no
 from invoicecore.periods import as_date
 from invoicecore.ports import Reader
-from invoicecore.taxes import TaxRate
+from invoicecore.taxes import TaxRate, tax_rates
 from invoicecore.wording import say
 
 
@@ -66,7 +67,6 @@ class Drafting:
         """
         ref = self._desk.biller_id(biller)
         with self._desk.change("invoices.draft", ref, on=on, actor=actor) as change:
-            change.payments_on()
             where = _unit(change.tx, ref, unit) if unit is not None else None
             who = customer_ref(change.tx, self._desk, ref, customer)
             if where is None and who is None:
@@ -79,6 +79,7 @@ class Drafting:
             }  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
                 return warned(change.tx, change.biller, change.again(Invoice, made)[0])
+            change.payments_on()
             invoice = draft(
                 id=change.ids("inv")[0],
                 biller=ref,
@@ -135,8 +136,14 @@ class Drafting:
                     way_out = "Edit its charges, the draft follows"
                     can = allowed(before, change.biller.policy)
                     raise NotAllowed("edit the amount of a charges invoice", "draft", can, way_out=way_out)
-                rates = before.lines[0].taxes if len(before.lines) == 1 else ()
-                after = with_lines(after, _lines(change.biller, after.title, amount, lines, rates))
+                rates = _same_taxes(before, amount) if lines is None else ()
+                made_of = _lines(change.biller, after.title, amount, lines, rates)
+                if lines is None and len(before.lines) == 1:
+                    # Another price for the same thing: what it is, its period and its site stay.
+                    kept, now = before.lines[0], made_of[0]
+                    name = now.description if kept.description == before.title else kept.description
+                    made_of = (attrs.evolve(now, description=name, period=kept.period, site=kept.site),)
+                after = with_lines(after, made_of)
             elif title is not None and [line.description for line in before.lines] == [before.title]:
                 after = attrs.evolve(after, lines=(attrs.evolve(before.lines[0], description=after.title),))
             change.tx.replace([after])
@@ -167,17 +174,21 @@ class Drafting:
         """
         ref = self._desk.biller_id(biller)
         with self._desk.change("invoices.draft_for_units", ref, on=on, actor=actor) as change:
-            change.payments_on()
             if units is None:
-                picked = change.tx.find(Unit, ref, {})
+                picked = sorted(change.tx.find(Unit, ref, {}), key=lambda unit: natural_key(unit.number))
             else:
                 picked = [_unit(change.tx, ref, unit) for unit in units]
             name = text(title, "title")
-            parts = _parts(change.biller, picked, amount, total, shares)
-            wanted = {"parts": {unit.id: part for unit, part in parts}, "title": name, "due": due,
-                      "description": description, "notify": notify}  # fmt: skip
+            each = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
+            whole = positive(total, "total", currency=change.biller.currency) if total is not None else None
+            # The request, not what it came to: "all units" stays the same request when a unit is added.
+            wanted = {"units": None if units is None else [unit.id for unit in picked], "amount": each, "total": whole,
+                      "shares": None if shares is None else sorted((str(u), repr(s)) for u, s in shares.items()),
+                      "title": name, "due": due, "description": description, "notify": notify}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
-                return tuple(change.again(Invoice, made))
+                return tuple(warned(change.tx, change.biller, one) for one in change.again(Invoice, made))
+            change.payments_on()
+            parts = _parts(picked, each, whole, shares)
             if not parts:
                 raise NothingToBill(name, "there is no unit to bill")
             day = due_day(change.biller, change.on, due)
@@ -274,7 +285,7 @@ def _unit(tx: Reader, biller: str, unit: Unit | str) -> Unit:
 def due_day(biller: Biller, on: date, due: date | None) -> date:
     """A draft's due date: the one given, today or later, or by the biller's terms (R5, C9); InvalidValue."""
     if due is None:
-        return on + timedelta(days=biller.policy.terms_days)
+        return due_by_terms(biller.policy, on)
     if as_date(due, "due") < on:
         raise InvalidValue("due", due, f"is before {on}", "give that day or a later one")
     return as_date(due, "due")
@@ -285,17 +296,26 @@ def _lines(
 ) -> tuple[Line, ...]:
     if (amount is None) == (items is None):
         raise InvalidValue("amount", amount, "and lines: exactly one is needed", "give amount= or lines=")
+    rates = tax_rates(taxes, "taxes")
     if items is not None:
+        if rates:
+            raise InvalidValue("taxes", rates, "goes with amount", "put the taxes on each Item, or give amount=")
         lines = as_lines(items, currency=biller.currency)
         if not lines:
             raise InvalidValue("lines", items, "is empty", "give at least one Item")
         return lines
     price = positive(amount, "amount", currency=biller.currency)
-    return as_lines([Item(description=title, unit_price=price, taxes=tuple(taxes))], currency=biller.currency)
+    return as_lines([Item(description=title, unit_price=price, taxes=rates)], currency=biller.currency)
+
+
+def _same_taxes(before: Invoice, amount: Money | None) -> tuple[TaxRate, ...]:
+    rates = {line.taxes for line in before.lines}
+    if len(rates) > 1:
+        raise InvalidValue("amount", amount, "does not say which tax is on what", "give lines= with their taxes")
+    return rates.pop()
 
 
 def _parts(
-    biller: Biller,
     units: Sequence[Unit],
     amount: Money | None,
     total: Money | None,
@@ -311,14 +331,16 @@ def _parts(
     if amount is not None:
         if shares is not None:
             raise InvalidValue("shares", dict(shares), "goes with total", "give total= to split, or leave shares out")
-        each = positive(amount, "amount", currency=biller.currency)
-        return [(unit, each) for unit in units]
-    whole = positive(total, "total", currency=biller.currency)
-    if not units:
+        return [(unit, amount) for unit in units]
+    if total is None or not units:
         return []
     named = {unit.id: unit for unit in units} | {unit.number: unit for unit in units}
     for name in shares or {}:
         if name not in named:
             raise InvalidValue("shares", name, "is no unit of this call", "name units by number or id")
     weights = [shares.get(u.id, shares.get(u.number, 0)) if shares is not None else 1 for u in units]
-    return [(unit, part) for unit, part in zip(units, allocate(whole, weights), strict=True) if part.amount]
+    try:
+        parts = allocate(total, weights)
+    except InvalidValue as error:
+        raise InvalidValue("shares", error.value, error.reason, error.way_out) from error
+    return [(unit, part) for unit, part in zip(units, parts, strict=True) if part.amount]

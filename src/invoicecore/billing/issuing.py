@@ -14,9 +14,9 @@ from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Caveat, Invoice, InvoiceKind, format_number, number_series, publish
 from invoicecore.money import Money
-from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to
+from invoicecore.parties import Biller, BillTo, Customer, Policy, Unit, bill_to
 from invoicecore.payments import after_credit
-from invoicecore.ports import InvoiceQuery, Message, Reader
+from invoicecore.ports import Counter, InvoiceQuery, Message, Reader
 from invoicecore.wording import say
 
 
@@ -41,10 +41,8 @@ def issue(
     policy = biller.policy
     series = number_series(policy, on)
     counter = tx.take_numbers(biller.id, series, len(drafts), on)
-    if policy.chronological and counter.last_on is not None and on < counter.last_on:
-        raise NotAllowed(
-            "publish", "draft", ("publish on a later day",), f"{on} is before the last issue date {counter.last_on}"
-        )
+    if (refused := out_of_order(policy, counter, on)) is not None:
+        raise refused
     bills: dict[str, BillTo] = {}
     issued: list[Invoice] = []
     for n, draft in enumerate(drafts, counter.next):
@@ -82,6 +80,14 @@ def issue(
             invoice = attrs.evolve(invoice, version=invoice.version + step, warnings=caveats)
         written.append(invoice)
     return written
+
+
+def out_of_order(policy: Policy, counter: Counter, on: date) -> NotAllowed | None:
+    """What refuses an issue date before the last of its series, where policy says `chronological` (N1)."""
+    last = counter.last_on
+    if not policy.chronological or last is None or on >= last:
+        return None
+    return NotAllowed("publish", "draft", ("publish on a later day",), f"{on} is before the last issue date {last}")
 
 
 def move_credit(

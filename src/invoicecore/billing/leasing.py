@@ -10,7 +10,7 @@ import attrs
 from invoicecore import leases as rules
 from invoicecore.billing.desk import Desk, biller_in, one, several, unit_in
 from invoicecore.billing.drafting import draft_references
-from invoicecore.billing.issuing import issue
+from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.registering import customer_ref, places, unit_or_new
 from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
@@ -18,7 +18,7 @@ from invoicecore.leases import Lease, Overbilled
 from invoicecore.money import Money, positive, total
 from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text
 from invoicecore.periods import Cycle, Frequency, Period, as_date
-from invoicecore.ports import InvoiceQuery
+from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.proration import DayCount
 from invoicecore.taxes import TaxRate
 
@@ -59,6 +59,7 @@ class Leases:
         bill_from: date | None = None,
         description: str = "",
         taxes: Sequence[TaxRate] = (),
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Lease:
@@ -73,20 +74,21 @@ class Leases:
             "anchor_day": anchor_day, "method": method, "advance_days": advance_days, "day_count": day_count, "bill_from": bill_from,
             "description": description, "taxes": taxes,
         }  # fmt: skip
-        return self.add_many(biller=owner, rows=[row], actor=actor, key=key)[0]
+        return self.add_many(biller=owner, rows=[row], on=on, actor=actor, key=key)[0]
 
     def add_many(
         self,
         *,
         biller: Biller | str | None = None,
         rows: Iterable[Mapping[str, object]],
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> list[Lease]:
         """Register many leases in one transaction, rows with the names of add(); one bad row refuses them all."""
         ref = self._desk.biller_id(biller)
         given = list(rows)
-        with self._desk.change("leases.add", ref, actor=actor) as change:
+        with self._desk.change("leases.add", ref, on=on, actor=actor) as change:
             if (made := change.replayed(key, {"rows": [_told(row) for row in given]})) is not None:
                 return change.again(Lease, made)
             customers = {self._desk.owner("customer", row.get("customer")) for row in given}
@@ -111,15 +113,17 @@ class Leases:
                 change.note(id, 1, "added")
         return leases
 
-    def edit(self, lease: Lease | str, *, actor: str | None = None, **changes: object) -> Lease:
+    def edit(self, lease: Lease | str, *, on: date | None = None, actor: str | None = None, **changes: object) -> Lease:
         """Change fields of add(); once invoiced, start, frequency and anchor are frozen (M9).
 
         Rent changes with change_rent and the end with end(). Raises LeaseFrozen, InvalidValue, NotFound.
         """
         biller, ref = self._desk.owner("lease", lease)
-        with self._desk.change("leases.edit", biller, actor=actor, subject=ref) as change:
+        with self._desk.change("leases.edit", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Lease, biller, ref)
             known_fields(changes, [name for name in _FIELDS if name not in ("rent", "ends")])
+            if "frequency" in changes:
+                changes["frequency"] = member(Frequency, changes["frequency"], "frequency")
             for field in ("starts", "frequency", "anchor_day", "bill_from"):
                 if before.invoiced and field in changes and changes[field] != getattr(before, field):
                     raise LeaseFrozen(ref, field)
@@ -135,14 +139,21 @@ class Leases:
         return attrs.evolve(after, version=before.version + 1)
 
     def change_rent(
-        self, lease: Lease | str, rent: Money, since: date, *, actor: str | None = None, key: str | None = None
+        self,
+        lease: Lease | str,
+        rent: Money,
+        since: date,
+        *,
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
     ) -> Lease:
         """Another rent from a date on; a period it falls into is split in segments that add up (M9).
 
         Raises InvalidValue for a date in a period already dealt with, InvalidMoney, CurrencyMismatch, NotFound.
         """
         biller, ref = self._desk.owner("lease", lease)
-        with self._desk.change("leases.change_rent", biller, actor=actor, subject=ref) as change:
+        with self._desk.change("leases.change_rent", biller, on=on, actor=actor, subject=ref) as change:
             price = positive(rent, "rent", currency=change.biller.currency)
             day = as_date(since, "since")
             if (made := change.replayed(key, {"lease": ref, "rent": price, "since": day})) is not None:
@@ -160,12 +171,14 @@ class Leases:
         biller, ref = self._desk.owner("lease", lease)
         with self._desk.change("leases.end", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Lease, biller, ref)
-            after = rules.ended(before, change.biller.policy, as_date(last_day, "last_day"))
+            day = as_date(last_day, "last_day")
+            live = [i for i in _invoices(change.tx, before, change.on) if i.lifecycle is not Lifecycle.VOID]
+            billed = [(i.period_index, i.period) for i in live if i.period_index is not None and i.period is not None]
+            after = rules.ended(before, change.biller.policy, day, billed)
             change.tx.replace([after])
-            change.note(ref, before.version + 1, "ended", last_day.isoformat())
-            invoices = change.tx.invoices(InvoiceQuery(biller=biller, on=change.on, lease=ref))
+            change.note(ref, before.version + 1, "ended", day.isoformat())
             after = attrs.evolve(after, version=before.version + 1)
-            return LeaseEnd(lease=after, to_credit=tuple(_overbilled(after, invoices)))
+            return LeaseEnd(lease=after, to_credit=tuple(_overbilled(after, live)))
 
     def generate(
         self,
@@ -179,9 +192,10 @@ class Leases:
     ) -> Invoice:
         """Bill one period by hand, as manual leases are (S4): the next one, or the one of a day or an index.
 
-        A voided period is billed again with `reissue=True`, as its next revision (N2); a deleted draft's period may be
-        asked for. Issued or left a draft as the biller's run would. Raises AlreadyBilled, InvalidValue (a period ahead
-        of the next, or before bill_from), NothingToBill, PaymentsOff, NotFound.
+        A voided period is billed again with `reissue=True`, as its next revision (N2): the last one voided, unless
+        `period` names another. A deleted draft's period may be asked for. Issued or left a draft as the biller's run
+        would. Raises AlreadyBilled, InvalidValue (a period ahead of the next, or before bill_from), NothingToBill,
+        PaymentsOff, NotFound.
         """
         biller, ref = self._desk.owner("lease", lease)
         with self._desk.change("leases.generate", biller, on=on, actor=actor, subject=ref) as change:
@@ -189,8 +203,11 @@ class Leases:
                 return change.again(Invoice, made)[0]
             change.payments_on()
             found = one(change.tx, Lease, biller, ref)
-            index = _index(found, period)
-            if period is None and found.finished:
+            if period is None and reissue:
+                index = _last_voided(found, _invoices(change.tx, found, change.on))
+            else:
+                index = _index(found, period)
+            if period is None and not reissue and found.finished:
                 raise NothingToBill(f"lease {ref}", "its last period has been dealt with")
             wanted = InvoiceQuery(biller=biller, on=change.on, lease=ref, period_index=index)
             before = change.tx.invoices(wanted)
@@ -215,7 +232,7 @@ class Leases:
                 return issue(
                     change,
                     [invoice],
-                    lambda i, who: wants_mail(found.method, i, who),
+                    lambda i, who: wants_mail(found.method, change.biller, i, who),
                     payers={invoice.id: payer},
                     new=True,
                 )[0]
@@ -278,6 +295,7 @@ def lease_draft(
         on=on,
         due=rules.due_date(biller.policy, billed),
         draft_reference=reference,
+        notify=lease.method is InvoiceMethod.EMAIL_PDF,  # a draft published by hand is e-mailed too (S9)
         customer=payer.id,
         unit=lease.unit,
         lease=lease.id,
@@ -287,11 +305,9 @@ def lease_draft(
     )
 
 
-def wants_mail(method: InvoiceMethod, invoice: Invoice, payer: Customer | None) -> bool:
-    """Whether a lease's issued invoice is e-mailed: always for EMAIL_PDF, else by the payer's wish (S9, C4)."""
-    if method is InvoiceMethod.EMAIL_PDF:
-        return True
-    return payer is not None and bool(payer.notify)
+def wants_mail(method: InvoiceMethod, biller: Biller, invoice: Invoice, payer: Customer | None) -> bool:
+    """Whether a lease's issued invoice is e-mailed: always for EMAIL_PDF, else as any other (S9, C4)."""
+    return method is InvoiceMethod.EMAIL_PDF or wishes(biller, invoice, payer)
 
 
 def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit: str | None, desk: Desk) -> Lease:
@@ -301,7 +317,6 @@ def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit:
     frequency = member(Frequency, row.get("frequency", Frequency.MONTHLY), at + "frequency")
     starts = as_date(row.get("starts"), at + "starts")
     anchor = row.get("anchor_day")
-    Cycle(starts=starts, frequency=frequency, anchor_day=anchor)  # type: ignore[arg-type]  # Cycle refuses a wrong anchor
     taxes = tuple(row.get("taxes") or ())  # type: ignore[arg-type, var-annotated]  # each is checked below
     for rate in taxes:
         if not isinstance(rate, TaxRate):
@@ -315,7 +330,7 @@ def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit:
         frequency=frequency,
         starts=starts,
         ends=day_or_none("ends"),
-        anchor_day=anchor,  # type: ignore[arg-type]  # checked by Cycle above
+        anchor_day=anchor,  # type: ignore[arg-type]  # checked by Cycle below
         method=member(InvoiceMethod, row.get("method", InvoiceMethod.EMAIL_PDF), at + "method"),
         advance_days=row.get("advance_days"),  # type: ignore[arg-type]  # checked by scheduled() below
         day_count=member(DayCount, row.get("day_count", DayCount.ACTUAL), at + "day_count"),
@@ -324,6 +339,7 @@ def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit:
         taxes=taxes,
     )
     try:
+        Cycle(starts=starts, frequency=frequency, anchor_day=lease.anchor_day)  # refuses a wrong anchor
         return rules.scheduled(lease, biller.policy)
     except InvalidValue as error:
         raise InvalidValue(at + error.field, error.value, error.reason, error.way_out) from error
@@ -331,6 +347,18 @@ def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit:
 
 def _told(row: Mapping[str, object]) -> dict[str, object]:
     return {name: getattr(value, "id", value) for name, value in row.items()}
+
+
+def _invoices(tx: Reader, lease: Lease, on: date) -> list[Invoice]:
+    return tx.invoices(InvoiceQuery(biller=lease.biller, on=on, lease=lease.id))
+
+
+def _last_voided(lease: Lease, invoices: Sequence[Invoice]) -> int:
+    live = {invoice.period_index for invoice in invoices if invoice.lifecycle is not Lifecycle.VOID}
+    voided = [i.period_index for i in invoices if i.period_index is not None and i.period_index not in live]
+    if not voided:
+        raise NothingToBill(f"lease {lease.id}", "no period of it stands voided")
+    return max(voided)
 
 
 def _index(lease: Lease, period: date | int | None) -> int:
@@ -349,7 +377,7 @@ def _index(lease: Lease, period: date | int | None) -> int:
 
 def _overbilled(lease: Lease, invoices: Sequence[Invoice]) -> Iterable[Overbilled]:
     for invoice in invoices:
-        if invoice.lifecycle is Lifecycle.VOID or invoice.period is None or invoice.period_index is None:
+        if invoice.period is None or invoice.period_index is None:
             continue
         unused = rules.unused_part(lease, invoice.period)
         if unused is not None:

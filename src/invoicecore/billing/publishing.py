@@ -10,9 +10,9 @@ import attrs
 from invoicecore.billing.desk import Change, Desk, biller_in, invoice_in, one, payer_of
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.drafting import release_charges as open_again
-from invoicecore.billing.issuing import due_passed, issue, move_credit, payers_of, wishes
+from invoicecore.billing.issuing import due_passed, issue, move_credit, out_of_order, payers_of, wishes
 from invoicecore.credits import CreditKind
-from invoicecore.errors import Conflict, InvoicecoreError, NotAllowed, ObserverFailed
+from invoicecore.errors import InvoicecoreError, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import (
     Caveat,
     Invoice,
@@ -24,8 +24,8 @@ from invoicecore.invoices import (
     number_series,
     void,
 )
-from invoicecore.money import Money, total, zero
-from invoicecore.parties import Biller, BillTo, Unit, bill_to
+from invoicecore.money import Money, minor, unbounded
+from invoicecore.parties import Biller, BillTo, Unit, bill_to, yes_or_no
 from invoicecore.payments import after_credit
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Order, Reader
@@ -82,7 +82,7 @@ class Publishing:
         self._desk = desk
 
     def preview_publish(self, invoice: Invoice | str, *, due: date | None = None, on: date | None = None) -> Preview:
-        """What publishing this draft would do, to show before it is confirmed (R9). Raises what publish would."""
+        """What publishing this draft would do, to show before it is confirmed (R9). Raises what publish would (N1)."""
         biller, ref = self._desk.owner("invoice", invoice)
         with self._desk.view() as tx:
             owner = biller_in(tx, biller)
@@ -90,8 +90,10 @@ class Publishing:
             draft = one(tx, Invoice, biller, ref)
             check("publish", draft, owner.policy, day)
             payer = payer_of(tx, draft)
-            due_on = due_at_publish(draft, owner.policy, on=day, due=due)
+            due_on = due_at_publish(draft, owner.policy, on=day, due=as_date(due, "due") if due is not None else None)
             counter = tx.counter(biller, number_series(owner.policy, day))
+            if (refused := out_of_order(owner.policy, counter, day)) is not None:
+                raise refused
             unit = one(tx, Unit, biller, draft.unit) if draft.unit else None
             can_email = payer is not None and payer.email is not None
             return Preview(
@@ -126,6 +128,7 @@ class Publishing:
         with self._desk.change("invoices.publish", biller, on=on, actor=actor, subject=ref) as change:
             if (made := change.replayed(key, {"invoice": ref, "notify": notify, "due": due})) is not None:
                 return change.again(Invoice, made)[0]
+            told = notify if notify is None else yes_or_no(notify, "notify")
             draft = one(change.tx, Invoice, biller, ref)
             due_on = as_date(due, "due") if due is not None else None
             check("publish", draft, change.biller.policy, change.on)
@@ -136,7 +139,7 @@ class Publishing:
             return issue(
                 change,
                 [prepared],
-                lambda _, payer: notify if notify is not None else wishes(change.biller, draft, payer),
+                lambda _, payer: told if told is not None else wishes(change.biller, draft, payer),
             )[0]
 
     def preview_publish_all(self, *, biller: Biller | str | None = None, on: date | None = None) -> BulkPreview:
@@ -145,13 +148,15 @@ class Publishing:
         count, mails = 0, 0
         with self._desk.view() as tx:
             owner = biller_in(tx, ref)
-            whole = zero(owner.currency)
+            whole = 0  # drafts are bounded, what they add up to is not
             for page in _drafts(tx, owner, self._desk.day(owner, on)):
                 count += len(page)
-                whole = total([whole, *(draft.total for draft in page)], owner.currency)
+                whole += sum(minor(draft.total) for draft in page)
                 payers = payers_of(tx, owner, page)
                 mails += sum(1 for draft in page if (who := payers.get(draft.id)) is not None and who.email)
-        return BulkPreview(count=count, total=whole, emails=mails, without_email=count - mails)
+        return BulkPreview(
+            count=count, total=unbounded(whole, owner.currency), emails=mails, without_email=count - mails
+        )
 
     def publish_all(
         self,
@@ -169,6 +174,7 @@ class Publishing:
         Raises ObserverFailed at the end when an observer failed; everything is committed then.
         """
         ref = self._desk.biller_id(biller)
+        told = notify if notify is None else yes_or_no(notify, "notify")
         done: list[Published] = []
         unheard: list[ObserverFailed] = []
         after = ""
@@ -177,10 +183,14 @@ class Publishing:
             try:
                 with self._desk.change("invoices.publish_all", ref, on=on, actor=actor, unheard=unheard) as change:
                     page = _draft_page(change.tx, change.biller, change.on, after)
-                    results = _publish_page(change, page, notify)
-            except (Conflict, NotAllowed):
+                    results = _publish_page(change, page, told)
+            except (StoreError, PluginError, Refused):
+                raise
+            except InvoicecoreError:
                 # The page was rolled back whole: redo it draft by draft, so that each gets its own answer (N4).
-                results = [self._publish_one(ref, draft, notify, on, actor, unheard) for draft in page]
+                if not page:
+                    raise
+                results = [self._publish_one(ref, draft, told, on, actor, unheard) for draft in page]
             if not page:
                 break
             after = page[-1].id

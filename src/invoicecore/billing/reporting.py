@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Desk, biller_in, invoice_in, one, unit_in
+from invoicecore.billing.desk import Desk, biller_in, invoice_in, one, ref_of, unit_in
 from invoicecore.bookings import Booking, Group
 from invoicecore.errors import InvalidValue, NotFound
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
-from invoicecore.money import Money, minor, unbounded
+from invoicecore.money import Money, from_minor, minor, unbounded
 from invoicecore.parties import Biller, Customer, Unit, member
 from invoicecore.ports import Event, InvoiceQuery, Order, Reader
 
@@ -54,8 +54,7 @@ class Reporting:
     def get(self, invoice: Invoice | str, *, biller: Biller | str | None = None) -> Invoice:
         """The invoice as it stands, by id, or by number within a biller; NotFound otherwise (T1)."""
         if biller is not None or self._desk.scope is not None:
-            owner = self._desk.biller_id(biller)
-            ref = invoice.id if isinstance(invoice, Invoice) else invoice
+            owner, ref = self._desk.biller_id(biller), ref_of("invoice", invoice)
         else:
             owner, ref = self._desk.owner("invoice", invoice)
         with self._desk.view() as tx:
@@ -134,9 +133,12 @@ class Reporting:
         cards = self.summary(biller=biller, customer=customer, lease=lease, on=on)
         return cards.open + cards.overdue
 
-    def timeline(self, record: Invoice | Lease | str) -> list[Event]:
-        """Every step of an invoice, lease or other record: what, when, who, oldest first (R18)."""
-        biller, ref = self._desk.owner("record", record)
+    def timeline(self, record: Invoice | Lease | Biller | str) -> list[Event]:
+        """Every step of an invoice, lease, biller or other record: what, when, who, oldest first (R18)."""
+        if isinstance(record, Biller):
+            biller = ref = self._desk.biller_id(record)
+        else:
+            biller, ref = self._desk.owner("record", record)
         with self._desk.view() as tx:
             steps = tx.find(Event, biller, {"subject": ref})
         if not steps:
@@ -236,14 +238,17 @@ def _read_mark(after: str | None, order: Order) -> tuple[str | int | date, str] 
     if after is None:
         return None
     way_out = "give the `next` of a page in the same order"
+    name = order.value.lstrip("-")
     try:
         sort, value, ref = json.loads(base64.urlsafe_b64decode(after.encode() + b"=" * (-len(after) % 4)))
-        name = order.value.lstrip("-")
-        kind = int if name == "total" else str
-        if sort != order.value or type(value) is not kind or not isinstance(ref, str):
-            raise InvalidValue("after", after, "belongs to another order", way_out)
-        return (date.fromisoformat(str(value)) if name == "due" else value), ref
-    except InvalidValue:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:
+        f"{value}{ref}".encode()  # half a surrogate pair, which JSON can spell, is no text of any store
+        if sort == order.value and isinstance(ref, str):
+            if name == "total" and type(value) is int:
+                return minor(from_minor(value, "XAF")), ref  # within 64 bits, as every total is
+            if name == "due" and isinstance(value, str):
+                return date.fromisoformat(value), ref
+            if name in ("created", "number") and isinstance(value, str):
+                return value, ref
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidValue("after", after, "is no page mark", way_out) from error
+    raise InvalidValue("after", after, "belongs to another order", way_out)

@@ -49,7 +49,7 @@ class Bookings:
                 raise InvalidValue(
                     "departs", departs, f"is not after the arrival on {first}", "give at least one night"
                 )
-            lines = as_lines(items, currency=change.biller.currency)
+            lines = as_lines(items, currency=change.biller.currency, field="items")
             if not lines:
                 raise InvalidValue("items", items, "is empty", "give at least one Item")
             clean = tuple(
@@ -156,11 +156,11 @@ class DraftingStays:
         """
         biller, ref = self._desk.owner("booking", booking)
         with self._desk.change("invoices.draft_booking", biller, on=on, actor=actor) as change:
-            change.payments_on()
             wanted = {"booking": ref, "title": title, "due": due, "description": description, "notify": notify,
                       "prices_include_tax": prices_include_tax}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
-                return change.again(Invoice, made)[0]
+                return warned(change.tx, change.biller, change.again(Invoice, made)[0])
+            change.payments_on()
             found = one(change.tx, Booking, biller, ref)
             _unbilled(change, f"booking {ref}", booking=ref)
             if found.group is not None:
@@ -171,7 +171,9 @@ class DraftingStays:
                 biller=biller,
                 kind=InvoiceKind.BOOKING,
                 currency=change.biller.currency,
-                title=text(title, "title") if title else kind_name("booking", payer.locale or change.biller.locale),
+                title=text(title, "title")
+                if title is not None
+                else kind_name("booking", payer.locale or change.biller.locale),
                 lines=booking_lines(found, currency=change.biller.currency),
                 on=change.on,
                 due=due_day(change.biller, change.on, due),
@@ -209,13 +211,13 @@ class DraftingStays:
         """
         biller, ref = self._desk.owner("group", group)
         with self._desk.change("invoices.draft_group", biller, on=on, actor=actor) as change:
-            change.payments_on()
             split = {self._desk.owner("customer", who)[1]: share for who, share in (payers or {}).items()}
             wanted = {"group": ref, "payers": {who: _plain(share) for who, share in split.items()}, "title": title,
                       "due": due, "description": description, "notify": notify,
                       "prices_include_tax": prices_include_tax}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
-                return tuple(change.again(Invoice, made))
+                return tuple(warned(change.tx, change.biller, one) for one in change.again(Invoice, made))
+            change.payments_on()
             party = one(change.tx, Group, biller, ref)
             stays = change.tx.find(Booking, biller, {"group": ref})
             if not stays:
@@ -234,7 +236,7 @@ class DraftingStays:
                     biller=biller,
                     kind=InvoiceKind.GROUP,
                     currency=change.biller.currency,
-                    title=text(title, "title") if title else party.name,
+                    title=text(title, "title") if title is not None else party.name,
                     lines=lines,
                     on=change.on,
                     due=due_day(change.biller, change.on, due),
@@ -287,4 +289,4 @@ def _group_shares(
 
 
 def _plain(share: object) -> object:
-    return share if isinstance(share, int | Decimal) else [getattr(x, "id", x) for x in share]  # type: ignore[attr-defined]  # a sequence of bookings
+    return [getattr(booking, "id", booking) for booking in share] if isinstance(share, list | tuple) else share

@@ -13,12 +13,12 @@ from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
 from invoicecore.billing.desk import Change, Desk, id_stream
 from invoicecore.billing.drafting import draft_references
-from invoicecore.billing.issuing import issue, wishes
+from invoicecore.billing.issuing import issue, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
 from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
-from invoicecore.errors import NothingToBill, ObserverFailed, PluginError, Refused, StoreError
-from invoicecore.invoices import Invoice
+from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
+from invoicecore.invoices import Invoice, InvoiceKind, number_series
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer, InvoiceMethod
 from invoicecore.ports import InvoiceQuery, Reader
@@ -39,6 +39,7 @@ class _Page:
     customers: list[Customer] = attrs.Factory(list)
     charges: list[Charge] = attrs.Factory(list)
     outcomes: list[tuple[str, Outcome]] = attrs.Factory(list)
+    refused: NotAllowed | None = None  # why nothing may be issued on this day
     last: tuple[date, str] | None = None
     more: bool = False
 
@@ -131,7 +132,7 @@ class Running:
         self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
     ) -> _Page:
         found = tx.due_leases(biller.id, on, after=after, limit=limit)
-        page = _Page(more=len(found) == limit)
+        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
         ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for lease in found:
@@ -155,7 +156,7 @@ class Running:
         self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
     ) -> _Page:
         found = tx.due_customers(biller.id, on, after=after, limit=limit)
-        page = _Page(more=len(found) == limit)
+        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
         owed: dict[str, list[Charge]] = {}
         if found and biller.payments:
             wanted = {"customer": [who.id for who in found], "state": ChargeState.OPEN.value}
@@ -168,7 +169,9 @@ class Running:
                 page.outcomes.append(("skipped", _outcome("payments_off", biller, customer=customer.id)))
                 continue
             try:
-                _bill_cycle(page, customer, owed.get(customer.id, []), biller, on, ids)
+                # Looked up one by one only where a month may be taken: after a clash, and where none would show it.
+                months = _months(tx, customer, on) if careful or self.report.dry_run else frozenset()
+                _bill_cycle(page, customer, owed.get(customer.id, []), biller, on, ids, months)
             except Exception as error:  # one bad client never stops the rest
                 page.outcomes.append(("failed", _failed(biller, customer.id, error)))
         return page
@@ -211,6 +214,8 @@ def _bill_lease(
             drafts.append(lease_draft(lease, payer, biller, index, aligned, billed, id=next(ids), on=on))
         except NothingToBill:
             outcomes.append(("skipped", _outcome("nothing_due", biller, lease=lease.id, customer=payer.id)))
+    if drafts and page.refused is not None:
+        raise page.refused
     if len(drafts) > policy.catch_up_warning:
         text = say("many_periods", biller.locale, count=len(drafts))
         outcomes.append(("warnings", Outcome(code="many_periods", text=text, biller=biller.id, lease=lease.id)))
@@ -227,7 +232,13 @@ def _bill_lease(
 
 
 def _bill_cycle(
-    page: _Page, customer: Customer, owed: Sequence[Charge], biller: Biller, on: date, ids: Iterator[str]
+    page: _Page,
+    customer: Customer,
+    owed: Sequence[Charge],
+    biller: Biller,
+    on: date,
+    ids: Iterator[str],
+    taken: Collection[date],
 ) -> None:
     day = cycle_due(customer, on)
     if day is None:
@@ -235,17 +246,20 @@ def _bill_cycle(
     due = sorted((charge for charge in owed if charge.on < day), key=lambda charge: (charge.on, charge.id))
     outcomes: list[tuple[str, Outcome]] = []
     invoice = None
-    if due:
+    month = date(day.year, day.month, 1)
+    if due and month in taken:  # another billing day in a month that has its invoice: these charges wait (C9)
+        outcomes.append(("existing", _outcome("already_there", biller, customer=customer.id)))
+    elif due:
         title = kind_name("charges", customer.locale or biller.locale)
         try:
-            invoice = charges_draft(
-                biller, customer, due, id=next(ids), on=on, title=title, cycle=date(day.year, day.month, 1)
-            )
+            invoice = charges_draft(biller, customer, due, id=next(ids), on=on, title=title, cycle=month)
         except NothingToBill:
             due = []
-    if invoice is None:
+    if invoice is not None and page.refused is not None:
+        raise page.refused
+    if invoice is None and not outcomes:
         outcomes.append(("skipped", _outcome("nothing_due", biller, customer=customer.id)))
-    else:
+    if invoice is not None:
         page.drafts.append(invoice)
         page.payers[invoice.id] = customer
         state = ChargeState.INVOICED if biller.policy.run_issues else ChargeState.DRAFTED
@@ -260,7 +274,7 @@ def _commit(change: Change, page: _Page) -> list[Invoice]:
 
         def wants(invoice: Invoice, payer: Customer | None) -> bool:
             method = page.methods.get(invoice.id)
-            return wants_mail(method, invoice, payer) if method is not None else wishes(biller, invoice, payer)
+            return wants_mail(method, biller, invoice, payer) if method is not None else wishes(biller, invoice, payer)
 
         written = issue(change, page.drafts, wants, payers=page.payers, new=True)
     else:
@@ -278,6 +292,19 @@ def _commit(change: Change, page: _Page) -> list[Invoice]:
 def _taken(tx: Reader, lease: Lease, on: date) -> frozenset[int]:
     claimed = tx.invoices(InvoiceQuery(biller=lease.biller, on=on, lease=lease.id))
     return frozenset(invoice.period_index for invoice in claimed if invoice.period_index is not None)
+
+
+def _months(tx: Reader, customer: Customer, on: date) -> frozenset[date]:
+    kinds = frozenset({InvoiceKind.CHARGES})
+    made = tx.invoices(InvoiceQuery(biller=customer.biller, on=on, customers=(customer.id,), kinds=kinds, claims=True))
+    return frozenset(invoice.cycle for invoice in made if invoice.cycle is not None)
+
+
+def _refused(tx: Reader, biller: Biller, on: date) -> NotAllowed | None:
+    # Judged before anything is written, so that a dry run answers the same and no page is rolled back for it (N4).
+    if not biller.policy.run_issues:
+        return None
+    return out_of_order(biller.policy, tx.counter(biller.id, number_series(biller.policy, on)), on)
 
 
 def _outcome(

@@ -13,7 +13,7 @@ from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
 from invoicecore.parties import Customer
 from invoicecore.payments import after_payment
-from invoicecore.ports import Message, Store
+from invoicecore.ports import Store
 from invoicecore.testing import samples
 from invoicecore.testing.checks import A_MOMENT, Running, all_at_once, ids, rule, stored_invoices, there, write
 from invoicecore.testing.samples import DAY, TOMORROW, world
@@ -104,17 +104,21 @@ class ThreadsContract:
         here = world()
         write(store, *here.records)
 
-        def claim(worker: int) -> bool:
-            with suppress(Conflict):
-                write(store, samples.credit(here, 1, id=f"e{worker}"), samples.charge(here, f"x{worker}"))
-                return True
-            return False
+        def claim(worker: int) -> list[int]:
+            won = []
+            for seq in range(1, 6):
+                with suppress(Conflict):
+                    entry = samples.credit(here, seq, id=f"e{worker}-{seq}")
+                    write(store, entry, samples.charge(here, f"x{worker}-{seq}"))
+                    won.append(seq)
+            return won
 
-        assert sum(all_at_once(4, claim)) == 1
+        assert sorted(seq for won in all_at_once(4, claim) for seq in won) == [1, 2, 3, 4, 5]
         with store.reading() as reader:
-            (entry,) = reader.find(CreditEntry, here.id, {})
-            assert ids(reader.find(Charge, here.id, {})) == [entry.id.replace("e", "x")]
-            assert reader.find(Message, here.id, {}) == []
+            entries = reader.find(CreditEntry, here.id, {})
+            assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5]
+            charges = reader.find(Charge, here.id, {})
+            assert {charge.id for charge in charges} == {entry.id.replace("e", "x") for entry in entries}
 
     @rule("N2")
     def test_what_a_writer_claims_no_other_writer_has(self, store: Store) -> None:

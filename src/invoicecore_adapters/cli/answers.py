@@ -63,7 +63,7 @@ def error_data(error: Exception) -> dict[str, object]:
 
 def plain(value: object) -> object:
     """Anything as JSON has it; what serde does not know becomes text."""
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(entry) for key, entry in value.items()}

@@ -39,9 +39,26 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return found
 
 
+class _AnyOrder(argparse.ArgumentParser):
+    """A command whose words and options may stand in any order: `pay INV-1 --on 2026-04-12 50` too."""
+
+    # argparse would give the optional AMOUNT its default at the first option it meets, and then not know the 50.
+    _within = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # argparse's own overloads
+        """What argparse's intermixed parsing finds, which is built from this very method."""
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def _parser() -> argparse.ArgumentParser:
     # SUPPRESS: an option left out after the command must not undo the same option given before it.
-    everywhere = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    everywhere = _AnyOrder(add_help=False, argument_default=argparse.SUPPRESS)
     group = everywhere.add_argument_group("everywhere")
     group.add_argument("--db", metavar="URL", help=f"the store (default: $INVOICECORE_DB, else {DEFAULT_DB})")
     group.add_argument("--json", action="store_true", help="answer in JSON")
@@ -54,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[everywhere],
     )
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_AnyOrder)
 
     def command(name: str, what: str) -> argparse.ArgumentParser:
         return commands.add_parser(

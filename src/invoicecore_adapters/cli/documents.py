@@ -6,7 +6,7 @@ be read, what no such value can be, what refers to nothing, what is there twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
@@ -30,10 +30,24 @@ from invoicecore_adapters.cli.rows import (
     UnitRow,
     amounts_of,
     faults_of,
+    readable,
 )
 from invoicecore_adapters.cli.sheets import read_folder
 
 R = TypeVar("R")
+
+# A field → the others its fault may come from.
+_JUDGED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
+    "ends": ("starts",),
+    "departs": ("arrives",),
+    "amount": ("total",),
+    "biller": ("customer", "organiser"),
+    "customer": ("biller",),
+    "organiser": ("biller",),
+    "resident": ("biller",),
+    "units": ("biller",),
+    "total": ("biller", "units"),
+}
 
 
 @attrs.frozen
@@ -43,10 +57,19 @@ class Placed:
     section: str
     where: str
     row: Row
+    unread: frozenset[str] = frozenset()
+    """Fields that could not be read and hold a stand-in: nothing is judged by them."""
 
     def at(self, field: str) -> str:
         """The path of one of its fields."""
         return place_of(self.where, field)
+
+    def told(self, faults: Iterable[Fault]) -> Iterator[Fault]:
+        """The faults of its fields with their paths, without those a stand-in could have caused."""
+        for field, value, reason in faults:
+            root = field.partition("[")[0].partition(".")[0]
+            if not self.unread & {root, *_JUDGED_WITH.get(root, ())}:
+                yield self.at(field), value, reason
 
 
 @attrs.frozen(slots=False)
@@ -71,14 +94,15 @@ class Document:
             found = self._customers.get(customer)
             if found is not None:
                 return self.biller_of(found)
-        return self._billers[0] if len(self._billers) == 1 else None
+        return self.billers[0] if len(self.billers) == 1 else None
 
     @cached_property
     def _customers(self) -> dict[str, CustomerRow]:
         return {row.ref: row for row in self.of(CustomerRow)}
 
     @cached_property
-    def _billers(self) -> list[str]:
+    def billers(self) -> list[str]:
+        """The refs of the billers there are."""
         return list(dict.fromkeys(row.ref for row in self.of(BillerRow)))
 
 
@@ -114,20 +138,33 @@ def judged(path: str | Path) -> tuple[Document, list[Fault]]:
         rows = [(name, f"{name}[{i}]", data, ()) for name in SECTIONS for i, data in enumerate(sections.get(name, []))]
     placed: list[Placed] = []
     for section, where, data, wrong in rows:
-        told = {field for field, _, _ in wrong}
-        found = list(wrong)
-        try:
-            row = structure(data, SECTIONS[section])
-        except BadFile as error:
-            # A cell that could not be read was left out, so it is not missing as well.
-            found += [fault for fault in error.faults if fault[0] not in told]
+        found, one = _placed(section, where, data, wrong)
+        faults += found
+        if one is not None:
+            placed.append(one)
+        if one is None or one.unread & {"ref", "number"}:
             broken |= {section}  # others may well refer to this row
-        else:
-            placed.append(Placed(section, where, row))
-            found += faults_of(row)
-        faults += [(place_of(where, field) if field else where, value, reason) for field, value, reason in found]
     document = Document(str(path), tuple(placed))
     return document, [*faults, *_relations(document, broken)]
+
+
+def _placed(section: str, where: str, data: object, wrong: tuple[Fault, ...]) -> tuple[list[Fault], Placed | None]:
+    """One row and its faults; what could not be read is stood in for, so that the rest of it is judged all the same."""
+    kind = SECTIONS[section]
+    found = list(wrong)
+    unread = {field.partition(".")[0] for field, _, _ in wrong}
+    try:
+        row = structure(data, kind)
+    except BadFile as error:
+        # A cell that could not be read was left out, so it is not missing as well.
+        found += [fault for fault in error.faults if fault[0] not in unread]
+        unread |= {field.partition("[")[0].partition(".")[0] for field, _, _ in error.faults}
+        if not isinstance(data, Mapping):
+            return [(place_of(where, field) if field else where, value, why) for field, value, why in found], None
+        row = structure(readable(data, kind, unread), kind)
+    placed = Placed(section, where, row, frozenset(unread))
+    faults = [(placed.at(field), value, reason) for field, value, reason in found]
+    return [*faults, *placed.told(faults_of(row))], placed
 
 
 def _sections(place: Path) -> tuple[Mapping[str, list[object]], list[Fault]]:
@@ -165,52 +202,66 @@ _POINTS_AT: Final = (
 
 
 def _relations(document: Document, broken: frozenset[str]) -> Iterator[Fault]:
-    """What is there twice, refers to nothing, or belongs to two billers; silent about rows that could not be read."""
+    """What is there twice, refers to nothing, or belongs to two billers; silent about what could not be read."""
     refs: dict[str, dict[str, Placed]] = {name: {} for name in SECTIONS}
-    owners = {
-        placed.row.ref: document.biller_of(placed.row) for placed in document.rows if placed.section == "customers"
-    }
-    billers = [row.ref for row in document.of(BillerRow)]
     for placed in document.rows:
         row, field = placed.row, "number" if isinstance(placed.row, UnitRow) else "ref"
-        owner = document.biller_of(row)
-        name = f"{owner}\0{row.ref}" if isinstance(row, UnitRow) else row.ref
+        name = f"{document.biller_of(row)}\0{row.ref}" if isinstance(row, UnitRow) else row.ref
         first = refs[placed.section].setdefault(name, placed)
         if first is not placed:
-            yield placed.at(field), row.ref, f"is there already at {first.where}; give each its own"
-        if "billers" not in broken and not isinstance(row, BillerRow):
-            if owner is None and ("customers" not in broken or payer_of(row) is None):
-                yield placed.at("biller"), None, f"is missing, and the file has {len(billers)}; name one of its billers"
-            elif owner is not None and owner not in billers:
-                yield placed.at("biller"), owner, "is no biller of this file; give the ref of one"
+            yield from placed.told([(field, row.ref, f"is there already at {first.where}; give each its own")])
     for placed in document.rows:
-        row, owner = placed.row, document.biller_of(placed.row)
-        for kind, field, section in _POINTS_AT:
-            ref = getattr(row, field) if isinstance(row, kind) else None
-            if ref is None or section in broken:
-                continue
-            if ref not in refs[section]:
-                yield placed.at(field), ref, f"is none of the {section} of this file; give the ref of one"
-            elif section == "customers" and owner is not None and owners.get(ref) not in (owner, None):
-                yield placed.at(field), ref, f"belongs to biller {owners[ref]!r}, the row to {owner!r}; bill it there"
-        if isinstance(row, AssessmentRow) and "units" not in broken:
-            yield from _assessed(document, placed, row, owner)
-        yield from ((placed.at(field), value, reason) for field, value, reason in _priced(document, row, owner))
+        yield from placed.told(_owned(document, placed.row, broken))
+        yield from placed.told(_pointing(document, placed.row, refs, broken))
+        if isinstance(placed.row, AssessmentRow) and "units" not in broken:
+            yield from placed.told(_assessed(document, placed.row))
+        yield from placed.told(_priced(document, placed.row))
 
 
-def _assessed(document: Document, placed: Placed, row: AssessmentRow, owner: str | None) -> Iterator[Fault]:
-    units = {unit.number: unit for unit in document.of(UnitRow) if document.biller_of(unit) == owner}
+def _owned(document: Document, row: Row, broken: frozenset[str]) -> Iterator[Fault]:
+    billers, owner = document.billers, document.biller_of(row)
+    if "billers" in broken or isinstance(row, BillerRow):
+        return
+    if owner is None and ("customers" not in broken or payer_of(row) is None):
+        yield "biller", None, f"is missing, and the file has {len(billers)}; name one of its billers"
+    elif owner is not None and owner not in billers:
+        yield "biller", owner, "is no biller of this file; give the ref of one"
+
+
+def _pointing(
+    document: Document, row: Row, refs: Mapping[str, Mapping[str, Placed]], broken: frozenset[str]
+) -> Iterator[Fault]:
+    owner = document.biller_of(row)
+    for kind, field, section in _POINTS_AT:
+        ref = getattr(row, field) if isinstance(row, kind) else None
+        if ref is None or section in broken:
+            continue
+        target = refs[section].get(ref)
+        if target is None:
+            yield field, ref, f"is none of the {section} of this file; give the ref of one"
+        elif section == "customers" and owner in document.billers and "biller" not in target.unread:
+            other = document.biller_of(target.row)
+            if other not in (owner, None):
+                yield field, ref, f"belongs to biller {other!r}, the row to {owner!r}; bill it there"
+
+
+def _assessed(document: Document, row: AssessmentRow) -> Iterator[Fault]:
+    owner = document.biller_of(row)
+    placed = [p for p in document.rows if isinstance(p.row, UnitRow) and document.biller_of(p.row) == owner]
+    units = {p.row.number: p.row for p in placed if isinstance(p.row, UnitRow)}
     for number in row.units or ():
         if number not in units:
-            yield placed.at("units"), number, "is none of the units of this biller; give the number of one"
+            yield "units", number, "is none of the units of this biller; give the number of one"
     billed = [unit for unit in units.values() if row.units is None or unit.number in row.units]
     without = [unit.number for unit in billed if unit.share is None]
-    if row.total is not None and without and len(without) < len(billed):
+    sure = not any("share" in p.unread for p in placed)
+    if sure and row.total is not None and without and len(without) < len(billed):
         reason = f"cannot be split: {', '.join(without)} without a share; give all units a share, or none"
-        yield placed.at("total"), row.total, reason
+        yield "total", row.total, reason
 
 
-def _priced(document: Document, row: Row, owner: str | None) -> Iterator[Fault]:
+def _priced(document: Document, row: Row) -> Iterator[Fault]:
+    owner = document.biller_of(row)
     code = next((biller.currency for biller in document.of(BillerRow) if biller.ref == owner), None)
     try:
         currency = currency_of(code) if code is not None else None

@@ -70,6 +70,12 @@ class LoadReport:
         return sum(1 for item in self.items if item.what == what and section in (None, item.section))
 
     @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Section → what became of its rows → how many."""
+        sections = dict.fromkeys(item.section for item in self.items)
+        return {section: {what: self.count(what, section) for what in WHATS} for section in sections}
+
+    @property
     def unwritten(self) -> tuple[Loaded, ...]:
         """The rows that are not in the store as the file has them."""
         return tuple(item for item in self.items if item.what not in ("created", "existing"))
@@ -103,14 +109,27 @@ def load(
     `rehearsal` opens an empty desk to try the rows on: what the desk refuses there is a fault of the file. `into` opens
     the desk to write to, with the plugin given to it. `on` is the day the rows are registered for.
     """
+    document = checked(path, rehearsal, on=on)
+    heard = Heard()
+    with into(heard) as billing:
+        return LoadReport(str(path), tuple(_written(document, billing, heard, on, actor, progress)))
+
+
+def checked(path: str | Path, rehearsal: Callable[[], Billing], *, on: date | None = None) -> Document:
+    """The document of a file or folder, judged and rehearsed. Raises BadFile with every fault."""
     document, faults = judged(path)
     with rehearsal() as desk:
         faults += _rehearsed(document, desk, {where for where, _, _ in faults}, on)
     if faults:
         raise BadFile(str(path), faults)
-    heard = Heard()
-    with into(heard) as billing:
-        return LoadReport(str(path), tuple(_written(document, billing, heard, on, actor, progress)))
+    return document
+
+
+def rehearsal() -> Billing:
+    """An empty desk in memory, with no host's plugin that could refuse a rehearsal or hear of it."""
+    from invoicecore import Billing, Plugins
+
+    return Billing(Plugins.discover().store("memory://"))
 
 
 def _rehearsed(document: Document, desk: Billing, wrong: set[str], on: date | None) -> Iterator[Fault]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
@@ -212,6 +212,25 @@ def faults_of(row: Row) -> Iterator[Fault]:
                     row.amount,
                     "and total: exactly one is needed; give what each unit owes, or what is split",
                 )
+
+
+def readable(data: Mapping[str, object], kind: type[Row], unread: Collection[str]) -> dict[str, object]:
+    """The row with stand-ins for what could not be read, so that the rest of it can be."""
+    fields = attrs.fields_dict(kind)
+    kept = {name: value for name, value in data.items() if name in fields and name not in unread}
+    hints = get_type_hints(kind)
+    for name, field in fields.items():
+        if name in unread and field.default is attrs.NOTHING:
+            kept[name] = _STAND_INS.get(hints[name], [])
+    return kept
+
+
+_STAND_INS: Final[Mapping[object, object]] = {
+    str: "?",
+    Decimal: "1",
+    date: "2000-01-01",
+    Frequency: Frequency.MONTHLY.value,
+}
 
 
 def amounts_of(row: Row, currency: str) -> Iterator[Fault]:

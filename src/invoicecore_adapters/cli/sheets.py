@@ -122,7 +122,8 @@ def _sheet(path: Path, section: str) -> tuple[list[_Cells], str]:
         raise _bad(path, line, raw[error.start : error.start + 10], "is not UTF-8; save it as CSV UTF-8") from error
     first, _, rest = text.partition("\n")
     declared = re.fullmatch(r"sep=(.)\r?", first)  # a line some spreadsheets write before the header
-    comma = declared[1] if declared else max(";,\t", key=first.count)
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    comma = declared[1] if declared else max(";,\t", key=header.count)
     lines = csv.reader(io.StringIO(rest if declared else text, newline=""), delimiter=comma, strict=True)
     before = 1 if declared else 0
     known = _fields(section)

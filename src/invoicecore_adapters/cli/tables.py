@@ -12,7 +12,7 @@ import attrs
 
 from invoicecore import Billing, Invoice, Status
 from invoicecore.errors import MissingExtra
-from invoicecore.parties import Biller
+from invoicecore.parties import Biller, Unit
 from invoicecore.wording import (
     CARDS,
     LabelSet,
@@ -142,7 +142,7 @@ class Names:
     def __init__(self, billing: Billing) -> None:
         self._billing = billing
         self._customers: dict[str, str] = {}
-        self._units: dict[str, dict[str, str]] = {}
+        self._units: dict[str, dict[str, Unit]] = {}
 
     def customer(self, ref: str | None) -> str:
         """A customer's name, blank for none."""
@@ -152,13 +152,20 @@ class Names:
 
     def unit(self, biller: str, ref: str | None) -> str:
         """A unit's number, blank for none."""
+        unit = self._unit(biller, ref)
+        return unit.number if unit is not None else ""
+
+    def _unit(self, biller: str, ref: str | None) -> Unit | None:
         if ref is not None and biller not in self._units:
-            self._units[biller] = {unit.id: unit.number for unit in self._billing.units.find(biller=biller)}
-        return self._units[biller].get(ref, "") if ref is not None else ""
+            self._units[biller] = {unit.id: unit for unit in self._billing.units.find(biller=biller)}
+        return self._units[biller].get(ref) if ref is not None else None
 
     def payer(self, invoice: Invoice) -> str:
         """Who an invoice is billed to: as frozen on it, or as it stands while it is a draft."""
-        return invoice.bill_to.name if invoice.bill_to is not None else self.customer(invoice.customer)
+        if invoice.bill_to is not None or invoice.published:
+            return invoice.bill_to.name if invoice.bill_to is not None else ""
+        unit = self._unit(invoice.biller, invoice.unit)
+        return self.customer(invoice.customer or (unit.resident if unit is not None else None))
 
 
 def labels_of(biller: Biller) -> LabelSet:
@@ -222,6 +229,8 @@ def cards(screen: Screen, billing: Billing, biller: Biller, on: date, locale: st
         amounts.append(format_money(found.refunded, locale))
     screen.table(columns, [amounts])
     counts = [
-        f"{status_label(status, labels=labels, locale=locale)} {count}" for status, count in found.counts.items() if count
+        f"{status_label(status, labels=labels, locale=locale)} {count}"
+        for status, count in found.counts.items()
+        if count
     ]
     screen.line(f"{tell('counts', locale)}: {', '.join(counts)}" if counts else say("no_invoices", locale))

@@ -9,18 +9,47 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import Table
+from sqlalchemy import ColumnElement, Table
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from invoicecore.errors import Conflict, InvoicecoreError, StoreError
 from invoicecore_adapters.sql.schema import UNIQUE_KEYS
 
+T = TypeVar("T")
+
 Bound = str | int | None
 """What a driver is handed: dates and flags are turned into these beforehand, where the driver has no such type."""
+
+
+class unindexed(FunctionElement[T]):
+    """A column as it is, but no reason to use an index.
+
+    SQLite weighs indexes without knowing how many rows share a value, and would walk a whole biller in order rather
+    than sort the few invoices of one lease. PostgreSQL knows better and is left alone.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[T]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(unindexed)
+def _plain(element: unindexed[T], compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(unindexed, "sqlite")
+def _with_plus(element: unindexed[T], compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
 
 
 class Days(dict[date | None, Bound]):
@@ -64,11 +93,24 @@ class Dialect:
         values = ", ".join([self.placeholder] * len(columns))
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values})"
 
-    def update(self, table: Table, columns: Sequence[str], where: Sequence[str], same: Sequence[str] = ()) -> str:
-        """UPDATE of some columns of the rows that equal in some others and are the `same` in more; values in that order."""
-        values = ", ".join(f"{column} = {self.placeholder}" for column in columns)
+    def update(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        where: Sequence[str],
+        same: Sequence[str] = (),
+        *,
+        counting: str | None = None,
+    ) -> str:
+        """UPDATE of some columns of the rows that equal in others and are the `same` in more; values in that order.
+
+        The column `counting` is moved on by one.
+        """
+        changes = [f"{column} = {self.placeholder}" for column in columns]
+        if counting:
+            changes.append(f"{counting} = {counting} + 1")
         more = "".join(f" AND {column} {self.same} {self.placeholder}" for column in same)
-        return f"UPDATE {table.name} SET {values} WHERE {self._equal(where)}{more}"
+        return f"UPDATE {table.name} SET {', '.join(changes)} WHERE {self._equal(where)}{more}"
 
     def delete(self, table: Table, where: Sequence[str]) -> str:
         """DELETE of the rows that equal in some columns."""

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, litera
 
 from invoicecore.invoices import Phase, Status
 from invoicecore.ports import InvoiceQuery, Order, Sums
+from invoicecore_adapters.sql.dialects import unindexed
 from invoicecore_adapters.sql.schema import invoices
 
 Listing: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
@@ -28,6 +29,7 @@ _SORTED_BY: Final = {
     Order.TOTAL: "total_minor",
     Order.TOTAL_DESC: "total_minor",
 }
+_LIVE: Final = frozenset({Phase.DRAFT, Phase.DUE, Phase.PENDING})
 _AMOUNTS: Final = ("total_minor", "paid_minor", "credit_minor", "refunded_minor")
 _HALF: Final = 32
 
@@ -52,23 +54,21 @@ def listed(wanted: InvoiceQuery) -> Listing | None:
     arms = arms_of(wanted)
     if arms is not None and not arms:
         return None
-    column = _SORTED_BY[wanted.order]
-    base = select(invoices).where(*_filters(wanted), *_place(wanted, column))
-    if column == "number":
-        base = base.where(invoices.c.number.is_not(None))
-    descending = wanted.order in _DESCENDING
+    order = _SORTED_BY[wanted.order]
+    way = _way(wanted, arms, order)
+    base = select(invoices).where(*_filters(wanted, way), *_place(wanted, order, way))
+    if order == "number":
+        base = base.where(_column("number", way).is_not(None))
     statement: Listing
-    # No index has every status in order of due date or id, but one has each: walk them side by side and merge.
-    merged = not _narrow(wanted) and (column == "due_on" or (column == "id" and arms is not None))
-    split = (arms or _ANY) if merged else {}
-    if len(split) > 1:
-        union = union_all(*(base.where(*_side(wanted, phase, past)) for phase, past in split.items()))
-        columns = union.selected_columns
-        statement = union.order_by(*_order(columns, column, descending))
+    if way.merged:
+        # No index has all statuses in this order, but one has each of them: walk them side by side and merge.
+        arms = _ANY if arms is None else arms
+        union = union_all(*(base.where(*_side(wanted, phase, past, way)) for phase, past in arms.items()))
+        statement = union.order_by(*_sorted(wanted, [union.selected_columns[name] for name in _keys(order)]))
     else:
         if arms is not None:
-            base = base.where(_any_side(wanted, arms))
-        statement = base.order_by(*_order(invoices.c, column, descending))
+            base = base.where(_any_side(wanted, arms, way))
+        statement = base.order_by(*_sorted(wanted, [_column(name, way) for name in _keys(order)]))
     return statement if wanted.limit is None else statement.limit(wanted.limit)
 
 
@@ -76,15 +76,20 @@ def summed(wanted: InvoiceQuery) -> CompoundSelect[*tuple[Any, ...]] | None:
     """One row per phase and side of the date: (phase, past, count, and each amount's high and low half summed)."""
     asked = arms_of(wanted)
     arms = _ANY if asked is None else asked
-    filters = _filters(wanted)
+    narrow = _narrow(wanted)
     parts = []
     for phase, side in arms.items():
         dated = phase in (Phase.DUE, Phase.PENDING)
+        way = Way(narrow) if narrow else Way(*(("phase", "due_on") if dated else ("phase",)))
         for past in ((False, True) if side is None else (side,)) if dated else (None,):
             parts.append(
-                select(literal(phase.value), literal(bool(past)), func.count(), *_halves())
+                select(
+                    literal(phase.value),
+                    literal(bool(past)),
+                    *(_COUNTED if phase in (Phase.DRAFT, Phase.VOID) else _SUMMED),
+                )
                 .select_from(invoices)
-                .where(*filters, *_side(wanted, phase, past))
+                .where(*_filters(wanted, way), *_side(wanted, phase, past, way))
             )
     return union_all(*parts) if parts else None
 
@@ -116,9 +121,57 @@ def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
     return Sums(counts=counts, total=total, paid=paid, refunded=refunded, open=unpaid, overdue=overdue)
 
 
+class Way:
+    """The columns by which an index is to be used; no other is reason to use one."""
+
+    def __init__(self, *columns: str, merged: bool = False) -> None:
+        self.columns = frozenset(columns)
+        self.merged = merged
+
+
+def _way(wanted: InvoiceQuery, arms: Arms | None, order: str) -> Way:
+    """How to find and sort: by a filter that leaves few, by status, or by walking the order's own index."""
+    narrow = _narrow(wanted)
+    if narrow:
+        # These indexes end with the id, so pages in order of creation need no sorting; the others leave a handful.
+        in_order = order == "id" and narrow not in ("lease", "number") and len(wanted.customers) <= 1
+        return Way(narrow, "id") if in_order else Way(narrow, "period_index")
+    if order in ("id", "due_on"):
+        if arms is None and order == "id":
+            return Way("id")
+        split = _ANY if arms is None else arms
+        return Way("phase", order, "id", merged=len(split) > 1)
+    # By number or total there is no index per status: what is still to be dealt with is little and is sorted, what is
+    # settled is most of what there is and is met soon enough when all is walked in order.
+    if arms is not None and _LIVE.issuperset(arms):
+        return Way("phase", "due_on")
+    return Way(order, "id")
+
+
+def _narrow(wanted: InvoiceQuery) -> str | None:
+    """The column of the filter that leaves the fewest."""
+    for column, value in (
+        ("number", wanted.number),
+        ("lease", wanted.lease),
+        ("booking", wanted.booking),
+        ("booking_group", wanted.group),
+        ("customer", wanted.customers or None),
+        ("unit", wanted.unit),
+        ("drafted_on", wanted.drafted_on),
+    ):
+        if value is not None:
+            return column
+    return None
+
+
+def _column(name: str, way: Way) -> ColumnElement[Any]:
+    column: ColumnElement[Any] = invoices.c[name]
+    return column if name in way.columns else unindexed(column)
+
+
 def _halves() -> list[ColumnElement[int]]:
     # A sum of 64-bit amounts overflows 64 bits; the sums of their halves do not, and Python puts them together.
-    published = invoices.c.number.is_not(None)
+    published = unindexed(invoices.c.number).is_not(None)
     halves: list[ColumnElement[int]] = []
     for name in _AMOUNTS:
         amount = invoices.c[name]
@@ -129,75 +182,71 @@ def _halves() -> list[ColumnElement[int]]:
     return halves
 
 
-def _narrow(wanted: InvoiceQuery) -> bool:
-    """Whether some filter leaves so few that they are better fetched and sorted."""
-    return bool(
-        wanted.customers
-        or wanted.unit is not None
-        or wanted.lease is not None
-        or wanted.booking is not None
-        or wanted.group is not None
-        or wanted.number is not None
-        or wanted.drafted_on is not None
-    )
+# Made once: building these expressions takes longer than most databases take to answer.
+_COUNTED: Final = [func.count(), *[literal(0)] * (2 * len(_AMOUNTS))]
+_SUMMED: Final = [func.count(), *_halves()]
 
 
-def _filters(wanted: InvoiceQuery) -> list[ColumnElement[bool]]:
-    c = invoices.c
-    found: list[ColumnElement[bool]] = [c.biller == wanted.biller]
+def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [invoices.c.biller == wanted.biller]
     if wanted.kinds:
-        found.append(c.kind.in_(sorted(kind.value for kind in wanted.kinds)))
+        found.append(invoices.c.kind.in_(sorted(kind.value for kind in wanted.kinds)))
     if len(wanted.customers) == 1:
-        found.append(c.customer == wanted.customers[0])
+        found.append(_column("customer", way) == wanted.customers[0])
     elif wanted.customers:
-        found.append(c.customer.in_(wanted.customers))
-    for column, value in (
-        (c.unit, wanted.unit),
-        (c.lease, wanted.lease),
-        (c.period_index, wanted.period_index),
-        (c.booking, wanted.booking),
-        (c.booking_group, wanted.group),
-        (c.number, wanted.number),
-        (c.drafted_on, wanted.drafted_on),
+        found.append(_column("customer", way).in_(wanted.customers))
+    for name, value in (
+        ("unit", wanted.unit),
+        ("lease", wanted.lease),
+        ("period_index", wanted.period_index),
+        ("booking", wanted.booking),
+        ("booking_group", wanted.group),
+        ("number", wanted.number),
+        ("drafted_on", wanted.drafted_on),
     ):
         if value is not None:
-            found.append(column == value)
+            found.append(_column(name, way) == value)
     if wanted.published is not None:
-        found.append(c.number.is_not(None) if wanted.published else c.number.is_(None))
+        number = unindexed(invoices.c.number)
+        found.append(number.is_not(None) if wanted.published else number.is_(None))
     return found
 
 
-def _side(wanted: InvoiceQuery, phase: Phase, past: bool | None) -> list[ColumnElement[bool]]:
-    same = invoices.c.phase == phase.value
+def _side(wanted: InvoiceQuery, phase: Phase, past: bool | None, way: Way) -> list[ColumnElement[bool]]:
+    same = _column("phase", way) == phase.value
     if past is None:
         return [same]
-    return [same, invoices.c.due_on < wanted.on if past else invoices.c.due_on >= wanted.on]
+    due_on = _column("due_on", way)
+    return [same, due_on < wanted.on if past else due_on >= wanted.on]
 
 
-def _any_side(wanted: InvoiceQuery, arms: Arms) -> ColumnElement[bool]:
-    whole = [phase for phase, past in arms.items() if past is None]
-    parts = [and_(*_side(wanted, phase, past)) for phase, past in arms.items() if past is not None]
-    if len(whole) == 1:
-        parts.append(invoices.c.phase == whole[0].value)
-    elif whole:
-        parts.append(invoices.c.phase.in_([phase.value for phase in whole]))
-    return or_(*parts) if len(parts) > 1 else parts[0]
+def _any_side(wanted: InvoiceQuery, arms: Arms, way: Way) -> ColumnElement[bool]:
+    phase = _column("phase", way)
+    names = [each.value for each in arms]
+    if len(arms) == 1 or not any(past is not None for past in arms.values()):
+        of_these = phase == names[0] if len(names) == 1 else phase.in_(names)
+        return and_(of_these, *(part for each, past in arms.items() for part in _side(wanted, each, past, way)[1:]))
+    # An index is used for what must hold, not for what is one of two: so the phases are also said by themselves.
+    sides = [and_(*_side(wanted, each, past, Way())) for each, past in arms.items()]
+    return and_(phase.in_(names), or_(*sides))
 
 
-def _place(wanted: InvoiceQuery, column: str) -> list[ColumnElement[bool]]:
+def _place(wanted: InvoiceQuery, order: str, way: Way) -> list[ColumnElement[bool]]:
     if wanted.after is None:
         return []
     value, id = wanted.after
     descending = wanted.order in _DESCENDING
-    if column == "id":
-        return [invoices.c.id < id if descending else invoices.c.id > id]
-    here, there = (
-        tuple_(invoices.c[column], invoices.c.id),
-        tuple_(literal(value, invoices.c[column].type), literal(id, invoices.c.id.type)),
-    )
+    if order == "id":
+        mine = _column("id", way)
+        return [mine < id if descending else mine > id]
+    here = tuple_(_column(order, way), _column("id", way))
+    there = tuple_(literal(value, invoices.c[order].type), literal(id, invoices.c.id.type))
     return [here < there if descending else here > there]
 
 
-def _order(columns: Any, column: str, descending: bool) -> list[ColumnElement[Any]]:
-    names = [column] if column in ("id", "number") else [column, "id"]  # a number is one invoice's (N1)
-    return [columns[name].desc() if descending else columns[name] for name in names]
+def _keys(order: str) -> tuple[str, ...]:
+    return (order,) if order in ("id", "number") else (order, "id")  # a number is one invoice's (N1)
+
+
+def _sorted(wanted: InvoiceQuery, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    return [column.desc() if wanted.order in _DESCENDING else column for column in columns]

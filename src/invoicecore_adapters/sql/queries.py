@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
+from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue, InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice
@@ -20,7 +21,7 @@ from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, R, Sums
 from invoicecore_adapters.sql import schema
-from invoicecore_adapters.sql.dialects import Dialect
+from invoicecore_adapters.sql.dialects import Dialect, unindexed
 from invoicecore_adapters.sql.listing import listed, summed, sums_of
 from invoicecore_adapters.sql.records import PLAIN, Found, Page
 from invoicecore_adapters.sql.rows import SHELVES, Shelf
@@ -82,10 +83,14 @@ class SqlReader:
                     "where", field, f"is no field to find a {kind.__name__} by", f"use {', '.join(known)}"
                 )
             query = query.where(_matches(shelf, kind, biller, field, wanted))
-        places = _ORDERED_BY.get(kind, ("id",))
+        # Found by one value, they come in order from its index (but a customer's charges come by state); those found
+        # by several values are sorted.
+        walked = all(isinstance(wanted, str) for wanted in where.values()) and (kind, *where) != (Charge, "customer")
+        names = _ORDERED_BY.get(kind, ("id",))
+        places = [shelf.table.c[name] if walked else unindexed(shelf.table.c[name]) for name in names]
         if after:
-            query = query.where(self._beyond(kind, shelf.table, biller, after, places))
-        query = query.order_by(*(shelf.table.c[name] for name in places))
+            query = query.where(tuple_(*places) > self._place(kind, shelf.table, biller, after, names))
+        query = query.order_by(*places)
         return list(self._records(kind, query if limit is None else query.limit(limit)))
 
     def billers(self, *, after: str = "", limit: int = 1000) -> list[Biller]:
@@ -151,18 +156,19 @@ class SqlReader:
             query = query.where(tuple_(day, table.c.id) > after)
         return query.order_by(day, table.c.id)
 
-    def _beyond(
-        self, kind: type[R], table: Table, biller: str, after: str, places: tuple[str, ...]
-    ) -> ColumnElement[bool]:
-        if places == ("id",):
-            return table.c.id > after
-        query = select(*(table.c[name] for name in places))
+    def _place(
+        self, kind: type[R], table: Table, biller: str, after: str, names: tuple[str, ...]
+    ) -> tuple[object, ...]:
+        """Where the record of an id stands in its kind's order."""
+        if names == ("id",):
+            return (after,)  # it need not be there any more
+        query = select(*(table.c[name] for name in names))
         rows = self._rows(query.where(table.c.biller == biller, _among(table, kind, [after])))
         if not rows:
             raise InvalidValue(
                 "after", after, f"is no {kind.__name__} of this biller", "give the id of the last one read"
             )
-        return tuple_(*(table.c[name] for name in places)) > tuple(rows[0])
+        return tuple(rows[0])
 
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
@@ -196,8 +202,8 @@ class SqlReader:
             return self._connection.execute(statement).all()
         except SQLAlchemyError as error:
             raise self._told(error) from error
-        except OverflowError as error:  # no such number can be stored, so there is none
-            raise InvalidValue("number", "", f"does not fit the database: {error}", "give at most 64 bits") from error
+        except (OverflowError, UnicodeEncodeError) as error:  # what is looked for cannot be in any database
+            raise InvalidValue("query", "a value", f"cannot be stored: {error}", "use 64-bit numbers, UTF-8") from error
 
     def _told(self, error: SQLAlchemyError) -> InvoicecoreError:
         return self._dialect.told(error)

@@ -126,6 +126,8 @@ class SqlStore:
             told: InvoicecoreError = self._dialect.told(error)
             if isinstance(told, Conflict) and (unfit := self._dialect.unfit(driver.cursor())):
                 told = Conflict("a record that another one refers to", unfit)
+            # SQLite keeps a transaction open that it would not commit, and SQLAlchemy takes it for ended.
+            driver.rollback()
             raise told from error
 
     def _own_process(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
@@ -71,16 +72,13 @@ class SqlWriter(SqlReader):
         a lease's columns costs six times what setting its schedule does.
         """
         names = [column.name for column in shelf.table.c]
-        keys = [name for name in names if name in ("biller", "id")]
-        rest = [name for name in names if name not in (*keys, "version")]
-        changed = list(hot) or rest
+        keys = [name for name in names if name in ("biller", "id", "version")]
+        rest = [name for name in names if name not in keys]
+        changed = hot or rest
         same = [name for name in rest if name not in changed]
-        statement = self._dialect.update(shelf.table, [*changed, "version"], [*keys, "version"], same)
-        before = [names.index(name) for name in changed]
-        after = [names.index(name) for name in (*keys, "version", *same)]
+        values = itemgetter(*(names.index(name) for name in (*changed, *keys, *same)))
         return self._many(
-            statement,
-            [(*[row[i] for i in before], cast(int, row[-1]) + 1, *[row[i] for i in after]) for row in rows],
+            self._dialect.update(shelf.table, changed, keys, same, counting="version"), [values(row) for row in rows]
         )
 
     def remove(self, invoices: Sequence[Invoice]) -> None:

@@ -44,7 +44,8 @@ def currencies() -> SearchStrategy[str]:
 def minors(low: int = MIN_MINOR, high: int = MAX_MINOR) -> SearchStrategy[int]:
     """Minor units, the ends of 64 bits among them."""
     bounds = [low, high, *(each for each in _BOUNDS if low <= each <= high)]
-    return st.sampled_from(bounds) | st.integers(low, high) | st.integers(max(low, 0), min(high, 100_000))
+    small = st.integers(max(low, -100_000), min(high, 100_000)) if low <= 100_000 and high >= -100_000 else st.nothing()
+    return st.sampled_from(bounds) | st.integers(low, high) | small
 
 
 def moneys(currency: str | None = None, low: int = MIN_MINOR, high: int = MAX_MINOR) -> SearchStrategy[Money]:

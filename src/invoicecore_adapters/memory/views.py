@@ -1,55 +1,28 @@
-"""A full store in memory: the one to try things with, and the default for tests.
-
-Everything is kept in dictionaries of frozen records, with an index for each question the port asks often. A
-transaction holds the store's one lock and keeps an undo log, so rolling back costs what was written, not what is
-there. Readers hold the lock too: what they see does not move under them.
-"""
+"""What a transaction of the store in memory can do: read, and write with an undo log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import date
 from heapq import nlargest, nsmallest
-from threading import RLock
-from typing import TypeVar, cast, get_args
+from typing import Final, TypeVar, cast, get_args
 
 import attrs
 
-from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, StoreError
 from invoicecore.invoices import Invoice, Lifecycle, Phase, Status, status_of
 from invoicecore.leases import Lease
 from invoicecore.money import minor
-from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment, Reversal
-from invoicecore.plugins import hookimpl
-from invoicecore.ports import (
-    FINDABLE,
-    VERSIONED,
-    Counter,
-    Event,
-    InvoiceQuery,
-    Order,
-    R,
-    Reader,
-    Record,
-    Store,
-    Sums,
-    Writer,
-)
+from invoicecore.parties import Biller, Customer
+from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Order, R, Record, Sums
+from invoicecore_adapters.memory.tables import FIELDS, QUERIED, Kind, Tables, Value, biller_of, unique_keys
 
 T = TypeVar("T")
 
-Kind = type[object]  # one of Record's; the port's type[R] fits where this is asked for
-Value = str | int | date | None
-
-_KINDS: frozenset[Kind] = frozenset(get_args(Record))
-_FIELDS: Mapping[Kind, tuple[str, ...]] = dict(FINDABLE.items())
-_QUERIED = ("customer", "unit", "lease", "booking", "group", "number")  # the fields of an invoice that are indexed
-_DESCENDING = frozenset({Order.CREATED_DESC, Order.DUE_DESC, Order.NUMBER_DESC, Order.TOTAL_DESC})
-_PHASES: Mapping[Status, Phase] = {
+_KINDS: Final[frozenset[Kind]] = frozenset(get_args(Record))
+_DESCENDING: Final = frozenset({Order.CREATED_DESC, Order.DUE_DESC, Order.NUMBER_DESC, Order.TOTAL_DESC})
+_PHASES: Final[Mapping[Status, Phase]] = {
     Status.OPEN: Phase.DUE,
     Status.OVERDUE: Phase.DUE,
     Status.DRAFT: Phase.DRAFT,
@@ -58,85 +31,16 @@ _PHASES: Mapping[Status, Phase] = {
     Status.VOID: Phase.VOID,
     Status.REFUNDED: Phase.REFUNDED,
 }
-
-
-def biller_of(record: Record) -> str:
-    """The biller a record belongs to; a Biller belongs to itself (T1)."""
-    return record.id if isinstance(record, Biller) else record.biller
-
-
-def index_keys(record: Record) -> list[tuple[str, Value]]:
-    """The (field, value) pairs a record is found by."""
-    if isinstance(record, Invoice):
-        keys: list[tuple[str, Value]] = [(field, getattr(record, field)) for field in _QUERIED]
-        keys.append(("phase", record.phase))
-    else:
-        keys = [
-            (field, getattr(record, field))
-            for field in _FIELDS.get(type(record), ())
-            if not (isinstance(record, Payment) and field == "invoice")
-        ]
-    if isinstance(record, Payment):
-        keys += [("invoice", invoice) for invoice in {part.invoice for part in record.allocations}]
-    elif isinstance(record, Lease) and record.next_run_on is not None:
-        keys.append(("due", "lease"))
-    elif isinstance(record, Customer) and record.next_cycle_on is not None:
-        keys.append(("due", "customer"))
-    return [key for key in keys if key[1] is not None]
-
-
-def unique_keys(record: Record) -> list[tuple[Value, ...]]:
-    """What only one record of its kind and biller may have, led by the words that name it (Writer.add)."""
-    if isinstance(record, Unit):
-        return [("unit number", record.number)]
-    if isinstance(record, Reversal):
-        return [("reversal of payment", record.payment)]
-    if isinstance(record, CreditEntry):
-        return [("credit entry", record.customer, record.amount.currency.code, record.seq)]
-    keys: list[tuple[Value, ...]] = []
-    if isinstance(record, Invoice):
-        if record.number is not None:
-            keys.append(("invoice number", record.number))
-        if record.lease is not None and record.period_index is not None:
-            keys.append(("lease period", record.lease, record.period_index, record.revision))
-        if record.customer is not None and record.cycle is not None:
-            keys.append(("customer cycle", record.customer, record.cycle))
-    return keys
-
-
-class Tables:
-    """The records, their indexes and unique keys, and the counters; `put` is the only way in and keeps them in step."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[Kind, str], dict[str, Record]] = {}
-        self.found: dict[tuple[Kind, str, str, Value], dict[str, None]] = {}
-        self.taken: dict[tuple[Kind, str, tuple[Value, ...]], str] = {}
-        self.counters: dict[tuple[str, str], Counter] = {}
-
-    def of(self, kind: Kind, biller: str) -> Mapping[str, Record]:
-        """The records of one kind and biller, by id."""
-        return self.rows.get((kind, biller), {})
-
-    def put(self, kind: Kind, biller: str, id: str, record: Record | None) -> Record | None:
-        """Make `record` (None: nothing) what stands under an id; returns what stood there."""
-        fresh = ([], []) if record is None else (index_keys(record), unique_keys(record))
-        rows = self.rows.setdefault((kind, biller), {})
-        old = rows.pop(id, None)
-        if old is not None:
-            for field, value in index_keys(old):
-                bucket = self.found[kind, biller, field, value]
-                del bucket[id]
-                if not bucket:
-                    del self.found[kind, biller, field, value]
-            for unique in unique_keys(old):
-                del self.taken[kind, biller, unique]
-        if record is not None:
-            rows[id] = record
-            for field, value in fresh[0]:
-                self.found.setdefault((kind, biller, field, value), {})[id] = None
-            for unique in fresh[1]:
-                self.taken[kind, biller, unique] = id
-        return old
+_SORTED_BY: Final[Mapping[Order, Callable[[Invoice], str | int | date]]] = {
+    Order.CREATED: lambda invoice: invoice.id,
+    Order.CREATED_DESC: lambda invoice: invoice.id,
+    Order.DUE: lambda invoice: invoice.due_on,
+    Order.DUE_DESC: lambda invoice: invoice.due_on,
+    Order.NUMBER: lambda invoice: invoice.number or "",
+    Order.NUMBER_DESC: lambda invoice: invoice.number or "",
+    Order.TOTAL: lambda invoice: minor(invoice.total),
+    Order.TOTAL_DESC: lambda invoice: minor(invoice.total),
+}
 
 
 class MemoryReader:
@@ -172,7 +76,7 @@ class MemoryReader:
         """See Reader.find; InvalidValue for a field that is not FINDABLE."""
         tables = self._live()
         rows = tables.of(kind, biller)
-        known = _FIELDS.get(kind)
+        known = FIELDS.get(kind)
         if known is None:
             raise InvalidValue("kind", kind.__name__, "is not found by fields", "use get(), billers() or invoices()")
         ids: set[str] | None = None
@@ -281,7 +185,7 @@ class MemoryReader:
         tables = self._live()
         rows = tables.of(Invoice, wanted.biller)
         questions: list[Collection[tuple[str, Value]]] = [
-            [(field, value)] for field in _QUERIED[1:] if (value := getattr(wanted, field)) is not None
+            [(field, value)] for field in QUERIED[1:] if (value := getattr(wanted, field)) is not None
         ]
         if wanted.customers:
             questions.append({("customer", customer) for customer in wanted.customers})
@@ -315,9 +219,10 @@ class MemoryWriter(MemoryReader):
         """See Writer.add."""
         tables = self._live()
         for record in records:
-            kind = type(record)
-            if kind not in _KINDS:
+            if type(record) not in _KINDS:
                 raise InvalidValue("records", record, "is not a record", "give records of invoicecore.ports.Record")
+        for record in records:
+            kind = type(record)
             if record.id in tables.of(kind, biller_of(record)):
                 raise self._conflict(f"{kind.__name__.lower()} {record.id}", "the id is taken")
             self._put(record)
@@ -327,6 +232,7 @@ class MemoryWriter(MemoryReader):
         for record in records:
             if not isinstance(record, VERSIONED):
                 raise InvalidValue("records", record, "has no version and is never changed", "add a new one instead")
+        for record in records:
             self._check_version(record)
             self._put(attrs.evolve(record, version=self._next_version(record)))  # type: ignore[arg-type]  # a union
 
@@ -337,6 +243,7 @@ class MemoryWriter(MemoryReader):
                 raise InvalidValue(
                     "invoices", invoice.id, f"is {invoice.lifecycle}", "only drafts are removed; void it"
                 )
+        for invoice in invoices:
             self._check_version(invoice)
             self._swap(Invoice, invoice.biller, invoice.id, None)
 
@@ -369,7 +276,7 @@ class MemoryWriter(MemoryReader):
         old = tables.put(kind, biller, id, record)
         self._undo.append(lambda: tables.put(kind, biller, id, old))
 
-    def _check_version(self, record: Biller | Unit | Customer | Charge | Record) -> None:
+    def _check_version(self, record: Record) -> None:
         kind = type(record)
         stored = self._live().of(kind, biller_of(record)).get(record.id)
         have = getattr(stored, "version", None)
@@ -384,93 +291,6 @@ class MemoryWriter(MemoryReader):
         # Half of an add() may be in by now: whoever swallows the error must not get to commit it.
         self.broken = Conflict(what, detail)
         return self.broken
-
-
-class MemoryStore:
-    """A Store whose records live as long as it does; safe to share between threads, one transaction at a time."""
-
-    reader: type[MemoryReader] = MemoryReader
-    writer: type[MemoryWriter] = MemoryWriter
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-        self._tables = Tables()
-        self._writing = False
-        self._closed = False
-
-    @contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """See Store.reading; waits while another thread writes."""
-        with self._lock:
-            self._usable()
-            reader = self.reader(self._tables)
-            try:
-                yield reader
-            finally:
-                reader.end()
-
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """See Store.writing; StoreError when this thread is writing already.
-
-        A Conflict that was swallowed inside the block is raised again at its end, and nothing is kept.
-        """
-        with self._lock:
-            self._usable()
-            if self._writing:
-                raise StoreError("this thread is writing already; do it in the same transaction")
-            writer = self.writer(self._tables)
-            self._writing = True
-            try:
-                yield writer
-                if writer.broken is not None:
-                    raise writer.broken
-            except BaseException:
-                writer.roll_back()
-                raise
-            finally:
-                writer.end()
-                self._writing = False
-
-    def close(self) -> None:
-        """See Store.close; the records are gone."""
-        with self._lock:
-            self._closed = True
-            self._tables = Tables()
-
-    def _usable(self) -> None:
-        if self._closed:
-            raise StoreError("this store is closed; open another one")
-
-
-class MemoryPlugin:
-    """Offers `memory://`, a new and empty store each time it is opened."""
-
-    @hookimpl
-    def stores(self) -> Mapping[str, Callable[[str], Store]]:
-        """The scheme and what opens it."""
-        return {"memory": open_memory}
-
-
-def open_memory(url: str) -> Store:
-    """A new store for `memory://`; InvalidValue for anything after that, since there is nothing to name."""
-    if url != "memory://":
-        raise InvalidValue("url", url, "names something in memory", "write memory://, each is a store of its own")
-    return MemoryStore()
-
-
-plugin = MemoryPlugin()
-
-_SORTED_BY: Mapping[Order, Callable[[Invoice], str | int | date]] = {
-    Order.CREATED: lambda invoice: invoice.id,
-    Order.CREATED_DESC: lambda invoice: invoice.id,
-    Order.DUE: lambda invoice: invoice.due_on,
-    Order.DUE_DESC: lambda invoice: invoice.due_on,
-    Order.NUMBER: lambda invoice: invoice.number or "",
-    Order.NUMBER_DESC: lambda invoice: invoice.number or "",
-    Order.TOTAL: lambda invoice: minor(invoice.total),
-    Order.TOTAL_DESC: lambda invoice: minor(invoice.total),
-}
 
 
 def _place(record: Record) -> tuple[str | int, ...]:

@@ -1,0 +1,211 @@
+"""What the larger commands show to people: one invoice in full, a run, a load, the plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from invoicecore import Billing, Invoice
+from invoicecore.parties import Biller
+from invoicecore.plugins import PluginRow
+from invoicecore.wording import format_date, format_money, heading, kind_name, method_name, say
+from invoicecore_adapters.cli.loading import WHATS, LoadReport
+from invoicecore_adapters.cli.rows import SECTIONS
+from invoicecore_adapters.cli.speech import tell
+from invoicecore_adapters.cli.tables import Column, Names, Screen, status_cell
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from invoicecore import Money
+    from invoicecore.periods import Period
+
+    class Outcome(Protocol):
+        """What a run says about one lease or client, as this module reads it."""
+
+        text: str
+        biller: str
+        customer: str | None
+        period: Period | None
+        amount: Money | None
+
+    class Tally(Protocol):
+        """How many outcomes, and the first of them."""
+
+        count: int
+
+        @property
+        def items(self) -> Sequence[Outcome]:
+            """The first outcomes."""
+
+    class Report(Protocol):
+        """A run's report, as this module reads it."""
+
+        dry_run: bool
+
+        @property
+        def invoices(self) -> Sequence[Invoice]:
+            """The first invoices made."""
+
+
+_SHOWN: Final = 10  # outcomes of a kind that people are told; machines get all that the report keeps
+
+
+def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invoice, on: date, locale: str) -> None:
+    """One invoice: who, when, what for, how much of it is settled, and what happened to it."""
+    names = Names(billing)
+    status = status_cell(invoice, biller, on, locale)
+    screen.title(f"{biller.name}: {invoice.reference} — {invoice.title}")
+    screen.line(f"{heading('status', locale)}: {status.text} ({format_date(on, locale)})", status.colour)
+    payer, unit = names.payer(invoice), names.unit(invoice.biller, invoice.unit)
+    contact = [invoice.bill_to.address, invoice.bill_to.email] if invoice.bill_to else []
+    facts = [
+        (heading("kind", locale), kind_name(invoice.kind, locale)),
+        (tell("bill_to", locale), ", ".join(filter(None, [payer or tell("nobody", locale), *contact]))),
+        (heading("unit", locale), unit),
+        (heading("issued", locale), format_date(invoice.issued_on, locale) if invoice.issued_on else ""),
+        (heading("due", locale), format_date(invoice.due_on, locale)),
+        (heading("description", locale), invoice.description),
+    ]
+    for name, value in facts:
+        if value:
+            screen.line(f"{name}: {value}")
+    screen.line()
+    _lines(screen, invoice, locale)
+    _money(screen, invoice, locale)
+    payments = billing.payments.find(invoice=invoice)
+    if payments:
+        columns = [
+            Column(heading(name, locale), right=name == "amount") for name in ("date", "method", "reference", "amount")
+        ]
+        screen.line()
+        screen.table(
+            columns,
+            [
+                (
+                    format_date(payment.received_on, locale),
+                    method_name(payment.method, locale),
+                    payment.reference,
+                    format_money(payment.amount, locale),
+                )
+                for payment in payments
+            ],
+        )
+    screen.line()
+    steps = [
+        (format_date(step.on, locale), step.action, step.actor or "", step.detail)
+        for step in billing.invoices.timeline(invoice)
+    ]
+    screen.table(
+        [Column(heading(name, locale), wraps=True) for name in ("date", "event", "actor", "description")], steps
+    )
+
+
+def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
+    columns = [
+        Column(heading("description", locale), wraps=True),
+        Column(heading("site", locale)),
+        Column(heading("quantity", locale), right=True),
+        Column(heading("price", locale), right=True),
+        Column(heading("tax", locale)),
+        Column(heading("amount", locale), right=True),
+    ]
+    rows = [
+        (
+            line.description.replace("\n", " · "),
+            line.site or "",
+            f"{line.quantity.normalize():f}" if line.quantity != 1 else "",
+            format_money(line.unit_price, locale) if line.unit_price != line.amount else "",
+            ", ".join(tax.name for tax in line.taxes),
+            format_money(line.amount, locale),
+        )
+        for line in invoice.lines
+    ]
+    screen.table(columns, rows)
+    screen.line()
+
+
+def _money(screen: Screen, invoice: Invoice, locale: str) -> None:
+    facts = invoice.facts
+    rows = [(heading("subtotal", locale), invoice.net)] if invoice.taxes else []
+    rows += [(f"{tax.rate.name} {tax.rate.percent:f} %", tax.tax) for tax in invoice.taxes]
+    rows.append((heading("total", locale), invoice.total))
+    given = (("paid", facts.paid), ("credit", facts.credit), ("refunded", facts.refunded))
+    rows += [(heading(name, locale), amount) for name, amount in given if amount.amount]
+    rows.append((heading("balance", locale), invoice.balance))
+    columns = [Column(""), Column(heading("amount", locale), right=True)]
+    screen.table(columns, [(name, format_money(amount, locale)) for name, amount in rows])
+
+
+def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str, str], locale: str) -> None:
+    """A run: how many of each kind, then the first of each; `locales` says how each biller writes dates and money."""
+    if report.dry_run:
+        screen.line(tell("dry_run", locale), "bold")
+    kinds = ("created", "existing", "late", "skipped", "failed", "warnings")
+    tallies: dict[str, Tally] = {kind: getattr(report, kind) for kind in kinds}
+    columns = [Column(say(f"report.{kind}", locale), right=True) for kind in kinds]
+    screen.table(columns, [[str(tally.count) for tally in tallies.values()]])
+    for kind, tally in tallies.items():
+        if kind == "existing" or not tally.count:
+            continue
+        screen.line()
+        screen.title(say(f"report.{kind}", locale))
+        # What was made is called by its title; the reason of the others is what the report says of them.
+        titles = [invoice.title for invoice in report.invoices[:_SHOWN]] if kind == "created" else []
+        rows = [
+            (
+                names.customer(outcome.customer),
+                (titles[i] if i < len(titles) else outcome.text).replace("\n", " · "),
+                _span(outcome.period, at_home),
+                format_money(outcome.amount, at_home) if outcome.amount is not None else "",
+            )
+            for i, outcome in enumerate(tally.items[:_SHOWN])
+            for at_home in (locales.get(outcome.biller, locale),)
+        ]
+        head = (heading("customer", locale), heading("reason" if kind != "created" else "title", locale))
+        columns = [
+            *(Column(name, wraps=True) for name in head),
+            Column(heading("period", locale)),
+            Column(heading("amount", locale), right=True),
+        ]
+        screen.table(columns, rows)
+        if tally.count > len(rows):
+            screen.line(tell("and_more", locale, count=tally.count - len(rows)))
+
+
+def _span(period: Period | None, locale: str) -> str:
+    return f"{format_date(period.start, locale)} - {format_date(period.last_day, locale)}" if period is not None else ""
+
+
+def show_loaded(screen: Screen, report: LoadReport, locale: str) -> None:
+    """A load: rows by section and what became of them, then each that was not written and why."""
+    whats = [what for what in WHATS if report.count(what)]
+    columns = [Column(tell("section", locale)), *(Column(tell(what, locale), right=True) for what in whats)]
+    rows = [
+        (section, *(str(report.count(what, section) or "") for what in whats))
+        for section in SECTIONS
+        if any(report.count(what, section) for what in whats)
+    ]
+    screen.table(columns, rows)
+    for item in report.unwritten:
+        screen.line(f"{item.where} {item.ref}: {item.reason}", "yellow")
+    counts = {"created": report.count("created"), "existing": report.count("existing")}
+    screen.line(tell("loaded", locale, source=report.source, unwritten=len(report.unwritten), **counts))
+
+
+def show_plugins(screen: Screen, rows: Sequence[PluginRow], locale: str) -> None:
+    """The plugins, where they come from, and the names they offer."""
+    columns = [Column(tell(name, locale), wraps=name == "offers") for name in ("plugin", "version", "hooks", "offers")]
+    screen.table(
+        columns,
+        [
+            (
+                row.name,
+                " ".join(filter(None, (row.distribution, row.version))),
+                ", ".join(row.hooks),
+                "; ".join(f"{hook}: {', '.join(offered)}" for hook, offered in row.offers.items()),
+            )
+            for row in rows
+        ],
+    )
