@@ -24,7 +24,7 @@ from invoicecore_adapters.cli.speech import MESSAGES
 
 RUN = [sys.executable, "-c", "import sys; from invoicecore_adapters.cli import main; sys.exit(main())"]
 
-PARK = {
+PARK: dict[str, list[dict]] = {
     "billers": [
         {
             "ref": "pins",

@@ -86,13 +86,13 @@ def test_another_demo_is_the_same_and_shows_each_system_in_its_own_words(
         "Paid · Late",
     ):
         assert words in out, words
-    words = ["invoices", "--json", "--on", str(LAST), "--order=-created", "--limit", "1000"]
-    assert main([*words, "--db", f"sqlite:///{database}"]) == 0
+    listing = ["invoices", "--json", "--on", str(LAST), "--order=-created", "--limit", "1000"]
+    assert main([*listing, "--db", f"sqlite:///{database}"]) == 0
     again = json.loads(capsys.readouterr().out)["billers"]
     assert seen(again) == seen(told)
 
 
-def seen(billers: list[dict]) -> list[object]:
+def seen(billers: list[dict]) -> list[tuple]:
     """What does not depend on the ids of one database."""
     return sorted(
         (one["biller"]["name"], i["reference"], i["title"], i["status"], str(i["total"]), str(i["balance"]))

@@ -153,7 +153,9 @@ class Runner:
             raise
         except Exception as error:
             if refusal is None:
-                lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == block.page]
+                lines = [
+                    frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == block.page
+                ]
                 where = lines[-1] if lines and lines[-1] else at
                 raise block.wrong(where, f"raises {type(error).__name__}: {error}") from error
             told = type(error).__name__ == refusal["name"]
@@ -415,6 +417,8 @@ def test_a_page_that_is_wrong_fails_by_page_and_line(text: str, line: int, probl
 
 def test_headings_have_the_anchors_that_links_use(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# `DayCount.ACTUAL`, or not\n\n```python\n# none\n```\n\n## Twice\n\n## Twice\n[a](#twice) `[b](c)`\n")
+    page.write_text(
+        "# `DayCount.ACTUAL`, or not\n\n```python\n# none\n```\n\n## Twice\n\n## Twice\n[a](#twice) `[b](c)`\n"
+    )
     assert headings(page) == {"daycountactual-or-not", "twice", "twice-1"}
     assert list(links(page)) == [(10, "#twice")]

@@ -74,13 +74,11 @@ class Policy:
         for field in ("run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological"):
             if not isinstance(getattr(self, field), bool):
                 raise InvalidValue(f"policy.{field}", getattr(self, field), "is not a yes or no", "give True or False")
-        if len(self.number_prefix) > 20 or any(ord(c) < 32 for c in self.number_prefix):
-            raise InvalidValue(
-                "policy.number_prefix",
-                self.number_prefix,
-                "is too long or has control characters",
-                "use up to 20 printable characters",
-            )
+        if self.notify_on_publish is not None:
+            yes_or_no(self.notify_on_publish, "policy.notify_on_publish")
+        prefix: object = self.number_prefix
+        if not isinstance(prefix, str) or len(prefix) > 20 or not prefix.isprintable():
+            raise InvalidValue("policy.number_prefix", prefix, "is no printable text", "use up to 20 characters")
 
     def advance_days(self, method: InvoiceMethod) -> int:
         """Days before the billed period at which a lease's invoice is made (S4)."""
@@ -104,6 +102,8 @@ def policy_for(preset: str, changes: Mapping[str, object] | None = None) -> Poli
 def changed_policy(policy: Policy, changes: Mapping[str, object]) -> Policy:
     """`policy` with some fields changed; InvalidValue names a field that does not exist."""
     known = {field.name for field in attrs.fields(Policy)}
+    if not isinstance(changes, Mapping):
+        raise InvalidValue("policy", changes, "is not a mapping", "give the fields to change, as a dict")
     for name in changes:
         if name not in known:
             raise InvalidValue("policy", name, "is not a policy field", f"choose from {', '.join(sorted(known))}")

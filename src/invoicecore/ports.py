@@ -72,7 +72,7 @@ class KeyUse:
 
 @attrs.frozen(kw_only=True)
 class Counter:
-    """The next number of a biller's series and the last issue date given one (N1)."""
+    """The next number of a biller's series and the latest issue date given one (N1)."""
 
     next: int = 1
     last_on: date | None = None
@@ -81,7 +81,8 @@ class Counter:
 class Order(StrEnum):
     """How a list of invoices is sorted; each ends with the id, so that pages are stable (S10).
 
-    NUMBER lists published invoices only, since drafts have none.
+    NUMBER lists published invoices only, since drafts have none, and sorts numbers as text: their zero padding makes
+    that their order. Descending is the exact reverse, ties included. Ids and numbers sort by code point.
     """
 
     CREATED = "created"
@@ -182,7 +183,10 @@ class Reader(Protocol):
     """One consistent view of the store."""
 
     def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
-        """Records by id, those that exist, within a biller (for Biller records the id is the biller's own)."""
+        """Records by id, those that exist, within a biller; thousands of ids may be asked for.
+
+        A Biller is found under its own id only.
+        """
         ...
 
     def find(
@@ -196,6 +200,7 @@ class Reader(Protocol):
     ) -> list[R]:
         """Records whose fields equal (or are among) the given values, by id, those after `after`; fields of FINDABLE.
 
+        No value to be among matches nothing. `after` is the id of the last record of the page before.
         Payment's `invoice` matches any of its allocations. Events come by (subject, version, step), credit entries
         by (customer, currency, seq).
         """
@@ -210,7 +215,11 @@ class Reader(Protocol):
         ...
 
     def sums(self, wanted: InvoiceQuery) -> Sums:
-        """Counts and sums over all matching invoices, whatever the order, page and limit."""
+        """Counts and sums over all matching invoices, whatever the order, page and limit.
+
+        A pending invoice is open or overdue by its due date; sums may pass 64 bits; a status nothing has may be left
+        out of the counts (R16).
+        """
         ...
 
     def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
@@ -237,7 +246,7 @@ class Writer(Reader, Protocol):
     """One transaction: everything written in it becomes visible at once, or nothing does."""
 
     def add(self, records: Sequence[Record]) -> None:
-        """Write new records, of any kinds. Raises Conflict when an id or a unique key is taken.
+        """Write new records, of any kinds, those that others refer to first. Raises Conflict when a key is taken.
 
         Unique within a biller: a unit's number; an invoice's number; (lease, period_index, revision) and
         (customer, cycle) of invoices (N2, C9); one reversal a payment; (customer, currency, seq) of credit entries.
@@ -245,7 +254,10 @@ class Writer(Reader, Protocol):
         ...
 
     def replace(self, records: Sequence[Record]) -> None:
-        """Write VERSIONED records anew, each with its version plus one. Raises Conflict when a version is stale."""
+        """Write VERSIONED records anew, each with its version plus one.
+
+        Raises Conflict when a version is stale, a record is not there, or a unique key is taken.
+        """
         ...
 
     def remove(self, invoices: Sequence[Invoice]) -> None:

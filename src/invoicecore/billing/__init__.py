@@ -36,6 +36,7 @@ class Billing:
     def __init__(
         self, store: Store, *, clock: Clock | None = None, plugins: Plugins | None = None, scope: str | None = None
     ) -> None:
+        self._lent = False
         self._desk = Desk(store, clock or SystemClock(), plugins if plugins is not None else Plugins.of(), scope)
         self.billers = Billers(self._desk)
         self.units = Units(self._desk)
@@ -61,7 +62,9 @@ class Billing:
     def scoped(self, biller: Biller | str) -> Billing:
         """A desk for which other billers do not exist: the same NotFound as for an id never given out (T1)."""
         ref = self.billers.get(biller).id
-        return Billing(self._desk.store, clock=self._desk.clock, plugins=self._desk.plugins, scope=ref)
+        desk = Billing(self._desk.store, clock=self._desk.clock, plugins=self._desk.plugins, scope=ref)
+        desk._lent = True
+        return desk
 
     def run(
         self,
@@ -94,8 +97,9 @@ class Billing:
             return tx.billers(after=after)
 
     def close(self) -> None:
-        """Release the store's files and connections."""
-        self._desk.store.close()
+        """Release the store's files and connections; a scoped desk leaves them to the desk it came from."""
+        if not self._lent:
+            self._desk.store.close()
 
     def __enter__(self) -> Billing:
         return self

@@ -10,7 +10,7 @@ import attrs
 
 from invoicecore.billing.desk import Desk, one, several
 from invoicecore.billing.drafting import draft_references, due_day, warned, write
-from invoicecore.billing.registering import places
+from invoicecore.billing.registering import as_rows, places
 from invoicecore.charges import Charge, ChargeState, check, line, on_invoice
 from invoicecore.errors import InvalidValue, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, draft, with_lines
@@ -57,7 +57,7 @@ class Charges:
     ) -> list[Charge]:
         """Record many charges of one client in one transaction; a row may carry its own `on`."""
         biller, who = self._desk.owner("customer", customer)
-        given = list(rows)
+        given = as_rows(rows)
         with self._desk.change("charges.add", biller, on=on, actor=actor, subject=who) as change:
             if (made := change.replayed(key, {"customer": who, "rows": given, "on": on})) is not None:
                 return change.again(Charge, made)

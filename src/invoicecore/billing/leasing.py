@@ -11,7 +11,7 @@ from invoicecore import leases as rules
 from invoicecore.billing.desk import Desk, biller_in, one, several, unit_in
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, wishes
-from invoicecore.billing.registering import customer_ref, places, unit_or_new
+from invoicecore.billing.registering import as_rows, customer_ref, places, unit_or_new
 from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
@@ -87,7 +87,7 @@ class Leases:
     ) -> list[Lease]:
         """Register many leases in one transaction, rows with the names of add(); one bad row refuses them all."""
         ref = self._desk.biller_id(biller)
-        given = list(rows)
+        given = as_rows(rows)
         with self._desk.change("leases.add", ref, on=on, actor=actor) as change:
             if (made := change.replayed(key, {"rows": [_told(row) for row in given]})) is not None:
                 return change.again(Lease, made)

@@ -28,7 +28,7 @@ from invoicecore.parties import (
     text,
     yes_or_no,
 )
-from invoicecore.ports import Reader
+from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import label_set, locale_of
 
 
@@ -172,8 +172,10 @@ class Units:
         actor: str | None = None,
     ) -> Unit:
         """Make a customer the unit's primary resident, or None for nobody; published invoices keep theirs (R19)."""
-        ref = self._desk.biller_id(biller) if biller is not None else self._desk.owner("unit", unit)[0]
-        with self._desk.change("units.assign", ref, actor=actor) as change:
+        named = biller is not None or self._desk.scope is not None
+        ref = self._desk.biller_id(biller) if named else self._desk.owner("unit", unit)[0]
+        subject = unit.id if isinstance(unit, Unit) else unit
+        with self._desk.change("units.assign", ref, actor=actor, subject=subject) as change:
             found = unit_in(change.tx, ref, unit)
             if found is None:
                 raise NotFound("unit", unit)
@@ -232,7 +234,7 @@ class Customers:
     ) -> list[Customer]:
         """Register many payers in one transaction, rows with the names of add(); one bad row refuses them all."""
         ref = self._desk.biller_id(biller)
-        given = list(rows)
+        given = as_rows(rows)
         with self._desk.change("customers.add", ref, on=on, actor=actor) as change:
             if (made := change.replayed(key, {"rows": given})) is not None:
                 return change.again(Customer, made)
@@ -260,7 +262,7 @@ class Customers:
             after = attrs.evolve(
                 after,
                 version=before.version,
-                next_cycle_on=before.next_cycle_on if same_cycle else after.next_cycle_on,
+                next_cycle_on=before.next_cycle_on if same_cycle else _past_billed(change, after),
             )
             change.tx.replace([after])
             change.note(ref, before.version + 1, "edited")
@@ -318,6 +320,16 @@ def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str, on: d
     return attrs.evolve(customer, next_cycle_on=first)
 
 
+def _past_billed(change: Change, customer: Customer) -> date | None:
+    # A month that was billed on the old day is claimed: its invoice stands, and the next one is the month after's (C9).
+    first = customer.next_cycle_on
+    wanted = InvoiceQuery(biller=customer.biller, on=change.on, customers=(customer.id,), claims=True)
+    months = [invoice.cycle for invoice in change.tx.invoices(wanted) if invoice.cycle is not None]
+    while first is not None and months and first.replace(day=1) <= max(months):
+        first = next_cycle_after(customer, first)
+    return first
+
+
 def customer_ref(tx: Reader, desk: Desk, biller: str, customer: Customer | str | None) -> str | None:
     """The id of a customer that exists within the biller, None for None; NotFound otherwise (T1)."""
     if customer is None:
@@ -351,6 +363,15 @@ def _timezone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise InvalidValue("timezone", name, "is not a time zone", "give an IANA name such as Europe/Paris") from error
     return name
+
+
+def as_rows(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The rows of a bulk call; InvalidValue for one that is not a mapping of field names."""
+    given: list[object] = list(rows)
+    for i, row in enumerate(given):
+        if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
+            raise InvalidValue(f"rows[{i}]", row, "is not a mapping of field names", "give a dict for each row")
+    return [row for row in given if isinstance(row, Mapping)]
 
 
 def places(name: str, rows: Sequence[object]) -> list[str]:

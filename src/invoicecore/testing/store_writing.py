@@ -359,6 +359,8 @@ class WritingContract:
         with store.writing() as writer:
             assert writer.take_numbers(here.id, "invoice", 1, later) == Counter(next=6, last_on=DAY)
             assert writer.take_numbers(here.id, "invoice/2026", 2_000, DAY) == Counter()
+            assert writer.take_numbers(here.id, "invoice", 1, DAY) == Counter(next=7, last_on=later)
         with store.reading() as reader:
-            assert reader.counter(here.id, "invoice") == Counter(next=7, last_on=later)
+            # The latest date stays, so that `chronological` holds whatever came in between (N1).
+            assert reader.counter(here.id, "invoice") == Counter(next=8, last_on=later)
             assert reader.counter(here.id, "invoice/2026") == Counter(next=2_001, last_on=DAY)

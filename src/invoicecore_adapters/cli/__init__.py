@@ -45,10 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one sentence on stderr, and return the exit code for it."""
-    from invoicecore.errors import InvoicecoreError, MissingExtra, ObserverFailed, PluginError, StoreError
-    from invoicecore_adapters.cli.answers import error_data
-    from invoicecore_adapters.cli.choosing import Unclear
-
+    try:
+        from invoicecore.errors import InvoicecoreError, MissingExtra, ObserverFailed, PluginError, StoreError
+        from invoicecore_adapters.cli.answers import error_data
+        from invoicecore_adapters.cli.choosing import Unclear
+    except Exception:  # the installation is broken, and that is what `error` says
+        print(f"invoicecore: {type(error).__name__}: {error} (reinstall invoicecore)", file=sys.stderr)
+        return UNUSABLE
     if isinstance(error, Unclear):
         code = USAGE
     elif isinstance(error, ObserverFailed):

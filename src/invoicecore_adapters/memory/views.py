@@ -253,7 +253,8 @@ class MemoryWriter(MemoryReader):
         before = self.counter(biller, series)
         old = counters.get((biller, series))
         self._undo.append(lambda: _restore(counters, (biller, series), old))
-        counters[biller, series] = Counter(next=before.next + count, last_on=on)
+        latest = on if before.last_on is None else max(before.last_on, on)
+        counters[biller, series] = Counter(next=before.next + count, last_on=latest)
         return before
 
     def roll_back(self) -> None:

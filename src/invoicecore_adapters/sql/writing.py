@@ -105,7 +105,8 @@ class SqlWriter(SqlReader):
         )
         before = self._counter(biller, series, claim=True)
         update = self._dialect.update(schema.counters, ("next_number", "last_on"), ("biller", "series"))
-        self._many(update, [(before.next + count, self._dialect.days()[on], biller, series)])
+        latest = on if before.last_on is None else max(before.last_on, on)
+        self._many(update, [(before.next + count, self._dialect.days()[latest], biller, series)])
         return before
 
     def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
