@@ -323,6 +323,15 @@ def test_a_lease_that_ends_on_a_boundary_or_after_what_is_invoiced_leaves_nothin
     assert billing.leases.end(lease, d("2026-04-30")).to_credit == ()
 
 
+@pytest.mark.rule("M9", "M4")
+def test_a_period_begun_that_is_due_whole_is_not_to_be_credited(billing: Billing, guest: Customer) -> None:
+    lease = add(billing, guest, day_count="none", advance_days=40)
+    billing.run(on=d("2026-04-01"))
+    _, may = invoices(billing, lease)
+    result = billing.leases.end(lease, d("2026-04-10"))
+    assert [(each.invoice, each.amount) for each in result.to_credit] == [(may.id, RENT)]
+
+
 @pytest.mark.rule("M9")
 def test_a_voided_period_is_not_to_be_credited(billing: Billing, guest: Customer) -> None:
     lease = add(billing, guest)

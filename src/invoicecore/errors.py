@@ -94,6 +94,11 @@ class MoneyHeld(NotAllowed):
         super().__init__("void", status, allowed, reason, "Refund it first, or settle it with the payer")
 
 
+def _sum(money: object) -> str:
+    # str(Money) rounds to CLDR's decimals and follows the machine's locale (M11).
+    return f"{getattr(money, 'amount', money)} {getattr(money, 'currency', '')}".strip()
+
+
 class Overpayment(InvoicecoreError):
     """Money entered by hand beyond what can be recorded (D6): `amount`, `due`."""
 
@@ -103,7 +108,7 @@ class Overpayment(InvoicecoreError):
         self.amount = amount
         self.due = due
         super().__init__(
-            f"{amount} is more than the {due} that can be recorded; pay that, or ask for the rest to become credit (rest='credit')"
+            f"{_sum(amount)} is more than the {_sum(due)} that can be recorded; pay that, or ask for the rest to become credit (rest='credit')"
         )
 
 
@@ -116,7 +121,7 @@ class NotEnough(InvoicecoreError):
         self.what = what
         self.asked = asked
         self.available = available
-        super().__init__(f"{asked} of {what} asked for, {available} available; ask for that or less")
+        super().__init__(f"{_sum(asked)} of {what} asked for, {_sum(available)} available; ask for that or less")
 
 
 class NothingToBill(InvoicecoreError):

@@ -383,10 +383,12 @@ def _overbilled(lease: Lease, invoices: Sequence[Invoice]) -> Iterable[Overbille
         if unused is not None:
             charged = total([line.amount for line in invoice.lines], invoice.currency)
             aligned = rules.aligned_period(lease, invoice.period_index)
-            yield Overbilled(
-                invoice=invoice.id,
-                reference=invoice.reference,
-                period=invoice.period,
-                unused=unused,
-                amount=rules.unused_amount(lease, aligned, invoice.period, unused, charged),
-            )
+            amount = rules.unused_amount(lease, aligned, invoice.period, unused, charged)
+            if amount.amount > 0:  # a period begun is due whole where nothing is prorated
+                yield Overbilled(
+                    invoice=invoice.id,
+                    reference=invoice.reference,
+                    period=invoice.period,
+                    unused=unused,
+                    amount=amount,
+                )
