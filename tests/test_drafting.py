@@ -74,9 +74,7 @@ def test_units_list_in_natural_order_lived_in_or_not(billing: Billing, condo: Bi
 
 
 @pytest.mark.rule("R8", "R15")
-def test_a_customer_sees_neither_a_draft_nor_a_voided_draft(
-    billing: Billing, draft: Draft, resident: Customer
-) -> None:
+def test_a_customer_sees_neither_a_draft_nor_a_voided_draft(billing: Billing, draft: Draft, resident: Customer) -> None:
     shown = draft(customer=resident)
     voided = draft(customer=resident)
     billing.invoices.void(voided)
@@ -125,7 +123,7 @@ def test_without_a_due_date_the_terms_count_from_the_issue(billing: Billing, dra
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize(
     "currency, price, net, net_of_gross",
-    [("EUR", "99.99", "99.99", "83.32"), ("JPY", "999", "999", "832"), ("KWD", "9.999", "9.999", "8.332")],
+    [("EUR", "99.99", "99.99", "83.33"), ("JPY", "999", "999", "833"), ("KWD", "9.999", "9.999", "8.333")],
 )
 def test_prices_with_and_without_tax_in_each_currency(
     billing: Billing, inclusive: bool, currency: str, price: str, net: str, net_of_gross: str
@@ -184,7 +182,7 @@ REFUSED = [
     ({"amount": cad("Infinity")}, InvalidMoney, "amount", "not a finite amount"),
     ({"amount": cad("92233720368547758.08")}, InvalidMoney, "amount", "beyond 64 bits"),
     ({"amount": Money("1", "USD")}, CurrencyMismatch, "amount", "is in USD where CAD is expected"),
-    ({"amount": 100}, InvalidMoney, "amount", "an int is not money"),
+    ({"amount": 100}, InvalidMoney, "amount", "int is not money"),
     ({"amount": 100.0}, InvalidMoney, "amount", "a float is not money"),
     ({"amount": None}, InvalidValue, "amount", "exactly one is needed"),
     ({"lines": [Item(description="x", unit_price=cad(1))]}, InvalidValue, "amount", "exactly one is needed"),
@@ -208,8 +206,8 @@ REFUSED = [
     ({"description": "x" * 5001}, InvalidValue, "description", "longer than 5000"),
     ({"unit": None}, InvalidValue, "unit", "and customer are missing"),
     ({"unit": 1}, InvalidValue, "unit", "neither a unit nor its number"),
-    ({"key": " "}, InvalidValue, "key", "is not 1 to 255 characters"),
-    ({"key": "k" * 256}, InvalidValue, "key", "is not 1 to 255 characters"),
+    ({"key": " "}, InvalidValue, "key", "is blank"),
+    ({"key": "k" * 256}, InvalidValue, "key", "longer than 255"),
 ]
 
 
@@ -484,7 +482,10 @@ def test_chosen_units_are_billed_in_the_order_given(billing: Billing, condo: Bil
 @pytest.mark.parametrize(
     "shares, parts",
     [
-        (None, ["20.01", "20.00", "20.00", "20.00", "20.00"]),  # the odd cent goes to the first unit, not the first entered
+        (
+            None,
+            ["20.01", "20.00", "20.00", "20.00", "20.00"],
+        ),  # the odd cent goes to the first unit, not the first entered
         ({"1": 1, "2": 1, "3": 1}, ["33.34", "33.34", "33.33"]),
         ({"1": 150, "2": 0, "3": 850, "10": Decimal("0.0001")}, ["15.00", "85.01"]),
         ({"11": 1}, ["100.01"]),

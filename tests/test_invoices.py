@@ -275,9 +275,7 @@ def test_the_total_sums_rounded_lines_and_a_line_may_be_negative() -> None:
 def test_net_and_tax_make_the_total_with_prices_before_or_after_tax(
     currency: str, price: str, inclusive: bool, net: str, tax: str, gross: str
 ) -> None:
-    lines = as_lines(
-        [Item(description="It", unit_price=Money(price, currency), taxes=(VAT20,))], currency=currency
-    )
+    lines = as_lines([Item(description="It", unit_price=Money(price, currency), taxes=(VAT20,))], currency=currency)
     subject = new_draft(lines, currency=currency, prices_include_tax=inclusive)
     assert [str(m.amount) for m in (subject.net, subject.taxes[0].tax, subject.total)] == [net, tax, gross]
     assert subject.taxes[0].base == subject.net
@@ -365,7 +363,9 @@ def new_draft(lines: tuple[object, ...], *, currency: str = "EUR", prices_includ
 @pytest.mark.parametrize("less", ["-10.00", "-10.01"])
 def test_a_total_of_zero_or_less_is_not_drafted(less: str) -> None:
     lines = as_lines([item(), item(description="Discount", unit_price=eur(less))], currency="EUR")
-    with pytest.raises(NothingToBill, match=r"nothing to bill for Work: the total is -?0.0[01] EUR; add what is owed first"):
+    with pytest.raises(
+        NothingToBill, match=r"nothing to bill for Work: the total is -?0.0[01] EUR; add what is owed first"
+    ):
         new_draft(lines)
     with pytest.raises(NothingToBill, match="the total would be"):
         with_lines(new_draft(as_lines([item()], currency="EUR")), lines)

@@ -581,21 +581,26 @@ def test_before_anything_is_billed_a_change_from_the_start_is_simply_the_rent(si
 
 @pytest.mark.rule("M9")
 @pytest.mark.parametrize(
-    "since, next_period, field",
+    "since, allowed",
     [
-        ("2026-05-31", 2, "since"),  # inside a period already dealt with
-        ("2026-04-10", 1, "since"),
-        ("2026-10-01", 2, "since"),  # after the lease
+        ("2026-06-01", True),
+        ("2026-09-30", True),
+        ("2026-05-31", False),  # inside a period that is invoiced
+        ("2026-05-01", False),
+        ("2026-04-10", False),
+        ("2026-01-01", False),
+        ("2026-10-01", False),  # after the lease
     ],
 )
-def test_a_rent_change_in_a_period_dealt_with_or_outside_the_lease_is_refused(
-    since: str, next_period: int, field: str
-) -> None:
-    lease = moved_on(a_lease(ends=d("2026-09-30")), STAYS, next_period, invoiced=True)
-    with pytest.raises(InvalidValue) as caught:
-        with_rent(lease, eur("700.00"), d(since))
-    assert caught.value.field == field
-    assert with_rent(lease, eur("700.00"), d("2026-06-01")).changes[0].since == d("2026-06-01")
+def test_a_rent_changes_from_the_day_after_what_is_invoiced_to_the_end_of_the_lease(since: str, allowed: bool) -> None:
+    lease = moved_on(a_lease(ends=d("2026-09-30")), STAYS, 2, invoiced=True)
+    billed = [span("2026-05-01", "2026-05-31"), span("2026-04-10", "2026-04-30")]
+    if allowed:
+        assert with_rent(lease, eur("700.00"), d(since), billed).changes[0].since == d(since)
+    else:
+        with pytest.raises(InvalidValue) as caught:
+            with_rent(lease, eur("700.00"), d(since), billed)
+        assert caught.value.field == "since"
 
 
 @pytest.mark.rule("M9", "R4")

@@ -288,6 +288,18 @@ def test_a_rent_change_in_a_period_that_is_invoiced_is_refused_and_nothing_chang
     )
 
 
+@pytest.mark.rule("M9", "R14", "N2")
+def test_a_wrong_rent_is_corrected_by_void_change_and_reissue(billing: Billing, guest: Customer) -> None:
+    lease = add(billing, guest)
+    billing.run(on=d("2026-03-25"))
+    billing.invoices.void(invoices(billing, lease)[0])
+    after = billing.leases.change_rent(lease, Money("500.00", "EUR"), d("2026-04-01"))
+    assert (after.rent, after.changes, after.next_period) == (Money("500.00", "EUR"), (), 1)
+    assert billing.leases.generate(lease, period=0, reissue=True).total == Money("500.00", "EUR")
+    billing.run(on=d("2026-04-24"))
+    assert [str(invoice.total.amount) for invoice in invoices(billing, lease)] == ["620.00", "500.00", "500.00"]
+
+
 # --- ending --------------------------------------------------------------------------------------------------------
 
 

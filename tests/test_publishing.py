@@ -277,7 +277,9 @@ def test_the_preview_refuses_what_publishing_would_refuse(billing: Billing, cond
 
 
 @pytest.mark.rule("N1")
-def test_numbers_count_on_over_the_years_unless_policy_says_yearly(billing: Billing, condo: Biller, draft: Draft) -> None:
+def test_numbers_count_on_over_the_years_unless_policy_says_yearly(
+    billing: Billing, condo: Biller, draft: Draft
+) -> None:
     def issued(on: date) -> str | None:
         return billing.invoices.publish(draft(), on=on, due=on).number
 

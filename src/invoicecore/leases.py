@@ -239,25 +239,26 @@ def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -
     )
 
 
-def with_rent(lease: Lease, rent: Money, since: date) -> Lease:
+def with_rent(lease: Lease, rent: Money, since: date, billed: Iterable[Period] = ()) -> Lease:
     """The lease with another rent from a date on; a later change at the same date replaces the earlier (M9).
 
-    Raises InvalidValue when the date lies outside the lease or in a period that was dealt with already.
+    `billed` are the periods of its live invoices: a voided one may be reissued at another rent (R14). Raises
+    InvalidValue when the date lies after the lease or before the end of a period that is invoiced.
     """
     if minor(rent) <= 0:
         raise InvalidValue("rent", str(rent), "is not more than zero", "give the price of one full period")
     if lease.ends is not None and since > lease.ends:
         raise InvalidValue("since", since, f"is after the lease ends on {lease.ends}", "give a day within it")
-    upcoming = aligned_period(lease, lease.next_period).start
-    if since <= lease.starts and lease.next_period == 0:
-        return attrs.evolve(lease, rent=rent)
-    if since < max(upcoming, lease.starts):
+    free = max((period.end for period in billed), default=since)
+    if since < free:
         raise InvalidValue(
             "since",
             since,
-            f"is in a period already dealt with; the next one begins on {upcoming}",
-            "give that day or a later one",
+            f"is before {free}, the day up to which it is invoiced",
+            "give that day or a later one, or void those invoices and reissue them",
         )
+    if since <= lease.starts:
+        return attrs.evolve(lease, rent=rent)
     changes = sorted(
         [*(c for c in lease.changes if c.since != since), RentChange(since=since, rent=rent)], key=lambda c: c.since
     )

@@ -150,7 +150,8 @@ class Leases:
     ) -> Lease:
         """Another rent from a date on; a period it falls into is split in segments that add up (M9).
 
-        Raises InvalidValue for a date in a period already dealt with, InvalidMoney, CurrencyMismatch, NotFound.
+        Raises InvalidValue for a date before the end of a period that is invoiced, InvalidMoney, CurrencyMismatch,
+        NotFound. A voided one may be reissued at the new rent.
         """
         biller, ref = self._desk.owner("lease", lease)
         with self._desk.change("leases.change_rent", biller, on=on, actor=actor, subject=ref) as change:
@@ -159,7 +160,8 @@ class Leases:
             if (made := change.replayed(key, {"lease": ref, "rent": price, "since": day})) is not None:
                 return change.again(Lease, made)[0]
             before = one(change.tx, Lease, biller, ref)
-            after = rules.with_rent(before, price, day)
+            billed = [period for _, period in _billed(_live(change.tx, before, change.on))]
+            after = rules.with_rent(before, price, day, billed)
             change.tx.replace([after])
             change.made(ref)
             change.note(ref, before.version + 1, "rent changed", f"{price.amount} from {day}")
@@ -172,9 +174,8 @@ class Leases:
         with self._desk.change("leases.end", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Lease, biller, ref)
             day = as_date(last_day, "last_day")
-            live = [i for i in _invoices(change.tx, before, change.on) if i.lifecycle is not Lifecycle.VOID]
-            billed = [(i.period_index, i.period) for i in live if i.period_index is not None and i.period is not None]
-            after = rules.ended(before, change.biller.policy, day, billed)
+            live = _live(change.tx, before, change.on)
+            after = rules.ended(before, change.biller.policy, day, _billed(live))
             change.tx.replace([after])
             change.note(ref, before.version + 1, "ended", day.isoformat())
             after = attrs.evolve(after, version=before.version + 1)
@@ -351,6 +352,14 @@ def _told(row: Mapping[str, object]) -> dict[str, object]:
 
 def _invoices(tx: Reader, lease: Lease, on: date) -> list[Invoice]:
     return tx.invoices(InvoiceQuery(biller=lease.biller, on=on, lease=lease.id))
+
+
+def _live(tx: Reader, lease: Lease, on: date) -> list[Invoice]:
+    return [invoice for invoice in _invoices(tx, lease, on) if invoice.lifecycle is not Lifecycle.VOID]
+
+
+def _billed(live: Sequence[Invoice]) -> list[tuple[int, Period]]:
+    return [(i.period_index, i.period) for i in live if i.period_index is not None and i.period is not None]
 
 
 def _last_voided(lease: Lease, invoices: Sequence[Invoice]) -> int:

@@ -135,10 +135,10 @@ class Reporting:
 
     def timeline(self, record: Invoice | Lease | Biller | str) -> list[Event]:
         """Every step of an invoice, lease, biller or other record: what, when, who, oldest first (R18)."""
-        if isinstance(record, Biller):
-            biller = ref = self._desk.biller_id(record)
-        else:
-            biller, ref = self._desk.owner("record", record)
+        ref = ref_of("record", record)
+        biller = ref.partition("_")[0]  # of a biller's own id the whole
+        if self._desk.scope not in (None, biller):
+            raise NotFound("record", ref)
         with self._desk.view() as tx:
             steps = tx.find(Event, biller, {"subject": ref})
         if not steps:

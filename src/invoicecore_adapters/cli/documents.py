@@ -103,7 +103,12 @@ class Document:
     @cached_property
     def billers(self) -> list[str]:
         """The refs of the billers there are."""
-        return list(dict.fromkeys(row.ref for row in self.of(BillerRow)))
+        return list(self.currencies)
+
+    @cached_property
+    def currencies(self) -> dict[str, str]:
+        """Biller ref → the code of its currency, as the file has it."""
+        return {row.ref: row.currency for row in self.of(BillerRow)}
 
 
 def place_of(where: str, field: str) -> str:
@@ -262,7 +267,7 @@ def _assessed(document: Document, row: AssessmentRow) -> Iterator[Fault]:
 
 def _priced(document: Document, row: Row) -> Iterator[Fault]:
     owner = document.biller_of(row)
-    code = next((biller.currency for biller in document.of(BillerRow) if biller.ref == owner), None)
+    code = document.currencies.get(owner or "")
     try:
         currency = currency_of(code) if code is not None else None
     except InvalidValue:

@@ -20,7 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from invoicecore.errors import Conflict, InvoicecoreError, StoreError
-from invoicecore_adapters.sql.schema import UNIQUE_KEYS
+from invoicecore_adapters.sql.indexes import UNIQUE_KEYS
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import Connection, inspect, select
 
 from invoicecore.errors import StoreError
+from invoicecore_adapters.sql import indexes  # noqa: F401  # the tables are created with them
 from invoicecore_adapters.sql.schema import meta, metadata
 
 APPLICATION: Final = "invoicecore"

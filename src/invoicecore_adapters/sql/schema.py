@@ -1,13 +1,11 @@
 """The tables: relational, in natural words, integer minor units, dates as dates, every key led by the biller (T1).
 
-Indexes are few on purpose, for each one is paid for by every invoice of a run. Which query each of them answers is
-held by `tests/test_sqlite_behaviour.py`, from the database's own query plans.
+Their indexes are in `indexes`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -18,7 +16,6 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKeyConstraint,
-    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -436,57 +433,3 @@ meta = _table(
     key=("application",),
     clustered=True,
 )
-
-
-def _index(table: Table, *columns: str, unique: bool = False, given: str | None = None) -> None:
-    # Rows without a value in the column `given` (by default the first that may be NULL) are left out: nobody looks
-    # for them, and an index entry that is not written costs nothing.
-    named = [name for name in columns if name not in ("biller", "id")]
-    optional = given or next((name for name in named if table.c[name].nullable), None)
-    where = table.c[optional].is_not(None) if optional else None
-    name = f"{table.name}_{'unique' if unique else 'by'}_{'_'.join(named)}"
-    Index(name, *(table.c[c] for c in columns), unique=unique, sqlite_where=where, postgresql_where=where)
-
-
-_index(customers, "biller", "next_cycle_on", "id")
-_index(leases, "biller", "next_run_on", "id")
-_index(units, "biller", "number", unique=True)
-_index(units, "biller", "resident", "id")
-_index(booking_groups, "biller", "organiser", "id")
-_index(bookings, "biller", "customer", "id")
-_index(bookings, "biller", "unit", "id")
-_index(bookings, "biller", "booking_group", "id")
-_index(leases, "biller", "customer", "id")
-_index(leases, "biller", "unit", "id")
-_index(charges, "biller", "customer", "state", "id")
-_index(charges, "biller", "state", "id")
-_index(charges, "biller", "invoice", "id")
-# Lists by status, and by due date: one walk per phase, merged (queries.py); the id keeps pages stable.
-_index(invoices, "biller", "phase", "due_on", "id")
-_index(invoices, "biller", "phase", "id")
-_index(invoices, "biller", "total_minor", "id")
-_index(invoices, "biller", "drafted_on", "id")
-_index(invoices, "biller", "customer", "id")
-_index(invoices, "biller", "unit", "id")
-_index(invoices, "biller", "booking", "id")
-_index(invoices, "biller", "booking_group", "id")
-_index(invoices, "biller", "number", unique=True)
-_index(invoices, "biller", "lease", "period_index", "revision", unique=True)
-_index(invoices, "biller", "customer", "cycle", unique=True, given="cycle")
-_index(payments, "biller", "customer", "id")
-_index(allocations, "biller", "invoice", "payment")
-_index(reversals, "biller", "payment", unique=True)
-_index(refunds, "biller", "invoice", "id")
-_index(credit_entries, "biller", "customer", "currency", "seq", unique=True)
-_index(credit_entries, "biller", "invoice", "customer", "currency", "seq")
-_index(messages, "biller", "invoice", "id")
-
-# A unique key in the words of the domain, by its columns after the biller.
-UNIQUE_KEYS: Final = {
-    ("units", "number"): "the unit number",
-    ("invoices", "number"): "the invoice number",
-    ("invoices", "lease", "period_index", "revision"): "the lease's period (lease, period, revision)",
-    ("invoices", "customer", "cycle"): "the customer's billing month",
-    ("reversals", "payment"): "the payment's reversal",
-    ("credit_entries", "customer", "currency", "seq"): "the customer's next credit entry",
-}

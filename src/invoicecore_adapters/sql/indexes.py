@@ -1,0 +1,67 @@
+"""The indexes and unique keys of the tables, each led by the biller (T1).
+
+They are few on purpose, for each one is paid for by every invoice of a run. Which query each of them answers is held
+by `tests/test_sqlite_behaviour.py`, from the database's own query plans.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Index, Table
+
+from invoicecore_adapters.sql import schema
+
+
+def _index(table: Table, *columns: str, unique: bool = False, given: str | None = None) -> None:
+    # Rows without a value in the column `given` (by default the first that may be NULL) are left out: nobody looks
+    # for them, and an index entry that is not written costs nothing.
+    named = [name for name in columns if name not in ("biller", "id")]
+    optional = given or next((name for name in named if table.c[name].nullable), None)
+    where = table.c[optional].is_not(None) if optional else None
+    name = f"{table.name}_{'unique' if unique else 'by'}_{'_'.join(named)}"
+    Index(name, *(table.c[c] for c in columns), unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+_index(schema.customers, "biller", "next_cycle_on", "id")
+_index(schema.leases, "biller", "next_run_on", "id")
+_index(schema.units, "biller", "number", unique=True)
+_index(schema.units, "biller", "resident", "id")
+_index(schema.booking_groups, "biller", "organiser", "id")
+_index(schema.bookings, "biller", "customer", "id")
+_index(schema.bookings, "biller", "unit", "id")
+_index(schema.bookings, "biller", "booking_group", "id")
+_index(schema.leases, "biller", "customer", "id")
+_index(schema.leases, "biller", "unit", "id")
+_index(schema.charges, "biller", "customer", "state", "id")
+_index(schema.charges, "biller", "state", "id")
+_index(schema.charges, "biller", "invoice", "id")
+# Lists by status, and by due date: one walk per phase, merged (queries.py); the id keeps pages stable.
+_index(schema.invoices, "biller", "phase", "due_on", "id")
+_index(schema.invoices, "biller", "phase", "id")
+_index(schema.invoices, "biller", "total_minor", "id")
+_index(schema.invoices, "biller", "drafted_on", "id")
+_index(schema.invoices, "biller", "customer", "id")
+_index(schema.invoices, "biller", "unit", "id")
+_index(schema.invoices, "biller", "booking", "id")
+_index(schema.invoices, "biller", "booking_group", "id")
+_index(schema.invoices, "biller", "number", unique=True)
+_index(schema.invoices, "biller", "lease", "period_index", "revision", unique=True)
+_index(schema.invoices, "biller", "customer", "cycle", unique=True, given="cycle")
+_index(schema.payments, "biller", "customer", "id")
+_index(schema.allocations, "biller", "invoice", "payment")
+_index(schema.reversals, "biller", "payment", unique=True)
+_index(schema.refunds, "biller", "invoice", "id")
+_index(schema.credit_entries, "biller", "customer", "currency", "seq", unique=True)
+_index(schema.credit_entries, "biller", "invoice", "customer", "currency", "seq")
+_index(schema.messages, "biller", "invoice", "id")
+
+# A unique key in the words of the domain, by its columns after the biller.
+UNIQUE_KEYS: Final = {
+    ("units", "number"): "the unit number",
+    ("invoices", "number"): "the invoice number",
+    ("invoices", "lease", "period_index", "revision"): "the lease's period (lease, period, revision)",
+    ("invoices", "customer", "cycle"): "the customer's billing month",
+    ("reversals", "payment"): "the payment's reversal",
+    ("credit_entries", "customer", "currency", "seq"): "the customer's next credit entry",
+}

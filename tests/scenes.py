@@ -1,0 +1,195 @@
+"""One business with a record of every kind, and for every verb of the desk a call that works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+
+import attrs
+
+from desks import money
+from invoicecore import Billing, InvoiceMethod, Item
+from invoicecore.bookings import Booking, Group
+from invoicecore.charges import Charge
+from invoicecore.invoices import Invoice
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, Customer, Unit
+from invoicecore.payments import Payment
+
+TODAY = date(2026, 3, 2)
+
+Arguments = dict[str, object]
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """A campground in euros on 2 March 2026; `paid` holds 60 of its 100, and the guest has credit."""
+
+    biller: Biller
+    customer: Customer
+    other: Customer
+    unit: Unit
+    charge: Charge
+    lease: Lease
+    booking: Booking
+    group: Group
+    member: Booking
+    draft: Invoice
+    open: Invoice
+    paid: Invoice
+    payment: Payment
+
+
+def stage(billing: Billing) -> Scene:
+    """A new scene at a desk that may add billers."""
+    park = billing.billers.add(name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays")
+    guest = billing.customers.add(biller=park, name="Alice", email="alice@example.com")
+    other = billing.customers.add(biller=park, name="Bob", email="bob@example.com")
+    unit = billing.units.add(biller=park, number="12", resident=guest)
+    charge = billing.charges.add(customer=guest, description="Laundry", amount=money(5), on=TODAY)
+    lease = billing.leases.add(
+        biller=park, customer=guest, unit=unit, rent=money(620), starts=date(2026, 3, 1), method=InvoiceMethod.MANUAL
+    )
+    nights = [Item(description="Pitch", unit_price=money(20), quantity=2)]  # type: ignore[arg-type]
+    stay = {"arrives": date(2026, 5, 1), "departs": date(2026, 5, 3), "items": nights}
+    booking = billing.bookings.add(biller=park, customer=guest, unit="3", **stay)  # type: ignore[arg-type]
+    group = billing.groups.add(biller=park, name="Cyclists", organiser=guest)
+    member = billing.bookings.add(biller=park, customer=other, unit="4", group=group, **stay)  # type: ignore[arg-type]
+    drafts = [
+        billing.invoices.draft(biller=park, customer=guest, title=title, amount=money(100)) for title in ("A", "B", "C")
+    ]
+    issued = [billing.invoices.publish(draft) for draft in drafts[1:]]
+    payment = billing.payments.record(issued[1], money(60))
+    billing.credits.deposit(guest, money(70))
+    return Scene(
+        biller=park,
+        customer=guest,
+        other=other,
+        unit=unit,
+        charge=charge,
+        lease=billing.leases.get(lease),
+        booking=booking,
+        group=group,
+        member=member,
+        draft=drafts[0],
+        open=issued[0],
+        paid=issued[1],
+        payment=payment,
+    )
+
+
+NIGHTS = [Item(description="Pitch", unit_price=money(20))]
+
+# verb -> the arguments of a call that works, once, on a fresh scene
+CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
+    "run": lambda s: {"biller": s.biller, "on": TODAY},
+    "billers.add": lambda s: {"name": "B", "currency": "EUR", "timezone": "UTC", "locale": "en_GB"},
+    "billers.all": lambda s: {},
+    "billers.edit": lambda s: {"biller": s.biller, "name": "Les Pins bleus"},
+    "billers.get": lambda s: {"biller": s.biller},
+    "units.add": lambda s: {"biller": s.biller, "number": "99", "resident": s.other},
+    "units.assign": lambda s: {"unit": s.unit, "customer": s.other, "biller": s.biller},
+    "units.find": lambda s: {"biller": s.biller},
+    "customers.add": lambda s: {"biller": s.biller, "name": "Carl"},
+    "customers.add_many": lambda s: {"biller": s.biller, "rows": [{"name": "Carl"}, {"name": "Dora"}]},
+    "customers.edit": lambda s: {"customer": s.customer, "name": "Alicia"},
+    "customers.find": lambda s: {"biller": s.biller},
+    "customers.get": lambda s: {"customer": s.customer},
+    "charges.add": lambda s: {"customer": s.customer, "description": "Ice", "amount": money(3)},
+    "charges.add_many": lambda s: {"customer": s.customer, "rows": [{"description": "Ice", "amount": money(3)}]},
+    "charges.cancel": lambda s: {"charge": s.charge},
+    "charges.edit": lambda s: {"charge": s.charge, "amount": money(6)},
+    "charges.get": lambda s: {"charge": s.charge},
+    "charges.open_for": lambda s: {"customer": s.customer},
+    "leases.add": lambda s: {
+        "biller": s.biller, "customer": s.customer, "unit": s.unit, "rent": money(500), "starts": date(2026, 6, 1),
+    },
+    "leases.add_many": lambda s: {
+        "biller": s.biller,
+        "rows": [{"customer": s.customer, "unit": s.unit, "rent": money(500), "starts": date(2026, 6, 1)}],
+    },
+    "leases.change_rent": lambda s: {"lease": s.lease, "rent": money(640), "since": date(2026, 4, 1)},
+    "leases.edit": lambda s: {"lease": s.lease, "description": "Pitch", "customer": s.other, "unit": s.unit},
+    "leases.end": lambda s: {"lease": s.lease, "last_day": date(2026, 9, 30)},
+    "leases.find": lambda s: {"biller": s.biller, "customer": s.customer, "unit": s.unit},
+    "leases.generate": lambda s: {"lease": s.lease},
+    "leases.get": lambda s: {"lease": s.lease},
+    "bookings.add": lambda s: {
+        "biller": s.biller, "customer": s.customer, "unit": s.unit, "group": s.group,
+        "arrives": date(2026, 7, 1), "departs": date(2026, 7, 3), "items": NIGHTS,
+    },
+    "bookings.find": lambda s: {"biller": s.biller, "group": s.group},
+    "bookings.get": lambda s: {"booking": s.booking},
+    "groups.add": lambda s: {"biller": s.biller, "name": "Hikers", "organiser": s.customer},
+    "groups.find": lambda s: {"biller": s.biller},
+    "groups.get": lambda s: {"group": s.group},
+    "invoices.delete_draft": lambda s: {"invoice": s.draft},
+    "invoices.draft": lambda s: {
+        "biller": s.biller, "customer": s.customer, "unit": s.unit, "title": "Stay", "amount": money(50),
+    },
+    "invoices.draft_booking": lambda s: {"booking": s.booking},
+    "invoices.draft_for_units": lambda s: {
+        "biller": s.biller, "units": [s.unit], "title": "Water", "amount": money(7),
+    },
+    "invoices.draft_from_charges": lambda s: {"customer": s.customer, "charges": [s.charge]},
+    "invoices.draft_group": lambda s: {"group": s.group, "payers": {s.customer.id: [s.member]}},
+    "invoices.edit": lambda s: {"invoice": s.draft, "title": "Long stay"},
+    "invoices.find": lambda s: {
+        "biller": s.biller, "customer": s.customer, "unit": s.unit, "lease": s.lease, "booking": s.booking,
+        "group": s.group,
+    },
+    "invoices.get": lambda s: {"invoice": s.draft, "biller": s.biller},
+    "invoices.outstanding": lambda s: {"biller": s.biller, "customer": s.customer, "lease": s.lease},
+    "invoices.preview_publish": lambda s: {"invoice": s.draft},
+    "invoices.preview_publish_all": lambda s: {"biller": s.biller},
+    "invoices.publish": lambda s: {"invoice": s.draft},
+    "invoices.publish_all": lambda s: {"biller": s.biller},
+    "invoices.summary": lambda s: {
+        "biller": s.biller, "customer": s.customer, "unit": s.unit, "lease": s.lease, "booking": s.booking,
+        "group": s.group,
+    },
+    "invoices.timeline": lambda s: {"record": s.open},
+    "invoices.visible_to": lambda s: {"customer": s.customer},
+    "invoices.void": lambda s: {"invoice": s.open},
+    "payments.find": lambda s: {"invoice": s.paid},
+    "payments.get": lambda s: {"payment": s.payment},
+    "payments.record": lambda s: {"invoice": [s.open, s.paid]},
+    "payments.refund": lambda s: {"invoice": s.paid, "amount": money(10)},
+    "payments.refunds": lambda s: {"invoice": s.paid},
+    "payments.reverse": lambda s: {"payment": s.payment},
+    "credits.apply": lambda s: {"invoice": s.open, "amount": money(20)},
+    "credits.balance": lambda s: {"customer": s.customer},
+    "credits.deposit": lambda s: {"customer": s.customer, "amount": money(5)},
+    "credits.history": lambda s: {"customer": s.customer},
+    "credits.withdraw": lambda s: {"customer": s.customer, "amount": money(5)},
+}  # fmt: skip
+
+# verb with key= -> what other data under the same key would be
+OTHERWISE: Mapping[str, Callable[[Scene], Arguments]] = {
+    "billers.add": lambda s: {"timezone": "Europe/London"},
+    "units.add": lambda s: {"resident": None},
+    "customers.add": lambda s: {"email": "carl@example.com"},
+    "customers.add_many": lambda s: {"rows": [{"name": "Carl"}]},
+    "charges.add": lambda s: {"amount": money("3.01")},
+    "charges.add_many": lambda s: {"rows": [{"description": "Ice", "amount": money(4)}]},
+    "leases.add": lambda s: {"ends": date(2026, 8, 31)},
+    "leases.add_many": lambda s: {
+        "rows": [{"customer": s.other, "unit": s.unit, "rent": money(500), "starts": date(2026, 6, 1)}]
+    },
+    "leases.change_rent": lambda s: {"since": date(2026, 5, 1)},
+    "leases.generate": lambda s: {"period": 1},
+    "bookings.add": lambda s: {"group": None},
+    "groups.add": lambda s: {"organiser": s.other},
+    "invoices.draft": lambda s: {"due": TODAY + timedelta(days=3)},
+    "invoices.draft_booking": lambda s: {"booking": s.member},
+    "invoices.draft_for_units": lambda s: {"amount": money(8)},
+    "invoices.draft_from_charges": lambda s: {"charges": None},
+    "invoices.draft_group": lambda s: {"payers": None},
+    "invoices.publish": lambda s: {"notify": True},
+    "payments.record": lambda s: {"amount": money(1)},
+    "payments.refund": lambda s: {"to": "credit"},
+    "payments.reverse": lambda s: {"reason": "bounced"},
+    "credits.apply": lambda s: {"amount": money(21)},
+    "credits.deposit": lambda s: {"note": "again"},
+    "credits.withdraw": lambda s: {"amount": money(6)},
+}
