@@ -83,7 +83,8 @@ def test_leases_are_found_by_customer_and_unit_and_a_new_pitch_is_registered_onc
     assert {lease.id for lease in billing.leases.find(biller=park)} == {first.id, second.id, third.id}
     assert {lease.id for lease in billing.leases.find(customer=other)} == {second.id, third.id}
     assert {lease.id for lease in billing.leases.find(biller=park, unit="12")} == {first.id, second.id}
-    assert billing.leases.find(biller=park, unit="99") == []
+    with pytest.raises(NotFound):
+        billing.leases.find(biller=park, unit="99")
 
 
 @pytest.mark.rule("M8", "M2", "S3")

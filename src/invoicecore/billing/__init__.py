@@ -66,6 +66,10 @@ class Billing:
         desk._lent = True
         return desk
 
+    def today(self, biller: Biller | str | None = None) -> date:
+        """The biller's local date by this desk's clock, which every verb without `on` counts for (M1)."""
+        return self._desk.today(self.billers.get(self._desk.biller_id(biller)))
+
     def run(
         self,
         *,

@@ -266,7 +266,9 @@ class Leases:
                 where["customer"] = customer_ref(tx, self._desk, owner, customer) or ""
             if unit is not None:
                 found = unit_in(tx, owner, unit)
-                where["unit"] = found.id if found is not None else ""
+                if found is None:
+                    raise NotFound("unit", unit)
+                where["unit"] = found.id
             return tx.find(Lease, owner, where)
 
 

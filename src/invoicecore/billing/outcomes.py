@@ -118,7 +118,7 @@ class Report:
             if tally.full:
                 tally.count += 1
             else:
-                code = "late" if invoice.late else "created"
+                code = "created" if tally is self.created else "late"
                 tally.add(about(invoice, code, locale, written=not self.dry_run))
 
     def __repr__(self) -> str:

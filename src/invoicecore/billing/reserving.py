@@ -83,10 +83,12 @@ class Bookings:
 
     def find(self, *, biller: Biller | str | None = None, group: Group | str | None = None) -> list[Booking]:
         """The biller's bookings, those of one group if given, oldest first."""
-        owner = self._desk.owner("group", group)[0] if biller is None and group else self._desk.biller_id(biller)
+        named = biller is None and group is not None
+        owner = self._desk.owner("group", group)[0] if named else self._desk.biller_id(biller)
         with self._desk.view() as tx:
             biller_in(tx, owner)
-            return tx.find(Booking, owner, {"group": self._desk.owner("group", group)[1]} if group else {})
+            ref = one(tx, Group, owner, self._desk.owner("group", group)[1]).id if group is not None else None
+            return tx.find(Booking, owner, {"group": ref} if ref is not None else {})
 
 
 class Groups:
@@ -282,7 +284,8 @@ def _group_shares(
     for who, share in payers.items():
         if isinstance(share, str | int | Decimal) or not isinstance(share, Sequence):
             raise InvalidValue("payers", share, "mixes bookings and weights", "give every payer bookings, or a weight")
-        sites[who] = [change.desk.owner("booking", booking)[1] for booking in share]
+        refs = [change.desk.owner("booking", booking)[1] for booking in share]
+        sites[who] = [stay.id for stay in several(change.tx, Booking, change.biller.id, refs)]
     check_sites(sites, [stay.id for stay in stays])
     by_id = {stay.id: stay for stay in stays}
     return {who: _site_lines(change, [by_id[ref] for ref in refs]) for who, refs in sites.items() if refs}

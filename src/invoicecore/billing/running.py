@@ -22,7 +22,7 @@ from invoicecore.invoices import Invoice, InvoiceKind, number_series
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer, InvoiceMethod
 from invoicecore.ports import InvoiceQuery, Reader
-from invoicecore.wording import kind_name, say
+from invoicecore.wording import format_date, kind_name, say
 
 PAGE = 1000  # leases a transaction
 PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
@@ -250,7 +250,8 @@ def _bill_cycle(
     if due and month in taken:  # another billing day in a month that has its invoice: these charges wait (C9)
         outcomes.append(("existing", _outcome("already_there", biller, customer=customer.id)))
     elif due:
-        title = kind_name("charges", customer.locale or biller.locale)
+        locale = customer.locale or biller.locale
+        title = f"{kind_name('charges', locale)} - {format_date(day, locale)}"
         try:
             invoice = charges_draft(biller, customer, due, id=next(ids), on=on, title=title, cycle=month)
         except NothingToBill:

@@ -28,6 +28,7 @@ def matches(invoice: Invoice, wanted: InvoiceQuery) -> bool:
         and (not wanted.kinds or invoice.kind in wanted.kinds)
         and (not wanted.customers or invoice.customer in wanted.customers)
         and (wanted.published is None or invoice.published is wanted.published)
+        and (not wanted.claims or invoice.period_index is not None or invoice.cycle is not None)
         and (not wanted.payable or (invoice.lifecycle is Lifecycle.OPEN and minor(invoice.balance) > 0))
         and all(
             getattr(wanted, field) is None or getattr(invoice, field) == getattr(wanted, field)
@@ -83,7 +84,7 @@ def gallery(here: World) -> list[Invoice]:
         make(here, "void draft", lifecycle=Lifecycle.VOID, voided_on=DAY, customer="c2"),
         make(here, "void", number="INV-1", lifecycle=Lifecycle.VOID, voided_on=DAY, unit="u2"),
         make(here, "due today", number="INV-2", paid=400, customer=None),
-        make(here, "due yesterday", number="INV-3", due_on=YESTERDAY, credit=100, kind=InvoiceKind.CHARGES),
+        make(here, "due yesterday", number="INV-3", due_on=YESTERDAY, credit=100, kind=InvoiceKind.CHARGES, cycle=DAY),
         make(here, "due tomorrow", number="INV-4", due_on=TOMORROW, kind=InvoiceKind.LEASE, lease="l1", period_index=0),
         make(here, "pending", number="INV-5", due_on=YESTERDAY, in_flight=1_000, lease="l2", period_index=1),
         make(here, "partly in flight", number="INV-6", due_on=YESTERDAY, in_flight=999, paid=0),
@@ -118,7 +119,10 @@ class QueriesContract:
             "drafted_on": [DAY, YESTERDAY],
             "published": [True, False],
             "payable": [True],
+            "claims": [True],
         }
+        asked = {field.name for field in attrs.fields(InvoiceQuery)} - {"biller", "on", "order", "after", "limit"}
+        assert filters.keys() == asked
         with store.reading() as reader:
             for name, values in filters.items():
                 for value in values:

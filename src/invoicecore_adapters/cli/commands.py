@@ -9,7 +9,6 @@ from datetime import date
 from typing import Final
 
 from invoicecore import Billing, Invoice
-from invoicecore.clock import SystemClock, local_date
 from invoicecore.money import Money
 from invoicecore.parties import Biller
 from invoicecore.wording import format_date, format_money, say
@@ -97,7 +96,7 @@ def _invoices(args: argparse.Namespace) -> int:
             billers = [the_biller(billing, args.biller)]  # these belong to one biller: says which there are
         screen, names, told = None if args.json else Screen(), Names(billing), []
         for biller in billers:
-            locale, on = spoken(biller, args.lang), _day(biller, args.on)
+            locale, on = spoken(biller, args.lang), _day(billing, biller, args.on)
             page = billing.invoices.find(
                 biller=biller,
                 status=args.status,
@@ -130,7 +129,7 @@ def _invoices(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with opened(args.db) as billing:
         biller, invoice = the_invoice(billing, args.invoice, args.biller)
-        locale, on = spoken(biller, args.lang), _day(biller, args.on)
+        locale, on = spoken(biller, args.lang), _day(billing, biller, args.on)
         if args.json:
             told = {
                 "payments": billing.payments.find(invoice=invoice),
@@ -161,11 +160,11 @@ def _publish(args: argparse.Namespace) -> int:
             total=format_money(invoice.total, locale),
             due=format_date(invoice.due_on, locale),
         )
-        return _changed(args, biller, invoice, locale, sentence)
+        return _changed(billing, args, biller, invoice, locale, sentence)
 
 
 def _publish_all(billing: Billing, biller: Biller, args: argparse.Namespace) -> int:
-    locale, on = spoken(biller, args.lang), _day(biller, args.on)
+    locale, on = spoken(biller, args.lang), _day(billing, biller, args.on)
     preview = billing.invoices.preview_publish_all(biller=biller, on=args.on)
     if not args.json and preview.count:
         print(say("publish_all", locale, count=preview.count, total=preview.total), file=sys.stderr)
@@ -220,7 +219,7 @@ def _pay(args: argparse.Namespace) -> int:
         sentence = tell("paid", locale, amount=amount, number=after.reference, balance=balance)
         if payment.credited.amount:
             sentence += " " + tell("credited", locale, amount=format_money(payment.credited, locale))
-        return _changed(args, biller, after, locale, sentence, payment=payment)
+        return _changed(billing, args, biller, after, locale, sentence, payment=payment)
 
 
 def _void(args: argparse.Namespace) -> int:
@@ -230,7 +229,7 @@ def _void(args: argparse.Namespace) -> int:
             invoice, release_charges=args.release_charges, on=args.on, actor=args.actor, reason=args.reason
         )
         locale = spoken(biller, args.lang)
-        return _changed(args, biller, after, locale, tell("voided", locale, number=after.reference))
+        return _changed(billing, args, biller, after, locale, tell("voided", locale, number=after.reference))
 
 
 def _refund(args: argparse.Namespace) -> int:
@@ -253,18 +252,18 @@ def _refund(args: argparse.Namespace) -> int:
         sentence = tell("refunded", locale, amount=format_money(amount, locale), number=after.reference)
         if refund.to_credit.amount:
             sentence += " " + tell("credited", locale, amount=format_money(refund.to_credit, locale))
-        return _changed(args, biller, after, locale, sentence, refund=refund)
+        return _changed(billing, args, biller, after, locale, sentence, refund=refund)
 
 
 def _summary(args: argparse.Namespace) -> int:
     with opened(args.db) as billing:
         billers = the_billers(billing, args.biller)
         if args.json:
-            answer({"billers": [summary_data(billing, biller, _day(biller, args.on)) for biller in billers]})
+            answer({"billers": [summary_data(billing, biller, _day(billing, biller, args.on)) for biller in billers]})
             return _DONE
         screen = Screen()
         for biller in billers:
-            locale, on = spoken(biller, args.lang), _day(biller, args.on)
+            locale, on = spoken(biller, args.lang), _day(billing, biller, args.on)
             _headed(screen, biller, on, locale)
             cards(screen, billing, biller, on, locale)
             screen.line()
@@ -283,10 +282,16 @@ def _plugins(args: argparse.Namespace) -> int:
 
 
 def _changed(
-    args: argparse.Namespace, biller: Biller, invoice: Invoice, locale: str, sentence: str, **records: object
+    billing: Billing,
+    args: argparse.Namespace,
+    biller: Biller,
+    invoice: Invoice,
+    locale: str,
+    sentence: str,
+    **records: object,
 ) -> int:
     if args.json:
-        answer({"invoice": invoice_data(invoice, biller, _day(biller, args.on), locale), **records})
+        answer({"invoice": invoice_data(invoice, biller, _day(billing, biller, args.on), locale), **records})
     else:
         screen = Screen()
         screen.line(sentence)
@@ -304,8 +309,8 @@ def _headed(screen: Screen, biller: Biller, on: date, locale: str) -> None:
     screen.title(f"{biller.name}, {tell('on_day', locale, day=format_date(on, locale))}")
 
 
-def _day(biller: Biller, on: date | None) -> date:
-    return on if on is not None else local_date(SystemClock().now(), biller.timezone)
+def _day(billing: Billing, biller: Biller, on: date | None) -> date:
+    return on if on is not None else billing.today(biller)
 
 
 COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {

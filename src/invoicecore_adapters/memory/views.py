@@ -174,6 +174,7 @@ class MemoryReader:
             and wanted.number in (None, invoice.number)
             and wanted.drafted_on in (None, invoice.drafted_on)
             and wanted.published in (None, invoice.published)
+            and (not wanted.claims or not (invoice.period_index is None and invoice.cycle is None))
             and (not wanted.payable or (invoice.lifecycle is Lifecycle.OPEN and invoice.balance.amount > 0))
         )
 

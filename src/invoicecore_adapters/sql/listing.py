@@ -209,6 +209,8 @@ def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
     if wanted.published is not None:
         number = unindexed(invoices.c.number)
         found.append(number.is_not(None) if wanted.published else number.is_(None))
+    if wanted.claims:
+        found.append(or_(*(unindexed(invoices.c[name]).is_not(None) for name in ("period_index", "cycle"))))
     return found
 
 

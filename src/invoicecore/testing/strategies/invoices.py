@@ -171,6 +171,7 @@ def queries(draw: DrawFn, here: World) -> InvoiceQuery:
         drafted_on=draw(st.none() | _rarely([DAY, DAY + timedelta(days=1)])),
         published=draw(_rarely([True, False])),
         payable=draw(st.sampled_from([False, False, False, True])),
+        claims=draw(st.sampled_from([False, False, False, True])),
         order=draw(st.sampled_from(Order)),
     )
 
