@@ -218,9 +218,9 @@ def test_what_cannot_be_drafted_is_refused_and_writes_nothing(
         (InvalidValue, "notify=1: is not a yes or no", {"notify": 1}),
         (InvalidValue, "prices_include_tax='x': is not a yes or no", {"prices_include_tax": "x"}),
     ]
-    for error, words, given in cases:
+    for error, words, asked in cases:
         with pytest.raises(error, match=words):
-            billing.invoices.draft_from_charges(client, **given)  # type: ignore[arg-type]  # wrong on purpose
+            billing.invoices.draft_from_charges(client, **asked)  # type: ignore[arg-type]  # wrong on purpose
     owe(description="A refund", amount=gbp(-80))
     with pytest.raises(NothingToBill, match=r"the total is 0\.00 GBP"):
         billing.invoices.draft_from_charges(client)

@@ -16,7 +16,6 @@ from invoicecore.errors import (
     InvalidMoney,
     InvalidValue,
     KeyReused,
-    NotAllowed,
     NotFound,
     NothingToBill,
     PaymentsOff,
@@ -337,7 +336,7 @@ def test_other_data_under_a_key_is_an_error(
     billing.units.add(biller=condo, number="2")
     draft(key="roof")
     before = everything(store_of(billing), condo)
-    with pytest.raises(KeyReused, match="key 'roof' was used before for other data.*use a new key"):
+    with pytest.raises(KeyReused, match=r"key 'roof' was used before for other data.*use a new key"):
         draft(key="roof", **other)
     with pytest.raises(KeyReused):
         billing.units.add(biller=condo, number="3", key="roof")
@@ -400,7 +399,7 @@ def test_another_amount_keeps_the_tax_and_works_it_out_again(billing: Billing, d
     assert billing.invoices.edit(made, amount=cad(50)).total == cad(60)
     mixed = [Item(description=str(rate.percent), unit_price=cad(10), taxes=(rate,)) for rate in (VAT20, VAT10)]
     billing.invoices.edit(made, lines=mixed)
-    with pytest.raises(InvalidValue, match="amount=.*does not say which tax is on what; give lines="):
+    with pytest.raises(InvalidValue, match=r"amount=.*does not say which tax is on what; give lines="):
         billing.invoices.edit(made, amount=cad(50))
 
 

@@ -396,7 +396,8 @@ def test_pages_of_drafts_are_published_in_order(
     monkeypatch.setattr(publishing, "PAGE", 3)
     made = [draft() for _ in range(7)]
     ticks: list[int] = []
-    assert billing.invoices.preview_publish_all(biller=condo).count == 7
+    preview = billing.invoices.preview_publish_all(biller=condo)
+    assert (preview.count, preview.total, preview.emails) == (7, cad(700), 7)
     report = billing.invoices.publish_all(biller=condo, progress=ticks.append)
     assert [one.invoice.id for one in report.published] == [one.id for one in made]
     assert [one.invoice.number for one in report.published] == [f"INV-00000{n}" for n in range(1, 8)]

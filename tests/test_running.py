@@ -873,6 +873,26 @@ def test_another_billing_day_in_a_month_that_has_its_invoice_makes_no_second_one
     assert counts(billing.run(on=d("2026-05-15"))) == {"created": 2}
 
 
+@pytest.mark.rule("C9", "N4")
+@pytest.mark.parametrize("page", [1, 1000])
+def test_a_month_found_already_invoiced_is_told_and_the_client_goes_on(
+    billing: Billing, practice: Biller, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(running, "PAGE", page)
+    restored = monthly(billing, practice)
+    charge(billing, restored, "2026-03-05")
+    billing.run(on=d("2026-04-01"))
+    # As a client restored from a backup would stand: April is invoiced, and it does not know.
+    store_again(billing, attrs.evolve(restored, version=billing.customers.get(restored).version))
+    charge(billing, restored, "2026-03-06")
+    other = monthly(billing, practice, on=d("2026-03-10"))
+    charge(billing, other, "2026-03-10")
+    report = billing.run(on=d("2026-04-02"))
+    assert counts(report) == {"created": 1, "existing": 1}
+    assert [told.customer for told in report.existing] == [restored.id]
+    assert counts(billing.run(on=d("2026-05-01"))) == {"created": 1, "skipped": 1}
+
+
 @pytest.mark.rule("C9")
 def test_a_client_without_a_cycle_is_left_alone(billing: Billing, practice: Biller, client: Customer) -> None:
     charge(billing, client, "2026-03-05")

@@ -169,8 +169,7 @@ class Running:
                 page.outcomes.append(("skipped", _outcome("payments_off", biller, customer=customer.id)))
                 continue
             try:
-                # Looked up one by one only where a month may be taken: after a clash, and where none would show it.
-                months = _months(tx, customer, on) if careful or self.report.dry_run else frozenset()
+                months = _months(tx, customer, on) if careful else frozenset()
                 _bill_cycle(page, customer, owed.get(customer.id, []), biller, on, ids, months)
             except Exception as error:  # one bad client never stops the rest
                 page.outcomes.append(("failed", _failed(biller, customer.id, error)))
@@ -247,7 +246,7 @@ def _bill_cycle(
     outcomes: list[tuple[str, Outcome]] = []
     invoice = None
     month = date(day.year, day.month, 1)
-    if due and month in taken:  # another billing day in a month that has its invoice: these charges wait (C9)
+    if due and month in taken:  # these charges wait for the next month (C9)
         outcomes.append(("existing", _outcome("already_there", biller, customer=customer.id)))
     elif due:
         locale = customer.locale or biller.locale

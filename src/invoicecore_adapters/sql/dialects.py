@@ -146,11 +146,16 @@ def _sqlite_told(error: SQLAlchemyError) -> InvoicecoreError:
             return Conflict("a record that another one refers to", "it is not in this biller's store")
         if check := _SQLITE_CHECK.search(text):
             return StoreError(f"the check {check[1]!r} failed, nothing was written; this is a bug, report it")
-    code = getattr(error.orig, "sqlite_errorname", "") or ""
+    return sqlite_fault(error.orig)
+
+
+def sqlite_fault(error: BaseException | None) -> StoreError:
+    """What the driver says, with the way out."""
+    code = getattr(error, "sqlite_errorname", None) or ""
     for start, way_out in _SQLITE_FAULTS.items():
         if code.startswith(start):
-            return StoreError(f"{text}: {way_out}")
-    return StoreError(f"the database failed ({code or type(error.orig).__name__}: {text}); nothing of this was written")
+            return StoreError(f"{error}: {way_out}")
+    return StoreError(f"the database failed ({code or type(error).__name__}: {error}); nothing of this was written")
 
 
 _SQLITE_FAULTS: Final[Mapping[str, str]] = {

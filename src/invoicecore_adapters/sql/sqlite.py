@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from invoicecore.errors import StoreError
-from invoicecore_adapters.sql.dialects import SQLITE
+from invoicecore_adapters.sql.dialects import SQLITE, sqlite_fault
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
 PATIENCE: Final = 30.0
@@ -89,7 +89,7 @@ class SqliteFile:
         except SQLAlchemyError as error:
             raise StoreError(f"{self.place}: {SQLITE.told(error)}") from error
         except sqlite3.Error as error:
-            raise StoreError(f"{self.place}: {_told(error)}") from error
+            raise StoreError(f"{self.place}: {sqlite_fault(error)}") from error
 
     def engine(self) -> Engine:
         """A pool of connections that begin their transactions as they are told to, and wait for other writers."""
@@ -157,7 +157,3 @@ def _begin_as_told(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", SQLITE.begin_reading))
-
-
-def _told(error: sqlite3.Error) -> str:
-    return str(error)

@@ -1,0 +1,205 @@
+"""What the child processes of test_processes do. Each function here runs in a process of its own, on a real file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, date, datetime
+from multiprocessing.connection import Connection
+
+from invoicecore import Billing, Plugins, hookimpl
+from invoicecore.billing import publishing, running
+from invoicecore.errors import InvoicecoreError, NotEnough, ObserverFailed, StoreError
+from invoicecore.ports import Event, Reader, Store, Writer
+from invoicecore.testing import FixedClock
+from invoicecore_adapters import sql
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+RUNS = tuple(date(2026, month, day) for month in (2, 3, 4, 5) for day in (1, 24)) + (date(2026, 7, 1),)
+SMALL = 7  # drafts or leases a transaction, so that a small world has many
+
+Wrap = Callable[[Store], Store]
+
+
+def desk(url: str, *, wrap: Wrap = lambda store: store, plugins: Sequence[object] = ()) -> Billing:
+    """A desk of this process, on the file."""
+    return Billing(wrap(sql.open_sql(url)), clock=FixedClock(NOON), plugins=Plugins.of(*plugins))
+
+
+class Wrapped:
+    """A store around another one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        return self._store.reading()
+
+    def writing(self) -> AbstractContextManager[Writer]:
+        return self._store.writing()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class Telling(Wrapped):
+    """Writes a byte to a pipe before each step of each transaction: whoever reads it knows where this process is."""
+
+    def __init__(self, store: Store, pipe: int) -> None:
+        super().__init__(store)
+        self.pipe = pipe
+
+    def tell(self) -> None:
+        os.write(self.pipe, b".")
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        self.tell()
+        with self._store.writing() as tx:
+            yield _Told(tx, self.tell)  # type: ignore[misc]  # every method of a Writer, by its name
+            self.tell()  # what follows is the commit
+        self.tell()
+
+
+class _Told:
+    def __init__(self, writer: Writer, tell: Callable[[], None]) -> None:
+        self._writer = writer
+        self._tell = tell
+
+    def __getattr__(self, name: str) -> object:
+        self._tell()
+        return getattr(self._writer, name)
+
+
+class Failing(Wrapped):
+    """Fails at the end of every third transaction, when everything in it has been written."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.count = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        self.count += 1
+        with self._store.writing() as tx:
+            yield tx
+            if self.count % 3 == 0:
+                raise StoreError("the disk is full")
+
+
+class Deaf:
+    """An observer that fails every time."""
+
+    @hookimpl
+    def observe(self, events: Sequence[Event]) -> None:
+        raise RuntimeError("the wire is cut")
+
+
+def bill_everything(url: str, pipe: int) -> None:
+    """The whole work of a business: the run on each day, then all drafts published."""
+    running.PAGE = publishing.PAGE = SMALL
+    with desk(url, wrap=lambda store: Telling(store, pipe)) as billing:
+        for day in RUNS:
+            billing.run(on=day)
+        for biller in billing.billers.all():
+            billing.invoices.publish_all(biller=biller)
+
+
+def publish_some(talk: Connection, url: str, drafts: Sequence[str], how: str) -> list[tuple[str, str]]:
+    """(draft, number) of each of these drafts in the order they got them, however often that fails on the way."""
+    wrap: Wrap = Failing if how == "failing" else lambda store: store
+    done = []
+    with desk(url, wrap=wrap, plugins=[Deaf()] if how == "deaf" else []) as billing:
+        ready(talk)
+        for draft in drafts:
+            while True:
+                try:
+                    done.append((draft, billing.invoices.publish(draft).number or ""))
+                    break
+                except ObserverFailed:  # it is committed all the same
+                    done.append((draft, billing.invoices.get(draft).number or ""))
+                    break
+                except StoreError:
+                    continue
+            talk.send_bytes(b".")
+    return done
+
+
+def run_on_days(talk: Connection, url: str, days: Sequence[date]) -> list[tuple[int, int, int]]:
+    """(created, existing or skipped, failed) of the run of each day."""
+    running.PAGE = SMALL
+    reports = []
+    with desk(url) as billing:
+        ready(talk)
+        for day in days:
+            report = billing.run(on=day)
+            reports.append((report.created.count, report.skipped.count, report.failed.count))
+    return reports
+
+
+def pay_with_keys(talk: Connection, url: str, invoices: Sequence[str]) -> list[str]:
+    """The payment each invoice got, under a key of its own."""
+    with desk(url) as billing:
+        ready(talk)
+        return [billing.payments.record(invoice, key=f"pay {invoice}").id for invoice in invoices]
+
+
+def pay_without_keys(talk: Connection, url: str, invoices: Sequence[str]) -> list[str]:
+    """The payments this process got in, or the code of what refused it."""
+    with desk(url) as billing:
+        ready(talk)
+        return [_told(lambda each=invoice: billing.payments.record(each).id) for invoice in invoices]  # type: ignore[misc]
+
+
+def withdraw_all(talk: Connection, url: str, customer: str) -> int:
+    """How often one euro of the customer's credit could be withdrawn."""
+    count = 0
+    with desk(url) as billing:
+        ready(talk)
+        one = billing.credits.balance(customer) / 20
+        try:
+            while True:
+                billing.credits.withdraw(customer, one)
+                count += 1
+        except NotEnough:
+            return count
+
+
+def draft_charges(talk: Connection, url: str, customers: Sequence[str]) -> list[str]:
+    """The drafts this process made of the clients' open charges, or the code of what refused it."""
+    with desk(url) as billing:
+        ready(talk)
+        return [_told(lambda who=customer: billing.invoices.draft_from_charges(who).id) for customer in customers]  # type: ignore[misc]
+
+
+def found_biller(talk: Connection, url: str, number: int) -> str:
+    """A biller of this process, in a file that several open at once while it is not there yet."""
+    ready(talk)
+    with desk(url) as billing:
+        made = billing.billers.add(name=f"B{number}", currency="EUR", timezone="UTC", locale="en_GB")
+        assert billing.billers.add(name="Same", currency="EUR", timezone="UTC", locale="en_GB", key="k").name == "Same"
+        return made.id
+
+
+def _told(verb: Callable[[], str]) -> str:
+    try:
+        return verb()
+    except InvoicecoreError as error:
+        return error.code
+
+
+def ready(talk: Connection) -> None:
+    """Say that this process stands at the line, and wait for the start."""
+    talk.send("ready")
+    talk.recv()
+
+
+def at_the_line(talk: Connection, job: Callable[..., object], *given: object) -> None:
+    """Do a job and send what came of it."""
+    try:
+        result: object = job(talk, *given)
+    except BaseException as error:
+        result = error
+    talk.send(("done", result))
+    talk.close()
