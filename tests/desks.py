@@ -29,7 +29,7 @@ SECTIONS = (
 )
 """The attributes of Billing that have verbs of their own; `faces` fails when there is another one."""
 
-FACE = ("open", "close", "scoped", "run")
+FACE = ("open", "close", "scoped", "today", "run")
 """The verbs of Billing itself; `faces` fails when there is another one."""
 
 ANY_DAY = date(2026, 3, 2)
@@ -39,12 +39,13 @@ Verb = Callable[..., object]
 
 
 def faces(billing: Billing) -> Iterator[tuple[str, Verb]]:
-    """Every public verb there is, as (`section.verb`, the bound method), `run` among them."""
+    """Every public verb there is, as (`section.verb`, the bound method), `run` and `today` among them."""
     sections = {name for name, value in vars(billing).items() if not name.startswith("_")}
     assert sections == set(SECTIONS), "a new part of the desk: give it a place in these tests"
     own = {name for name in dir(billing) if not name.startswith("_") and name not in sections}
     assert own == set(FACE), "a new verb of Billing: give it a place in these tests"
     yield "run", billing.run
+    yield "today", billing.today
     for section in SECTIONS:
         part = getattr(billing, section)
         for name in dir(part):

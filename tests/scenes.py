@@ -83,6 +83,7 @@ NIGHTS = [Item(description="Pitch", unit_price=money(20))]
 # verb -> the arguments of a call that works, once, on a fresh scene
 CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "run": lambda s: {"biller": s.biller, "on": TODAY},
+    "today": lambda s: {"biller": s.biller},
     "billers.add": lambda s: {"name": "B", "currency": "EUR", "timezone": "UTC", "locale": "en_GB"},
     "billers.all": lambda s: {},
     "billers.edit": lambda s: {"biller": s.biller, "name": "Les Pins bleus"},

@@ -131,6 +131,19 @@ def test_without_an_amount_one_receipt_settles_them_all(billing: Billing, issue:
     assert {billing.invoices.get(each).status_on(TODAY) for each in invoices} == {Status.PAID}
 
 
+@pytest.mark.rule("C7", "D2")
+@pytest.mark.parametrize("amount", [None, money(130)])
+def test_a_receipt_over_several_leaves_out_what_is_in_flight_on_each(
+    billing: Billing, issue: Issue, amount: Money | None
+) -> None:
+    first, second = issue(100), issue(100)
+    in_flight(billing, first, money(70))
+    assert billing.payments.record([first, second], amount).allocations == (
+        Allocation(invoice=first.id, amount=money(30)),
+        Allocation(invoice=second.id, amount=money(100)),
+    )
+
+
 @pytest.mark.rule("C7")
 def test_an_invoice_named_twice_is_settled_once(billing: Billing, issue: Issue) -> None:
     invoice = issue(100)

@@ -57,6 +57,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
     verb: {name: (scene, slot) for name, (scene, slot) in slots.items()}
     for verb, slots in {
         "run": {"biller": ("biller", plain("biller"))},
+        "today": {"biller": ("biller", plain("biller"))},
         "billers.add": {},
         "billers.all": {},
         "billers.edit": {"biller": ("biller", plain("biller"))},

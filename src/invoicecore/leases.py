@@ -213,12 +213,13 @@ def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -
     # The share of one minor unit, times the rent: a literal day count may exceed the rent, and so 64 bits, before it is
     # clamped below.
     one = from_minor(1, lease.rent.currency.code)
+    # Where the whole rent is due for a part of a period, its segments share it by the billed days.
+    shared = (billed, DayCount.ACTUAL) if day_count is DayCount.NONE and len(parts) > 1 else (aligned, day_count)
     shares = [
-        prorate(one, occupied=part, period=aligned, frequency=lease.frequency, day_count=day_count) for part, _ in parts
+        prorate(one, occupied=part, period=shared[0], frequency=lease.frequency, day_count=shared[1])
+        for part, _ in parts
     ]
     exacts = [share.exact * minor(rent) for share, (_, rent) in zip(shares, parts, strict=True)]
-    if day_count is DayCount.NONE and len(parts) > 1:
-        exacts = [Fraction(minor(rent)) * part.days / billed.days for part, rent in parts]
     ceiling = max(Fraction(minor(rent)) for _, rent in parts)
     whole = sum(exacts, Fraction(0))
     if whole > ceiling:
@@ -231,7 +232,7 @@ def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -
             unit_price=rent,
             taxes=lease.taxes,
             period=part,
-            share=Share(days=share.days, of_days=share.of_days, day_count=share.day_count, exact=value)
+            share=Share(days=share.days, of_days=share.of_days, day_count=day_count, exact=value)
             if partial or len(parts) > 1
             else None,
         )

@@ -129,10 +129,10 @@ class Charges:
                 change.note(draft.id, draft.version + 1, "charge edited", ref)
         return attrs.evolve(after, version=before.version + 1)
 
-    def cancel(self, charge: Charge | str, *, actor: str | None = None) -> Charge:
+    def cancel(self, charge: Charge | str, *, on: date | None = None, actor: str | None = None) -> Charge:
         """Cancel an open charge; its row stays (C1). Raises NotAllowed from any other state."""
         biller, ref = self._desk.owner("charge", charge)
-        with self._desk.change("charges.cancel", biller, actor=actor, subject=ref) as change:
+        with self._desk.change("charges.cancel", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Charge, biller, ref)
             check("cancel", before)
             after = attrs.evolve(before, state=ChargeState.CANCELLED)

@@ -7,7 +7,7 @@ from datetime import date
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, biller_in, invoice_in, one, payer_of
+from invoicecore.billing.desk import Change, Desk, biller_in, one, payer_of
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.drafting import release_charges as open_again
 from invoicecore.billing.issuing import due_passed, issue, move_credit, out_of_order, payers_of, wishes
@@ -25,7 +25,7 @@ from invoicecore.invoices import (
     void,
 )
 from invoicecore.money import Money, minor, unbounded
-from invoicecore.parties import Biller, BillTo, Unit, bill_to, yes_or_no
+from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to, yes_or_no
 from invoicecore.payments import after_credit
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Order, Reader
@@ -169,7 +169,7 @@ class Publishing:
     ) -> BulkReport:
         """Publish every draft, a page a transaction; one bad draft does not stop the rest (R11, N4).
 
-        `notify=None` tells everybody with an address (R7). `progress` is called with the count done after each page.
+        `notify=None` tells everybody with an address, except who asked not to be told (R7, C4). `progress` is called with the count done after each page.
         Errors of single drafts are in the report.
         Raises ObserverFailed at the end when an observer failed; everything is committed then.
         """
@@ -226,9 +226,10 @@ class Publishing:
         invoice: Invoice | str,
         *,
         release_charges: bool = False,
+        reason: str = "",
         on: date | None = None,
         actor: str | None = None,
-        reason: str = "",
+        key: str | None = None,
     ) -> Invoice:
         """Draft or Open → Void; the number stays, applied credit returns, charges stay billed unless released (R14, C5).
 
@@ -236,7 +237,9 @@ class Publishing:
         """
         biller, ref = self._desk.owner("invoice", invoice)
         with self._desk.change("invoices.void", biller, on=on, actor=actor, subject=ref) as change:
-            before = invoice_in(change.tx, biller, ref, change.on)
+            if (made := change.replayed(key, {"invoice": ref, "release_charges": release_charges})) is not None:
+                return change.again(Invoice, made)[0]
+            before = one(change.tx, Invoice, biller, ref)
             check("void", before, change.biller.policy, change.on)
             after = void(before, on=change.on)
             back = before.facts.credit_held
@@ -247,6 +250,7 @@ class Publishing:
             change.tx.replace([after])
             if release_charges or before.lifecycle is Lifecycle.DRAFT:
                 open_again(change, [before])
+            change.made(ref)
             change.note(ref, before.version + 1, "voided", reason)
         return attrs.evolve(after, version=before.version + 1)
 
@@ -262,9 +266,14 @@ def _publish_page(change: Change, page: Sequence[Invoice], notify: bool | None) 
         except InvoicecoreError as error:
             judged[draft.id] = Published(reference=draft.reference, invoice=draft, error=error)
     references = {draft.id: draft.reference for draft in page}
-    for invoice in issue(change, accepted, lambda _, payer: payer is not None if notify is None else notify):
+    for invoice in issue(change, accepted, lambda _, payer: _told(payer) if notify is None else notify):
         judged[invoice.id] = Published(reference=references[invoice.id], invoice=invoice)
     return [judged[draft.id] for draft in page]
+
+
+def _told(payer: Customer | None) -> bool:
+    # A bulk publish tells everybody with an address, but not a client who asked not to be told (R7, C4).
+    return payer is not None and payer.notify is not False
 
 
 def _draft_page(tx: Reader, biller: Biller, on: date, after: str) -> list[Invoice]:

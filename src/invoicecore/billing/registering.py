@@ -50,6 +50,7 @@ class Billers:
         payments: bool = True,
         address: str = "",
         email: str | None = None,
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Biller:
@@ -73,7 +74,7 @@ class Billers:
         self._desk.plugins.authorise(action="billers.add", actor=actor, biller=biller.id)
         at = self._desk.clock.now()
         with self._desk.store.writing() as tx:
-            change = Change(tx, self._desk, biller, "billers.add", self._desk.today(biller, at), at, actor)
+            change = Change(tx, self._desk, biller, "billers.add", self._desk.day(biller, on, at), at, actor)
             if change.replayed(key, _data(biller)) is not None:
                 return biller_in(tx, biller.id)
             tx.add([biller])
@@ -93,6 +94,7 @@ class Billers:
         policy: Mapping[str, object] | None = None,
         address: str | None = None,
         email: str | None = None,
+        on: date | None = None,
         actor: str | None = None,
     ) -> Biller:
         """Change what may change of a biller; currency and time zone may not (R1, D4).
@@ -100,7 +102,7 @@ class Billers:
         New advance days move the next run date of every lease that follows the policy (S4). Raises InvalidValue.
         """
         ref = self._desk.biller_id(biller)
-        with self._desk.change("billers.edit", ref, actor=actor, subject=ref) as change:
+        with self._desk.change("billers.edit", ref, on=on, actor=actor, subject=ref) as change:
             before = change.biller
             after = attrs.evolve(
                 before,
@@ -147,12 +149,13 @@ class Units:
         biller: Biller | str | None = None,
         number: str,
         resident: Customer | str | None = None,
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Unit:
         """Register a unit; its number is unique within the biller. Raises InvalidValue, Conflict, NotFound."""
         ref = self._desk.biller_id(biller)
-        with self._desk.change("units.add", ref, actor=actor) as change:
+        with self._desk.change("units.add", ref, on=on, actor=actor) as change:
             who = customer_ref(change.tx, self._desk, ref, resident)
             number = text(number, "number", longest=50)
             if (made := change.replayed(key, {"number": number, "resident": who})) is not None:
@@ -169,13 +172,14 @@ class Units:
         customer: Customer | str | None,
         *,
         biller: Biller | str | None = None,
+        on: date | None = None,
         actor: str | None = None,
     ) -> Unit:
         """Make a customer the unit's primary resident, or None for nobody; published invoices keep theirs (R19)."""
         named = biller is not None or self._desk.scope is not None
         ref = self._desk.biller_id(biller) if named else self._desk.owner("unit", unit)[0]
         subject = unit.id if isinstance(unit, Unit) else unit
-        with self._desk.change("units.assign", ref, actor=actor, subject=subject) as change:
+        with self._desk.change("units.assign", ref, on=on, actor=actor, subject=subject) as change:
             found = unit_in(change.tx, ref, unit)
             if found is None:
                 raise NotFound("unit", unit)

@@ -34,6 +34,7 @@ class Bookings:
         departs: date,
         items: Sequence[Item],
         group: Group | str | None = None,
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Booking:
@@ -42,7 +43,7 @@ class Bookings:
         A site number not known yet is registered. Raises InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
         owner = self._desk.owner("customer", customer)[0] if biller is None else self._desk.biller_id(biller)
-        with self._desk.change("bookings.add", owner, actor=actor) as change:
+        with self._desk.change("bookings.add", owner, on=on, actor=actor) as change:
             who = customer_ref(change.tx, self._desk, owner, customer)
             first, last = as_date(arrives, "arrives"), as_date(departs, "departs")
             if last <= first:
@@ -103,12 +104,13 @@ class Groups:
         biller: Biller | str | None = None,
         name: str,
         organiser: Customer | str,
+        on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Group:
         """Register a group; its bookings name it. Raises InvalidValue, NotFound (S1)."""
         owner = self._desk.owner("customer", organiser)[0] if biller is None else self._desk.biller_id(biller)
-        with self._desk.change("groups.add", owner, actor=actor) as change:
+        with self._desk.change("groups.add", owner, on=on, actor=actor) as change:
             who = customer_ref(change.tx, self._desk, owner, organiser)
             name = text(name, "name")
             if (made := change.replayed(key, {"name": name, "organiser": who})) is not None:
