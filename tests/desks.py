@@ -76,7 +76,7 @@ def everything(store: Store, biller: Biller) -> dict[str, object]:
         found: dict[str, object] = {kind.__name__: tx.find(kind, biller.id, {}) for kind in FINDABLE}
         found["Biller"] = tx.get(Biller, biller.id, [biller.id])
         found["Invoice"] = tx.invoices(InvoiceQuery(biller=biller.id, on=ANY_DAY))
-        found["counters"] = [tx.counter(biller.id, series) for series in ("invoice", "draft", "invoice/2026")]
+        found["counters"] = [tx.counter(biller.id, series) for series in ("invoice/INV-", "draft", "invoice/INV-2026-")]
     return found
 
 

@@ -30,6 +30,7 @@ class Scene:
     other: Customer
     unit: Unit
     charge: Charge
+    stranded: Charge
     lease: Lease
     booking: Booking
     group: Group
@@ -47,6 +48,9 @@ def stage(billing: Billing) -> Scene:
     other = billing.customers.add(biller=park, name="Bob", email="bob@example.com")
     unit = billing.units.add(biller=park, number="12", resident=guest)
     charge = billing.charges.add(customer=guest, description="Laundry", amount=money(5), on=TODAY)
+    stranded = billing.charges.add(customer=guest, description="Towels", amount=money(4), on=TODAY)
+    held = billing.invoices.publish(billing.invoices.draft_from_charges(guest, [stranded]))
+    billing.invoices.void(held)
     lease = billing.leases.add(
         biller=park, customer=guest, unit=unit, rent=money(620), starts=date(2026, 3, 1), method=InvoiceMethod.MANUAL
     )
@@ -67,6 +71,7 @@ def stage(billing: Billing) -> Scene:
         other=other,
         unit=unit,
         charge=charge,
+        stranded=billing.charges.get(stranded),
         lease=billing.leases.get(lease),
         booking=booking,
         group=group,
@@ -101,6 +106,7 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "charges.cancel": lambda s: {"charge": s.charge},
     "charges.edit": lambda s: {"charge": s.charge, "amount": money(6)},
     "charges.get": lambda s: {"charge": s.charge},
+    "charges.release": lambda s: {"charge": s.stranded},
     "charges.open_for": lambda s: {"customer": s.customer},
     "leases.add": lambda s: {
         "biller": s.biller, "customer": s.customer, "unit": s.unit, "rent": money(500), "starts": date(2026, 6, 1),
@@ -187,6 +193,7 @@ OTHERWISE: Mapping[str, Callable[[Scene], Arguments]] = {
     "invoices.draft_from_charges": lambda s: {"charges": None},
     "invoices.draft_group": lambda s: {"payers": None},
     "invoices.publish": lambda s: {"notify": True},
+    "invoices.void": lambda s: {"release_charges": True},
     "payments.record": lambda s: {"amount": money(1)},
     "payments.refund": lambda s: {"to": "credit"},
     "payments.reverse": lambda s: {"reason": "bounced"},

@@ -614,3 +614,22 @@ def test_charges_add_up_in_each_currency(billing: Billing, currency: str, price:
     gross_prices = billing.invoices.draft_from_charges(who, prices_include_tax=True)
     assert gross_prices.total == total([line.amount for line in gross_prices.lines], currency)
     assert gross_prices.net + gross_prices.taxes[0].tax == gross_prices.total
+
+
+@pytest.mark.rule("C8", "C5")
+def test_the_charges_of_a_void_invoice_can_be_released_later(
+    billing: Billing, practice: Biller, client: Customer
+) -> None:
+    charge = billing.charges.add(customer=client, description="Advice", amount=Money("80.00", "GBP"))
+    invoice = billing.invoices.publish(billing.invoices.draft_from_charges(client))
+    with pytest.raises(NotAllowed, match=r"release charge .* while invoiced: it is on no void invoice"):
+        billing.charges.release(charge)
+    billing.invoices.void(invoice)
+    assert billing.charges.get(charge).state is ChargeState.INVOICED
+    with pytest.raises(AlreadyBilled, match="release the charge"):
+        billing.invoices.draft_from_charges(client, [charge])
+    assert billing.charges.release(charge).state is ChargeState.OPEN
+    assert billing.charges.open_for(client) == [billing.charges.get(charge)]
+    assert billing.invoices.draft_from_charges(client).total == Money("80.00", "GBP")
+    with pytest.raises(NotAllowed, match="while drafted"):
+        billing.charges.release(charge)

@@ -535,11 +535,11 @@ def test_terms_beyond_the_calendar_are_refused() -> None:
 @pytest.mark.parametrize(
     "changes, n, series, number",
     [
-        ({}, 1, "invoice", "INV-000001"),
-        ({}, 12_345_678, "invoice", "INV-12345678"),
-        ({"number_prefix": "", "number_digits": 1}, 7, "invoice", "7"),
-        ({"yearly_numbers": True}, 1, "invoice/2026", "INV-2026-000001"),
-        ({"yearly_numbers": True, "number_prefix": "F", "number_digits": 4}, 42, "invoice/2026", "F2026-0042"),
+        ({}, 1, "invoice/INV-", "INV-000001"),
+        ({}, 12_345_678, "invoice/INV-", "INV-12345678"),
+        ({"number_prefix": "", "number_digits": 1}, 7, "invoice/", "7"),
+        ({"yearly_numbers": True}, 1, "invoice/INV-2026-", "INV-2026-000001"),
+        ({"yearly_numbers": True, "number_prefix": "F", "number_digits": 4}, 42, "invoice/F2026-", "F2026-0042"),
     ],
 )
 def test_a_number_is_printed_as_policy_says(changes: dict[str, object], n: int, series: str, number: str) -> None:

@@ -25,11 +25,11 @@ WITHOUT_KEY = {
     "customers.edit": "changes what is there",
     "charges.edit": "changes what is there",
     "charges.cancel": "changes what is there, once",
+    "charges.release": "changes what is there, once",
     "leases.edit": "changes what is there",
     "leases.end": "changes what is there",
     "invoices.edit": "changes what is there",
     "invoices.delete_draft": "changes what is there, once",
-    "invoices.void": "changes what is there, once; the credit it returns goes with it",
     "invoices.publish_all": "publishes what is a draft: a repeat finds none",
 }
 
@@ -164,6 +164,13 @@ def test_the_first_result_comes_back_though_the_world_moved_on(billing: Billing,
     billing.billers.edit(scene.biller, payments=False)
     assert billing.payments.record(scene.open, key="pay") == payment
     assert billing.payments.refund(scene.open, key="refund") == refund
+
+
+@pytest.mark.rule("N3", "C8")
+def test_a_deposit_and_a_withdrawal_of_the_same_data_are_not_the_same(billing: Billing, scene: Scene) -> None:
+    billing.credits.deposit(scene.customer, Money("5", "EUR"), key="k-1")
+    with pytest.raises(KeyReused):
+        billing.credits.withdraw(scene.customer, Money("5", "EUR"), key="k-1")
 
 
 @pytest.mark.rule("N3", "C8")

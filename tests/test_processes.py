@@ -184,7 +184,7 @@ def assert_sound(url: str) -> None:
         )
         none("SELECT charge FROM lines WHERE charge IS NOT NULL GROUP BY biller, charge HAVING count(*) > 1")
         for biller, following in db.execute(
-            "SELECT biller, next_number FROM counters WHERE series = 'invoice'"
+            "SELECT biller, next_number FROM counters WHERE series = 'invoice/INV-'"
         ).fetchall():
             numbers = [n for (n,) in db.execute(
                 "SELECT number FROM invoices WHERE biller = ? AND number IS NOT NULL ORDER BY number", (biller,)
@@ -192,7 +192,7 @@ def assert_sound(url: str) -> None:
             assert numbers == [f"INV-{n:06d}" for n in range(1, following)]
         none(
             "SELECT number FROM invoices WHERE number IS NOT NULL"
-            " AND biller NOT IN (SELECT biller FROM counters WHERE series = 'invoice')"
+            " AND biller NOT IN (SELECT biller FROM counters WHERE series = 'invoice/INV-')"
         )
 
 
@@ -372,7 +372,7 @@ def test_eight_processes_publishing_at_once_some_failing_give_numbers_without_ga
         assert [number for _, number in share] == sorted(number for _, number in share), "in the order of commits"
         assert all(stored[ref] == number for ref, number in share)
     with rows_of(url) as db:
-        assert db.execute("SELECT next_number FROM counters WHERE series = 'invoice'").fetchall() == [(161,)]
+        assert db.execute("SELECT next_number FROM counters WHERE series = 'invoice/INV-'").fetchall() == [(161,)]
         published = db.execute("SELECT subject, detail FROM events WHERE action = 'published'").fetchall()
     assert sorted(published) == sorted(stored.items())
 

@@ -19,8 +19,10 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     precondition,
-    rule,
     run_state_machine_as_test,
+)
+from hypothesis.stateful import (
+    rule as step,
 )
 
 from conftest import NOON
@@ -488,7 +490,7 @@ class Desk(RuleBasedStateMachine):
     def money(self, amount: int) -> Money:
         return from_minor(amount, self.currency)
 
-    @rule(amount=amounts, days=days, who=st.integers(0, 2), publish=st.booleans())
+    @step(amount=amounts, days=days, who=st.integers(0, 2), publish=st.booleans())
     def draft(self, amount: int, days: int, who: int, publish: bool) -> None:
         whom = {"customer": self.people[who]} if who < 2 else {"unit": "1"}
         due = TODAY + timedelta(days=days)
@@ -505,7 +507,7 @@ class Desk(RuleBasedStateMachine):
             self.publish(len(self.invoices) - 1)
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks)
+    @step(pick=picks)
     def publish(self, pick: int) -> None:
         try:
             made = self.billing.invoices.publish(self.some(self.invoices, pick))
@@ -514,13 +516,13 @@ class Desk(RuleBasedStateMachine):
         assert made.number is not None
         self.numbers.append(made.number)
 
-    @rule()
+    @step()
     def publish_all(self) -> None:
         report = self.billing.invoices.publish_all(biller=self.biller)
         self.numbers += [each.invoice.number or "" for each in report.published]
 
     @precondition(lambda self: self.invoices)
-    @rule(picks=st.lists(picks, min_size=1, max_size=3), amount=st.none() | amounts, rest=st.booleans())
+    @step(picks=st.lists(picks, min_size=1, max_size=3), amount=st.none() | amounts, rest=st.booleans())
     def pay(self, picks: list[int], amount: int | None, rest: bool) -> None:
         chosen = [self.some(self.invoices, pick) for pick in picks]
         given = None if amount is None else self.money(amount)
@@ -532,7 +534,7 @@ class Desk(RuleBasedStateMachine):
         self.payments.append(made.id)
 
     @precondition(lambda self: self.payments)
-    @rule(pick=picks)
+    @step(pick=picks)
     def reverse(self, pick: int) -> None:
         try:
             self.billing.payments.reverse(self.some(self.payments, pick))
@@ -540,7 +542,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks, amount=st.none() | amounts, to=st.sampled_from(["source", "credit"]))
+    @step(pick=picks, amount=st.none() | amounts, to=st.sampled_from(["source", "credit"]))
     def refund(self, pick: int, amount: int | None, to: str) -> None:
         given = None if amount is None else self.money(amount)
         try:
@@ -549,7 +551,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks)
+    @step(pick=picks)
     def void(self, pick: int) -> None:
         try:
             self.billing.invoices.void(self.some(self.invoices, pick))
@@ -557,7 +559,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks)
+    @step(pick=picks)
     def delete(self, pick: int) -> None:
         ref = self.some(self.invoices, pick)
         try:
@@ -566,11 +568,11 @@ class Desk(RuleBasedStateMachine):
             return
         self.invoices.remove(ref)
 
-    @rule(who=st.integers(0, 1), amount=amounts)
+    @step(who=st.integers(0, 1), amount=amounts)
     def deposit(self, who: int, amount: int) -> None:
         self.billing.credits.deposit(self.people[who], self.money(amount))
 
-    @rule(who=st.integers(0, 1), amount=amounts)
+    @step(who=st.integers(0, 1), amount=amounts)
     def withdraw(self, who: int, amount: int) -> None:
         try:
             self.billing.credits.withdraw(self.people[who], self.money(amount))
@@ -578,7 +580,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks, amount=st.none() | amounts)
+    @step(pick=picks, amount=st.none() | amounts)
     def apply(self, pick: int, amount: int | None) -> None:
         given = None if amount is None else self.money(amount)
         try:
@@ -587,7 +589,7 @@ class Desk(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.invoices)
-    @rule(pick=picks, share=st.integers(0, 2))
+    @step(pick=picks, share=st.integers(0, 2))
     def collect(self, pick: int, share: int) -> None:
         """A collection begins, covers a part or all, or ends: what a gateway will record."""
         with store_of(self.billing).writing() as tx:

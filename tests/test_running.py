@@ -1089,3 +1089,31 @@ def test_a_view_of_the_store_sees_whole_leases_only(billing: Billing, park: Bill
     with store_of(billing).reading() as tx:
         assert due(tx) == []
     assert all(lease.next_period == 2 and lease.invoiced for lease in billing.leases.find(biller=park))
+
+
+@pytest.mark.rule("R18")
+def test_a_biller_whose_run_is_refused_does_not_stop_the_others(store_url: str, clock: FixedClock) -> None:
+    closed: set[str] = set()
+
+    class SomeAreClosed:
+        @hookimpl
+        def authorise(self, action: str, biller: str) -> str | None:
+            return "not this one" if action == "run" and biller in closed else None
+
+    with Billing.open(store_url, clock=clock, plugins=Plugins.discover(SomeAreClosed())) as billing:
+        parks = [
+            billing.billers.add(
+                name=name, currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays", key=name
+            )
+            for name in ("A", "B", "C")
+        ]
+        refused = sorted(parks, key=lambda biller: biller.id)[1]
+        closed.add(refused.id)
+        for park in parks:
+            add(billing, billing.customers.add(biller=park, name="Ana"), starts=d("2026-03-01"))
+        report = billing.run(on=d("2026-03-02"))
+        assert (report.created.count, report.failed.count) == (2, 1)
+        (told,) = report.failed
+        assert (told.code, told.biller, "not this one" in told.text) == ("refused", refused.id, True)
+        with pytest.raises(Refused):
+            billing.run(on=d("2026-03-02"), biller=refused)

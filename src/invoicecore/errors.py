@@ -143,7 +143,9 @@ class AlreadyBilled(InvoicecoreError):
     def __init__(self, what: str, invoice: str) -> None:
         self.what = what
         self.invoice = invoice
-        super().__init__(f"{what} is already on invoice {invoice}; void or delete that one first, or ask for a reissue")
+        super().__init__(
+            f"{what} is already on invoice {invoice}; void or delete that one first; of a void one, ask for a reissue or release the charge"
+        )
 
 
 class KeyReused(InvoicecoreError):

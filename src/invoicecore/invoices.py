@@ -404,14 +404,19 @@ def due_by_terms(policy: Policy, on: date) -> date:
 
 
 def number_series(policy: Policy, on: date) -> str:
-    """The counter a number is taken from: one for ever, or one a year (N1)."""
-    return f"invoice/{on.year}" if policy.yearly_numbers else "invoice"
+    """The counter a number is taken from: one for every stem, so with `yearly_numbers` one a year (N1)."""
+    # Numbers of one stem differ by their digits, and no stem ends in one: whatever a policy is changed to, and back,
+    # no number can be printed twice.
+    return f"invoice/{_number_stem(policy, on)}"
 
 
 def format_number(policy: Policy, n: int, on: date) -> str:
     """The n-th number of a series as printed on the invoice (N1)."""
-    year = f"{on.year}-" if policy.yearly_numbers else ""
-    return f"{policy.number_prefix}{year}{n:0{policy.number_digits}d}"
+    return f"{_number_stem(policy, on)}{n:0{policy.number_digits}d}"
+
+
+def _number_stem(policy: Policy, on: date) -> str:
+    return policy.number_prefix + (f"{on.year}-" if policy.yearly_numbers else "")
 
 
 def site_subtotals(invoice: Invoice) -> dict[str, Money]:

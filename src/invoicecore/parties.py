@@ -79,6 +79,9 @@ class Policy:
         prefix: object = self.number_prefix
         if not isinstance(prefix, str) or len(prefix) > 20 or not prefix.isprintable():
             raise InvalidValue("policy.number_prefix", prefix, "is no printable text", "use up to 20 characters")
+        if prefix[-1:].isdigit():
+            # "INV-1" and 2 would read like "INV-" and 12: two series must never print the same number (N1).
+            raise InvalidValue("policy.number_prefix", prefix, "ends in a digit", "end it with a letter or a mark")
 
     def advance_days(self, method: InvoiceMethod) -> int:
         """Days before the billed period at which a lease's invoice is made (S4)."""

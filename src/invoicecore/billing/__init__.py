@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from types import TracebackType
 
@@ -82,23 +82,26 @@ class Billing:
         """Invoice every lease period and client month due by a day, each once; harmless to repeat (S4–S7, S9, C9, M1).
 
         `on` is that civil date for every biller; None reads the clock once and uses each biller's local date. A dry
-        run answers the same and writes nothing. One bad lease never stops the rest: see the report's `failed`.
+        run answers the same and writes nothing. One bad lease never stops the rest: see the report's `failed`. What
+        a hook refuses is raised for one biller or for all, and is among the `failed` when others could be billed.
         `progress` is called with the count created after each page.
         """
         running = Running(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
         if biller is not None or self._desk.scope is not None:
             running.bill(self.billers.get(self._desk.biller_id(biller)))
         else:
-            after = ""
-            while page := self._billers_after(after):
-                for one in page:
-                    running.bill(one)
-                after = page[-1].id
+            running.bill_each(self._each_biller())
         return running.report
 
-    def _billers_after(self, after: str) -> list[Biller]:
-        with self._desk.view() as tx:
-            return tx.billers(after=after)
+    def _each_biller(self) -> Iterator[Biller]:
+        after = ""
+        while True:
+            with self._desk.view() as tx:
+                page = tx.billers(after=after)
+            if not page:
+                return
+            yield from page
+            after = page[-1].id
 
     def close(self) -> None:
         """Release the store's files and connections; a scoped desk leaves them to the desk it came from."""

@@ -11,9 +11,9 @@ import attrs
 from invoicecore.billing.desk import Desk, one, several
 from invoicecore.billing.drafting import draft_references, due_day, warned, write
 from invoicecore.billing.registering import as_rows, places
-from invoicecore.charges import Charge, ChargeState, check, line, on_invoice
-from invoicecore.errors import InvalidValue, NotFound, NothingToBill
-from invoicecore.invoices import Invoice, InvoiceKind, draft, with_lines
+from invoicecore.charges import Charge, ChargeState, check, line, on_invoice, released
+from invoicecore.errors import InvalidValue, NotAllowed, NotFound, NothingToBill
+from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft, with_lines
 from invoicecore.money import Money, exact, times
 from invoicecore.parties import Biller, Customer, known_fields, text, yes_or_no
 from invoicecore.periods import as_date
@@ -138,6 +138,22 @@ class Charges:
             after = attrs.evolve(before, state=ChargeState.CANCELLED)
             change.tx.replace([after])
             change.note(ref, before.version + 1, "cancelled")
+        return attrs.evolve(after, version=before.version + 1)
+
+    def release(self, charge: Charge | str, *, on: date | None = None, actor: str | None = None) -> Charge:
+        """Open the charge of a void invoice again, as voiding it with `release_charges=True` would have (C8).
+
+        Raises NotAllowed unless the charge is on a void invoice.
+        """
+        biller, ref = self._desk.owner("charge", charge)
+        with self._desk.change("charges.release", biller, on=on, actor=actor, subject=ref) as change:
+            before = one(change.tx, Charge, biller, ref)
+            holder = one(change.tx, Invoice, biller, before.invoice) if before.invoice is not None else None
+            if holder is None or holder.lifecycle is not Lifecycle.VOID:
+                raise NotAllowed(f"release charge {ref}", before.state.value, (), "it is on no void invoice")
+            (after,) = released([before])
+            change.tx.replace([after])
+            change.note(ref, before.version + 1, "released", holder.reference)
         return attrs.evolve(after, version=before.version + 1)
 
     def get(self, charge: Charge | str) -> Charge:

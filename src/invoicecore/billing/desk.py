@@ -9,12 +9,16 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from decimal import Context, Decimal
 from itertools import count, islice
 from typing import TypeVar
+
+import attrs
 
 from invoicecore.clock import local_date
 from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
 from invoicecore.invoices import Invoice
+from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit, text
 from invoicecore.periods import as_date
 from invoicecore.plugins import Plugins
@@ -22,6 +26,7 @@ from invoicecore.ports import Clock, Event, InvoiceQuery, KeyUse, Reader, Record
 
 R = TypeVar("R", bound=Record)
 
+_WIDE = Context(prec=100)  # the thread's own precision may be anything
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -196,7 +201,7 @@ class Change:
         if key is None:
             return None
         checked_key(key)
-        canonical = json.dumps([self.action, data], default=repr, sort_keys=True)
+        canonical = json.dumps([self.action, _plain(data)])
         digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
         used = self.tx.get(KeyUse, self.biller.id, [key]).get(key)
         if used is None:
@@ -220,6 +225,23 @@ class Change:
     def again(self, kind: type[R], ids: Sequence[str]) -> list[R]:
         """What a key made before, as it stands now."""
         return [one(self.tx, kind, self.biller.id, ref) for ref in ids]
+
+
+def _plain(value: object) -> object:
+    # One spelling for what means the same: Money("5") and Money("5.00"), 1 and Decimal(1), a tuple and a list.
+    if isinstance(value, Money):
+        return [_plain(value.amount), value.currency.code]
+    if isinstance(value, bool | str | None):
+        return value
+    if isinstance(value, int | Decimal):
+        return str(Decimal(value).normalize(_WIDE))
+    if isinstance(value, Mapping):
+        return sorted([str(name), _plain(each)] for name, each in value.items())
+    if isinstance(value, Sequence):
+        return [_plain(each) for each in value]
+    if attrs.has(type(value)):
+        return _plain(attrs.asdict(value, recurse=False))  # type: ignore[arg-type]  # has() has just said so
+    return repr(value)
 
 
 def ref_of(kind: str, record: object) -> str:

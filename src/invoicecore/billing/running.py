@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -73,6 +73,21 @@ class Running:
         for error in self._unheard:
             self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
         self._unheard.clear()
+
+    def bill_each(self, billers: Iterable[Biller]) -> None:
+        """Bill one after the other: one that a hook refuses is reported and does not stop the rest (R18).
+
+        Raises what the hook raised when it refuses them all.
+        """
+        count, refusals = 0, []
+        for count, biller in enumerate(billers, 1):  # noqa: B007  # the last count is needed below
+            try:
+                self.bill(biller)
+            except (Refused, PluginError) as error:
+                refusals.append(error)
+                self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
+        if refusals and len(refusals) == count:
+            raise refusals[0]
 
     def _pages(self, decide: _Decide, biller: Biller, on: date) -> None:
         # Look first without the writer's lock: on most days most billers have nothing due.
