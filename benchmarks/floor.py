@@ -32,9 +32,9 @@ def pages(before: Path, after: Path, leases_a_page: int) -> list[Page]:
         if not rows:
             continue
         at = [columns.index(key) for key in keys]
-        old = {
-            tuple(row[i] for i in at): row for row in db.execute(f'SELECT {names} FROM was."{table}"')
-        } if keys else {}
+        old = (
+            {tuple(row[i] for i in at): row for row in db.execute(f'SELECT {names} FROM was."{table}"')} if keys else {}
+        )
         rows.sort(key=lambda row: [str(row[i]) for i in at])
         inserted = [row for row in rows if tuple(row[i] for i in at) not in old]
         updated = [row for row in rows if tuple(row[i] for i in at) in old]
@@ -49,7 +49,10 @@ def pages(before: Path, after: Path, leases_a_page: int) -> list[Page]:
             change = ", ".join(f'"{columns[n]}" = ?' for n in moved)
             where = " AND ".join(f'"{key}" = ?' for key in keys)
             new.append(
-                (f'UPDATE "{table}" SET {change} WHERE {where}', [(*(r[n] for n in moved), *(r[i] for i in at)) for r in updated])
+                (
+                    f'UPDATE "{table}" SET {change} WHERE {where}',
+                    [(*(r[n] for n in moved), *(r[i] for i in at)) for r in updated],
+                )
             )
             leases = max(leases, len(updated))
     db.close()

@@ -1,7 +1,7 @@
 """What the billing run costs, as a ratio to raw inserts of the same rows in the same run; and what starting up costs.
 
-    python benchmarks/run.py                     20,000 and 100,000 due leases, 9 paired rounds
-    python benchmarks/run.py --leases 5000 --rounds 3
+python benchmarks/run.py                     20,000 and 100,000 due leases, 9 paired rounds
+python benchmarks/run.py --leases 5000 --rounds 3
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def _start_up() -> None:
     helped = _time([sys.executable, "-c", command])
     print(f"bare interpreter {bare * 1e3:.0f} ms, import invoicecore +{(imported - bare) * 1e3:.0f} ms, "
           f"invoicecore --help {helped * 1e3:.0f} ms (medians of 15)")  # fmt: skip
-    told = subprocess.run([sys.executable, "-X", "importtime", "-c", "import invoicecore"], capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import invoicecore"], capture_output=True, text=True
+    )
     rows = [line.removeprefix("import time:").split("|") for line in told.stderr.splitlines()[1:]]
     own: dict[str, int] = {}
     for self_us, _, name in rows:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -180,3 +182,23 @@ def test_a_repeated_deposit_settles_nothing_twice(billing: Billing, scene: Scene
         billing.credits.deposit(scene.customer, scene.open.total, key="k-1")
     deposits = [row for row in all_of(store_of(billing), scene.biller, CreditEntry) if row.kind == "deposit"]
     assert len(deposits) == 2, "one in the scene, one under the key"
+
+
+@pytest.mark.rule("N3")
+def test_the_same_money_written_otherwise_is_the_same_request(billing: Billing, scene: Scene) -> None:
+    made = billing.charges.add(
+        customer=scene.customer, description="Ice", amount=Money("5", "EUR"), quantity=2, on=date(2026, 3, 2), key="ice"
+    )
+    again = billing.charges.add(
+        customer=scene.customer,
+        description="Ice",
+        amount=Money("5.00", "EUR"),
+        quantity=Decimal("2.0"),
+        on=date(2026, 3, 2),
+        key="ice",
+    )
+    assert again == made
+    with pytest.raises(KeyReused):
+        billing.charges.add(
+            customer=scene.customer, description="Ice", amount=Money("5.01", "EUR"), quantity=2, key="ice"
+        )

@@ -524,3 +524,21 @@ def test_a_bulk_publish_freezes_each_payer_as_a_single_one_does(billing: Billing
     same = {"id": alone.id, "number": alone.number, "draft_reference": alone.draft_reference}
     assert attrs.evolve(one.invoice, **same) == alone  # type: ignore[arg-type]  # three texts
     assert one.invoice.id == bulk.id
+
+
+@pytest.mark.rule("N1")
+def test_no_change_of_policy_and_back_prints_a_number_twice(billing: Billing, park: Biller, guest: Customer) -> None:
+    policies: list[dict[str, object]] = [
+        {"number_prefix": "INV-2026-", "yearly_numbers": False},
+        {"number_prefix": "INV-", "yearly_numbers": True},
+        {"number_prefix": "INV-", "yearly_numbers": False},
+        {"number_prefix": "", "number_digits": 1},
+        {"number_prefix": "INV-2026-", "yearly_numbers": False, "number_digits": 6},
+    ]
+    numbers = []
+    for policy in policies * 2:
+        billing.billers.edit(park, policy=policy)
+        draft = billing.invoices.draft(biller=park, customer=guest, title="Pitch", amount=Money("1.00", "EUR"))
+        numbers.append(billing.invoices.publish(draft).number)
+    assert len(set(numbers)) == len(numbers)
+    assert numbers[:2] == ["INV-2026-000001", "INV-2026-000002"]

@@ -69,6 +69,7 @@ BAD_POLICIES: list[tuple[object, str]] = [
     ({"notify_on_publish": "yes"}, "policy.notify_on_publish"),
     ({"number_prefix": "x" * 21}, "policy.number_prefix"),
     ({"number_prefix": "INV\n"}, "policy.number_prefix"),
+    ({"number_prefix": "INV-2"}, "policy.number_prefix"),
     ({"number_prefix": 5}, "policy.number_prefix"),
     ({"number_prefix": "\ud800"}, "policy.number_prefix"),
     ({"labels": "hotels"}, "labels"),

@@ -680,3 +680,17 @@ def test_whatever_happens_at_the_desk_its_books_stay_true(machine: type[Desk], e
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.rule("R16")
+def test_the_cards_can_be_narrowed_to_a_status(billing: Billing, park: Biller, guest: Customer) -> None:
+    day = date(2026, 3, 2)
+    for amount in ("10.00", "20.00"):
+        draft = billing.invoices.draft(biller=park, customer=guest, title="Pitch", amount=Money(amount, "EUR"))
+        invoice = billing.invoices.publish(draft)
+    billing.payments.record(invoice)
+    paid = billing.invoices.summary(biller=park, status="paid", on=day)
+    assert (paid.total, paid.paid, paid.open) == (Money("20.00", "EUR"), Money("20.00", "EUR"), Money("0.00", "EUR"))
+    assert {status.value: n for status, n in paid.counts.items() if n} == {"paid": 1}
+    both = billing.invoices.summary(biller=park, status=["paid", "open"], on=day)
+    assert both == billing.invoices.summary(biller=park, on=day)

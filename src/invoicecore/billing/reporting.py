@@ -102,6 +102,7 @@ class Reporting:
         self,
         *,
         biller: Biller | str | None = None,
+        status: Status | str | Collection[Status | str] | None = None,
         kind: InvoiceKind | str | None = None,
         customer: Customer | str | None = None,
         unit: Unit | str | None = None,
@@ -112,7 +113,7 @@ class Reporting:
     ) -> Summary:
         """The summary cards of a biller or of one filter, on a date; zeros without invoices (R16)."""
         with self._desk.view() as tx:
-            filters = _Filters(biller, None, kind, customer, unit, lease, booking, group, on)
+            filters = _Filters(biller, status, kind, customer, unit, lease, booking, group, on)
             owner, wanted = filters.query(self._desk, tx)
             sums = tx.sums(wanted)
         amounts = {
