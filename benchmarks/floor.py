@@ -27,7 +27,7 @@ def pages(before: Path, after: Path, leases_a_page: int) -> list[Page]:
     for table in _by_dependency(db, [name for name in tables if not name.startswith("sqlite_")]):
         columns = [row[1] for row in db.execute(f"PRAGMA main.table_info({table})")]
         keys = [row[1] for row in sorted(db.execute(f"PRAGMA main.table_info({table})"), key=lambda r: r[5]) if row[5]]
-        names, order = ", ".join(f'"{c}"' for c in columns), ", ".join(f'"{c}"' for c in keys) or "rowid"
+        names = ", ".join(f'"{c}"' for c in columns)
         rows = db.execute(f'SELECT {names} FROM main."{table}" EXCEPT SELECT {names} FROM was."{table}"').fetchall()
         if not rows:
             continue
