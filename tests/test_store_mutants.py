@@ -306,13 +306,13 @@ class ChangesTheQuestion(MemoryWriter):
         return super()._matching(self.instead(wanted))
 
 
-@noticed_by("test_each_filter_finds_what_it_says")
+@noticed_by("test_each_filter_finds_what_it_says", "test_filters_combined_agree_with_the_values")
 class IgnoresTheKinds(ChangesTheQuestion):
     def instead(self, wanted):
         return attrs.evolve(wanted, kinds=frozenset())
 
 
-@noticed_by("test_filters_combined_agree_with_the_values")
+@noticed_by("test_two_filters_together_find_what_both_say")
 class ForgetsTheCustomerWhenThereIsAUnit(ChangesTheQuestion):
     def instead(self, wanted):
         return attrs.evolve(wanted, customers=()) if wanted.unit else wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from itertools import count
+from itertools import combinations, count
 
 import attrs
 from hypothesis import given
@@ -96,6 +96,24 @@ def gallery(here: World) -> list[Invoice]:
     ]
 
 
+# Every filter of InvoiceQuery, with values that find some of the gallery and leave some.
+FILTERS: dict[str, list[object]] = {
+    "status": [frozenset({status}) for status in Status],
+    "kinds": [frozenset({InvoiceKind.LEASE}), frozenset({InvoiceKind.GROUP, InvoiceKind.BOOKING})],
+    "customers": [("c1",), ("c2", "c3", "c2"), tuple(f"c{n}" for n in range(2, 3_000))],
+    "unit": ["u1", "u2"],
+    "lease": ["l1", "l2"],
+    "period_index": [0, 1],
+    "booking": ["k1", "k2"],
+    "group": ["g1", "g2"],
+    "number": ["INV-3"],
+    "drafted_on": [DAY, YESTERDAY],
+    "published": [True, False],
+    "payable": [True],
+    "claims": [True],
+}
+
+
 class QueriesContract:
     """Part of StoreContract: the store's own query language agrees with the values."""
 
@@ -106,25 +124,10 @@ class QueriesContract:
         invoices = gallery(here)
         write(store, *here.records, *invoices)
         every = InvoiceQuery(biller=here.id, on=DAY)
-        filters: dict[str, list[object]] = {
-            "status": [frozenset({status}) for status in Status],
-            "kinds": [frozenset({InvoiceKind.LEASE}), frozenset({InvoiceKind.GROUP, InvoiceKind.BOOKING})],
-            "customers": [("c1",), ("c2", "c3", "c2"), tuple(f"c{n}" for n in range(2, 3_000))],
-            "unit": ["u1", "u2"],
-            "lease": ["l1", "l2"],
-            "period_index": [0, 1],
-            "booking": ["k1", "k2"],
-            "group": ["g1", "g2"],
-            "number": ["INV-3"],
-            "drafted_on": [DAY, YESTERDAY],
-            "published": [True, False],
-            "payable": [True],
-            "claims": [True],
-        }
         asked = {field.name for field in attrs.fields(InvoiceQuery)} - {"biller", "on", "order", "after", "limit"}
-        assert filters.keys() == asked
+        assert FILTERS.keys() == asked
         with store.reading() as reader:
-            for name, values in filters.items():
+            for name, values in FILTERS.items():
                 for value in values:
                     wanted = attrs.evolve(every, **{name: value})  # type: ignore[arg-type]  # one field of many types
                     expected = [invoice for invoice in in_order(invoices, Order.CREATED) if matches(invoice, wanted)]
@@ -134,6 +137,20 @@ class QueriesContract:
             for found, given_one in zip(reader.invoices(every), in_order(invoices, Order.CREATED), strict=True):
                 assert_same(found, given_one)
             assert reader.invoices(attrs.evolve(every, customers=("c1",), unit="none")) == []
+
+    @rule("S10")
+    def test_two_filters_together_find_what_both_say(self, store: Store) -> None:
+        """Every two values of every two filters."""
+        here = world()
+        invoices = gallery(here)
+        write(store, *here.records, *invoices)
+        asked = [(name, value) for name, values in FILTERS.items() for value in values]
+        with store.reading() as reader:
+            for (name, value), (other, also) in combinations(asked, 2):
+                if name != other:
+                    wanted = InvoiceQuery(biller=here.id, on=DAY, **{name: value, other: also})  # type: ignore[arg-type]  # fields of many types
+                    expected = [invoice for invoice in in_order(invoices, Order.CREATED) if matches(invoice, wanted)]
+                    assert ids(reader.invoices(wanted)) == ids(expected), f"{name}={value}, {other}={also}"
 
     @rule("S10", "D5")
     def test_filters_combined_agree_with_the_values(self, store: Store) -> None:
