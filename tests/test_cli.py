@@ -206,7 +206,7 @@ def test_invoices_can_be_filtered_ordered_and_paged(park: Command) -> None:
 def test_a_mark_that_is_wrong_is_refused_in_one_sentence(park: Command) -> None:
     told = park("invoices", "--after", "nonsense")
     assert (told.code, told.err.count("\n")) == (1, 1)
-    assert "after='nonsense'" in told.err
+    assert "after: 'nonsense': is" in told.err
 
 
 def test_show_tells_lines_money_and_timeline(park: Command) -> None:
@@ -259,11 +259,11 @@ def test_publish_takes_an_id_or_a_drafts_reference_and_gives_the_number(both: Co
 
 @pytest.mark.rule("R11")
 def test_publish_all_says_the_count_and_total_first_and_then_what_became_of_each(both: Command) -> None:
-    told = both("publish", "--all", "--biller", "the oaks", "--on", "2026-04-02")
+    told = both("publish", "--all", "--yes", "--biller", "the oaks", "--on", "2026-04-02")
     assert told.code == 0
     assert told.err == "2 drafts to publish, $500.00 in all\n"
     assert told.out.splitlines()[-2:] == ["2 published, 0 failed.", "INV-000002: Unit 2 has no primary resident"]
-    assert both("publish", "--all", "--biller", "the oaks").out == "There are no drafts.\n"
+    assert both("publish", "--all", "--yes", "--biller", "the oaks").out == "There are no drafts.\n"
 
 
 def test_publish_wants_one_invoice_or_all(both: Command) -> None:
@@ -318,7 +318,7 @@ def test_words_and_options_may_stand_in_any_order(park: Command) -> None:
 
 
 def test_a_decimal_comma_is_for_those_who_speak_french(both: Command) -> None:
-    both("publish", "--all", "--biller", "The Oaks", "--on", "2026-04-02")
+    both("publish", "--all", "--yes", "--biller", "The Oaks", "--on", "2026-04-02")
     assert both("pay", "INV-000001", "1,5", "--biller", "The Oaks", "--on", "2026-04-12").code == 1
     assert both("pay", "INV-000001", "1,50", "--biller", "The Oaks", "--lang", "fr", "--on", "2026-04-12").code == 0
 
@@ -327,7 +327,7 @@ def test_a_decimal_comma_is_for_those_who_speak_french(both: Command) -> None:
 
 
 def test_a_number_that_two_billers_have_wants_a_biller_and_says_which_there_are(both: Command) -> None:
-    both("publish", "--all", "--biller", "The Oaks", "--on", "2026-04-02")
+    both("publish", "--all", "--yes", "--biller", "The Oaks", "--on", "2026-04-02")
     told = both("show", "INV-000001")
     assert told.code == 2
     assert "Les Pins" in told.err
@@ -344,7 +344,7 @@ def test_what_is_not_there_is_named(park: Command) -> None:
 
 def test_the_language_is_the_billers_unless_another_is_asked_for(park: Command) -> None:
     assert "Overdue" in park("summary", "--lang", "en", "--on", "2026-04-20").out
-    assert park("summary", "--lang", "de").code == 1
+    assert park("summary", "--lang", "de").code == 2
 
 
 # --- the command line itself ------------------------------------------------------------------------------------------

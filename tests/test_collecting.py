@@ -316,16 +316,37 @@ def test_a_payment_is_reversed_once(billing: Billing, issue: Issue, park: Biller
 
 
 @pytest.mark.rule("D2", "C8")
-def test_a_reversal_that_would_make_credit_negative_is_refused_whole(
+def test_a_reversal_takes_its_credit_back_where_it_was_applied_the_latest_first(
     billing: Billing, issue: Issue, guest: Customer, park: Biller
 ) -> None:
-    payment = billing.payments.record(issue(100), money(130), rest="credit")
+    payment = billing.payments.record(issue(100), money(160), rest="credit")
+    billing.credits.deposit(guest, money(5))
+    early, later = issue(40), issue(25)
+    billing.credits.apply(early)
+    billing.credits.apply(later)
+    assert billing.credits.balance(guest) == money(0)
+    reversal = billing.payments.reverse(payment)
+    assert reversal.amount == money(160)
+    assert billing.credits.balance(guest) == money(0)
+    after = [billing.invoices.get(each) for each in (early, later)]
+    assert [each.facts.credit for each in after] == [money(5), money(0)]
+    assert [each.balance for each in after] == [money(35), money(25)]
+    for each in after:
+        assert each.facts == facts_from_rows(store_of(billing), park, each)
+
+
+@pytest.mark.rule("C8", "D2")
+def test_a_reversal_says_what_was_paid_out_of_its_credit_and_cannot_be_taken_back(
+    billing: Billing, issue: Issue, guest: Customer, park: Biller
+) -> None:
+    invoice = issue(100)
+    payment = billing.payments.record(invoice, money(130), rest="credit")
     billing.credits.withdraw(guest, money(10))
-    before = everything(store_of(billing), park)
-    with pytest.raises(NotEnough) as caught:
-        billing.payments.reverse(payment)
-    assert (caught.value.asked, caught.value.available) == (money(30), money(20))
-    assert everything(store_of(billing), park) == before
+    reversal = billing.payments.reverse(payment)
+    assert (payment.amount, reversal.amount) == (money(130), money(120))
+    assert billing.credits.balance(guest) == money(0)
+    after = billing.invoices.get(invoice)
+    assert (after.balance, after.facts) == (money(100), facts_from_rows(store_of(billing), park, after))
 
 
 @pytest.mark.rule("D2", "D3", "R14")

@@ -303,8 +303,8 @@ def test_every_fault_of_a_folder_is_named_with_its_file_and_line(folder: Callabl
         ("leases.csv:2 starts", "soon"),
         ("leases.csv:3 frequency", "sometimes"),
         ("leases.csv:2 customer", "C-9"),
-        ("leases.csv:2 rent", Decimal(-5)),
-        ("leases.csv:3 rent", Decimal("1.005")),
+        ("leases.csv:2 rent", "-5"),
+        ("leases.csv:3 rent", "1.005"),
     ]
     assert "known: amount, biller, customer" in found[0][2]
 

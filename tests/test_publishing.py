@@ -62,7 +62,7 @@ def test_publishing_opens_numbers_dates_and_names_the_payer(
     assert after.status_on(TODAY) is Status.OPEN
     assert (after.number, after.reference, after.draft_reference) == ("INV-000001", "INV-000001", "D-000001")
     assert (after.issued_on, after.due_on, after.customer, codes(after)) == (TODAY, DUE, resident.id, [])
-    assert after.bill_to == BillTo(name="Noah Tremblay", email="noah@example.com")
+    assert after.bill_to == BillTo(name="Noah Tremblay", email="noah@example.com", locale=condo.locale)
     assert billing.invoices.get(made) == after
     assert billing.invoices.get("INV-000001", biller=condo) == after
     assert billing.invoices.visible_to(resident).items == (after,)
@@ -242,7 +242,10 @@ def test_the_preview_says_what_publishing_does_and_reserves_nothing(
     before = everything(store_of(billing), condo)
     preview = billing.invoices.preview_publish(first)
     assert (preview.reference, preview.expected_number, preview.amount) == ("D-000001", "INV-000001", cad(100))
-    assert (preview.bill_to, preview.due_on) == (BillTo(name="Noah Tremblay", email="noah@example.com"), DUE)
+    assert (preview.bill_to, preview.due_on) == (
+        BillTo(name="Noah Tremblay", email="noah@example.com", locale=condo.locale),
+        DUE,
+    )
     assert (preview.can_email, preview.suggest_notify, preview.warnings) == (True, True, ())
     late = billing.invoices.preview_publish(second)
     assert (late.expected_number, [warning.code for warning in late.warnings]) == ("INV-000001", ["due_passed"])

@@ -739,6 +739,8 @@ def test_the_months_charges_go_on_one_draft_and_those_dated_on_the_billing_day_w
     client = monthly(billing, practice)
     for on, what in (("2026-03-31", "c"), ("2026-03-05", "a"), ("2026-03-20", "b"), ("2026-04-01", "d")):
         charge(billing, client, on, what=what)
+    # March's billing day was reached with nothing dated before it.
+    assert counts(billing.run(on=d("2026-03-31"))) == {"skipped": 1}
     assert counts(billing.run(on=d("2026-03-31"))) == {}
     assert counts(billing.run(on=d("2026-04-01"))) == {"created": 1}
     (invoice,) = all_invoices(billing, practice)
@@ -857,7 +859,7 @@ def test_another_billing_day_in_a_month_that_has_its_invoice_makes_no_second_one
     monkeypatch.setattr(running, "PAGE", page)
     moved, other = monthly(billing, practice), monthly(billing, practice, 15, on=d("2026-04-01"))
     charge(billing, moved, "2026-03-05")
-    assert counts(billing.run(on=d("2026-04-01"))) == {"created": 1}
+    assert counts(billing.run(on=d("2026-04-01"))) == {"created": 1, "skipped": 1}
     billing.customers.edit(moved, billing_day=15, on=d("2026-04-02"))
     charge(billing, moved, "2026-04-05")
     charge(billing, other, "2026-04-05")
@@ -1117,3 +1119,33 @@ def test_a_biller_whose_run_is_refused_does_not_stop_the_others(store_url: str, 
         assert (told.code, told.biller, "not this one" in told.text) == ("refused", refused.id, True)
         with pytest.raises(Refused):
             billing.run(on=d("2026-03-02"), biller=refused)
+
+
+@pytest.mark.rule("C9", "M1")
+@pytest.mark.parametrize(
+    "billing_day, cycle_day", [(1, "2026-11-01"), (15, "2026-11-15"), (30, "2026-10-30"), (-1, "2026-10-31")]
+)
+def test_a_clients_first_month_follows_from_the_runs_day_whenever_the_client_was_added(
+    billing: Billing, practice: Biller, billing_day: int, cycle_day: str
+) -> None:
+    client = monthly(billing, practice, billing_day, on=d("2026-12-24"))
+    charge(billing, client, "2026-03-10")
+    charge(billing, client, cycle_day)
+    assert counts(billing.run(on=d("2026-11-22"))) == {"created": 1}
+    (invoice,) = all_invoices(billing, practice)
+    assert invoice.cycle == d(cycle_day).replace(day=1)
+    assert len(invoice.lines) == 1
+    assert [left.on for left in billing.charges.open_for(client)] == [d(cycle_day)]
+    assert counts(billing.run(on=d("2026-11-23"))) == {}
+
+
+@pytest.mark.rule("S7")
+def test_what_another_run_of_the_day_made_is_told_as_already_there(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    add(billing, guest, starts=d("2026-03-01"))
+    assert counts(billing.run(on=d("2026-03-02"))) == {"created": 1, "late": 1}
+    add(billing, guest, starts=d("2026-03-01"))
+    assert counts(billing.run(on=d("2026-03-02"))) == {"created": 1, "late": 1, "existing": 1}
+    report = billing.run(on=d("2026-03-02"))
+    assert (report.existing >= 2, report.existing > 2, int(report.existing)) == (True, False, 2)

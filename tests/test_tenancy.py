@@ -74,8 +74,8 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "customers.edit": {"customer": ("customer", plain("customer"))},
         "customers.find": {"biller": ("biller", plain("biller"))},
         "customers.get": {"customer": ("customer", plain("customer"))},
-        "charges.add": {"customer": ("customer", plain("customer"))},
-        "charges.add_many": {"customer": ("customer", plain("customer"))},
+        "charges.add": {"biller": ("biller", plain("biller")), "customer": ("customer", plain("customer"))},
+        "charges.add_many": {"biller": ("biller", plain("biller")), "customer": ("customer", plain("customer"))},
         "charges.cancel": {"charge": ("charge", plain("charge"))},
         "charges.edit": {"charge": ("charge", plain("charge"))},
         "charges.get": {"charge": ("charge", plain("charge"))},
@@ -125,6 +125,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "invoices.draft_booking": {"booking": ("booking", plain("booking"))},
         "invoices.draft_for_units": {"biller": ("biller", plain("biller")), "units": ("unit", listed("units"))},
         "invoices.draft_from_charges": {
+            "biller": ("biller", plain("biller")),
             "customer": ("customer", plain("customer")),
             "charges": ("charge", listed("charges")),
         },

@@ -95,15 +95,17 @@ PRESETS: Mapping[str, Policy] = {
 }
 
 
-def policy_for(preset: str, changes: Mapping[str, object] | None = None) -> Policy:
-    """The preset's policy with some fields changed; InvalidValue names an unknown preset or field."""
+def policy_for(preset: str, changes: Policy | Mapping[str, object] | None = None) -> Policy:
+    """The preset's policy with some fields changed, or a whole Policy; InvalidValue names an unknown preset or field."""
     if preset not in PRESETS:
         raise InvalidValue("preset", preset, "is not a preset", f"choose one of {', '.join(PRESETS)}")
     return changed_policy(PRESETS[preset], changes or {})
 
 
-def changed_policy(policy: Policy, changes: Mapping[str, object]) -> Policy:
-    """`policy` with some fields changed; InvalidValue names a field that does not exist."""
+def changed_policy(policy: Policy, changes: Policy | Mapping[str, object]) -> Policy:
+    """`policy` with some fields changed, or the whole Policy given; InvalidValue names a field that does not exist."""
+    if isinstance(changes, Policy):
+        return changes
     known = {field.name for field in attrs.fields(Policy)}
     if not isinstance(changes, Mapping):
         raise InvalidValue("policy", changes, "is not a mapping", "give the fields to change, as a dict")
@@ -171,9 +173,10 @@ class BillTo:
     locale: str | None = None
 
 
-def bill_to(customer: Customer) -> BillTo:
-    """The customer as an invoice will remember it (R19)."""
-    return BillTo(name=customer.name, email=customer.email, address=customer.address, locale=customer.locale)
+def bill_to(customer: Customer, biller: Biller) -> BillTo:
+    """The customer as an invoice will remember it; the locale is the biller's for one without its own (R19)."""
+    locale = customer.locale or biller.locale
+    return BillTo(name=customer.name, email=customer.email, address=customer.address, locale=locale)
 
 
 _DIGITS = re.compile(r"(\d+)")

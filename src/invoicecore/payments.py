@@ -47,7 +47,10 @@ class Payment:
 
 @attrs.frozen(kw_only=True)
 class Reversal:
-    """A payment that bounced or was recorded by mistake; it takes the whole payment back (D2)."""
+    """A payment that bounced or was recorded by mistake, taken back whole (D2).
+
+    `amount` is the payment's, less what was paid out meanwhile of the credit it had left.
+    """
 
     id: str
     biller: str

@@ -31,6 +31,7 @@ class Charges:
         self,
         *,
         customer: Customer | str,
+        biller: Biller | str | None = None,
         description: str,
         amount: Money,
         quantity: Decimal | int = 1,
@@ -44,19 +45,20 @@ class Charges:
         Raises PaymentsOff, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
         row = {"description": description, "amount": amount, "quantity": quantity, "taxes": tax_rates(taxes, "taxes")}
-        return self.add_many(customer=customer, rows=[row], on=on, actor=actor, key=key)[0]
+        return self.add_many(customer=customer, biller=biller, rows=[row], on=on, actor=actor, key=key)[0]
 
     def add_many(
         self,
+        rows: Iterable[Mapping[str, object]],
         *,
         customer: Customer | str,
-        rows: Iterable[Mapping[str, object]],
+        biller: Biller | str | None = None,
         on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> list[Charge]:
         """Record many charges of one client in one transaction; a row may carry its own `on`."""
-        biller, who = self._desk.owner("customer", customer)
+        biller, who = self._desk.owner("customer", customer, biller)
         given = as_rows(rows)
         with self._desk.change("charges.add", biller, on=on, actor=actor, subject=who) as change:
             if (made := change.replayed(key, {"customer": who, "rows": given, "on": on})) is not None:
@@ -182,6 +184,7 @@ class DraftingCharges:
         customer: Customer | str,
         charges: Sequence[Charge | str] | None = None,
         *,
+        biller: Biller | str | None = None,
         title: str | None = None,
         due: date | None = None,
         description: str = "",
@@ -195,7 +198,7 @@ class DraftingCharges:
 
         Raises NothingToBill without an open charge, AlreadyBilled for one on a live invoice, PaymentsOff, NotFound.
         """
-        biller, who = self._desk.owner("customer", customer)
+        biller, who = self._desk.owner("customer", customer, biller)
         with self._desk.change("invoices.draft_from_charges", biller, on=on, actor=actor) as change:
             payer = one(change.tx, Customer, biller, who)
             picked = [self._desk.owner("charge", charge)[1] for charge in charges] if charges is not None else None

@@ -12,7 +12,7 @@ from invoicecore.billing.desk import Change, Desk, one, several
 from invoicecore.billing.issuing import move_credit
 from invoicecore.credits import CreditEntry, CreditKind, oldest_due_first
 from invoicecore.errors import InvalidValue, NotAllowed, NotEnough, NotFound, Overpayment
-from invoicecore.invoices import Invoice, check
+from invoicecore.invoices import Invoice, Lifecycle, check
 from invoicecore.money import Money, positive, total, zero
 from invoicecore.parties import Customer, member, text
 from invoicecore.payments import (
@@ -128,7 +128,9 @@ class Payments:
     ) -> Reversal:
         """Take a bounced or mistaken payment back whole: its invoices are owed again (D2).
 
-        Credit it had left is taken back too: NotEnough when that was spent. Raises NotAllowed when already reversed.
+        Credit it had left is taken back too, where it was applied from those invoices, the latest first. What was paid
+        out of it meanwhile cannot be: the reversal's `amount` is then so much less than the payment's. Raises
+        NotAllowed when already reversed, NotFound, KeyReused.
         """
         biller, ref = self._desk.owner("payment", payment)
         with self._desk.change("payments.reverse", biller, on=on, actor=actor, subject=ref) as change:
@@ -137,31 +139,24 @@ class Payments:
             found = one(change.tx, Payment, biller, ref)
             if change.tx.find(Reversal, biller, {"payment": ref}, limit=1):
                 raise NotAllowed("reverse", "reversed", ())
+            invoices = change.tx.get(Invoice, biller, [part.invoice for part in found.allocations])
+            for part in found.allocations:
+                before = invoices[part.invoice]
+                invoices[part.invoice] = attrs.evolve(before, facts=after_reversal(before.facts, part.amount))
+                change.note(part.invoice, before.version + 1, "payment reversed", str(part.amount.amount))
+            lost = _take_credit_back(change, found, invoices)
             reversal = Reversal(
                 id=change.ids("rev")[0],
                 biller=biller,
                 payment=ref,
-                amount=found.amount,
+                amount=found.amount - lost,
                 reversed_on=change.on,
                 reason=text(reason, "reason", required=False),
                 actor=actor,
             )
             change.tx.add([reversal])
-            invoices = change.tx.get(Invoice, biller, [part.invoice for part in found.allocations])
-            change.tx.replace(
-                [
-                    attrs.evolve(before, facts=after_reversal(before.facts, part.amount))
-                    for part in found.allocations
-                    for before in (invoices[part.invoice],)
-                ]
-            )
-            if found.credited.amount > 0 and found.customer is not None:
-                move_credit(change, found.customer, CreditKind.WITHDRAWN, -found.credited, payment=ref, note=reason)
+            change.tx.replace(list(invoices.values()))
             change.made(reversal.id)
-            for part in found.allocations:
-                change.note(
-                    part.invoice, invoices[part.invoice].version + 1, "payment reversed", str(part.amount.amount)
-                )
         return reversal
 
     def refund(
@@ -370,6 +365,33 @@ def _settle(change: Change, customer: str, plan: Sequence[tuple[Invoice, Money]]
         change.note(invoice.id, invoice.version + 1, "credit applied", str(part.amount))
     change.tx.replace([attrs.evolve(i, facts=after_credit(i.facts, part)) for i, part in plan])
     return rows
+
+
+def _take_credit_back(change: Change, payment: Payment, invoices: dict[str, Invoice]) -> Money:
+    """Take back the credit a payment left, changing `invoices` where it was applied; what could not be taken back."""
+    wanted, customer = payment.credited, payment.customer
+    if wanted.amount <= 0 or customer is None:
+        return zero(change.biller.currency)
+    rows = change.tx.find(CreditEntry, payment.biller, {"customer": customer})
+    short = wanted - rows[-1].balance
+    for row in reversed(rows):
+        if short.amount <= 0:
+            break
+        if row.kind is not CreditKind.APPLIED or row.invoice is None:
+            continue
+        if row.invoice not in invoices:
+            invoices[row.invoice] = one(change.tx, Invoice, payment.biller, row.invoice)
+        before = invoices[row.invoice]
+        part = min(short, before.facts.credit_held)
+        if before.lifecycle is Lifecycle.OPEN and part.amount > 0:
+            short = short - part
+            invoices[row.invoice] = attrs.evolve(before, facts=after_credit(before.facts, -part))
+            move_credit(change, customer, CreditKind.RETURNED, part, invoice=row.invoice, payment=payment.id)
+            change.note(row.invoice, before.version + 1, "credit returned", str(part.amount), step=len(change.events))
+    lost = max(short, zero(change.biller.currency))
+    if wanted > lost:
+        move_credit(change, customer, CreditKind.WITHDRAWN, lost - wanted, payment=payment.id)
+    return lost
 
 
 def _past(day: date | None, field: str, today: date) -> date:

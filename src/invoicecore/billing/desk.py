@@ -94,11 +94,12 @@ class Desk:
         """The civil date a verb counts for: the one given, or the biller's today (M1)."""
         return as_date(on, "on") if on is not None else self.today(biller, at)
 
-    def owner(self, kind: str, record: object) -> tuple[str, str]:
+    def owner(self, kind: str, record: object, of: Biller | str | None = None) -> tuple[str, str]:
         """(biller id, record id) of a record or an id. Raises NotFound for one this desk may not see (T1)."""
         ref = ref_of(kind, record)
         biller, mark, _ = ref.partition("_")
-        if not mark or (self.scope is not None and biller != self.scope):
+        allowed = {self.scope or biller, self.biller_id(of) if of is not None else biller}
+        if not mark or allowed != {biller}:
             raise NotFound(kind, ref)
         return biller, ref
 

@@ -173,6 +173,8 @@ class Drafting:
         PaymentsOff, InvalidValue, InvalidMoney, NotFound, NothingToBill; then nothing is drafted.
         """
         ref = self._desk.biller_id(biller)
+        if shares is not None and not isinstance(shares, Mapping):
+            raise InvalidValue("shares", shares, "is not a mapping", "give unit number or id → weight")
         with self._desk.change("invoices.draft_for_units", ref, on=on, actor=actor) as change:
             if units is None:
                 picked = sorted(change.tx.find(Unit, ref, {}), key=lambda unit: natural_key(unit.number))

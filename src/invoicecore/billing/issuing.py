@@ -48,7 +48,7 @@ def issue(
     for n, draft in enumerate(drafts, counter.next):
         payer = who.get(draft.id)
         if payer is not None and payer.id not in bills:
-            bills[payer.id] = bill_to(payer)
+            bills[payer.id] = bill_to(payer, biller)
         invoice = publish(
             draft,
             number=format_number(policy, n, on),

@@ -78,9 +78,9 @@ class Leases:
 
     def add_many(
         self,
+        rows: Iterable[Mapping[str, object]],
         *,
         biller: Biller | str | None = None,
-        rows: Iterable[Mapping[str, object]],
         on: date | None = None,
         actor: str | None = None,
         key: str | None = None,

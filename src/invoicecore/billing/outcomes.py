@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import total_ordering
 
 import attrs
 
@@ -35,6 +36,7 @@ class Outcome:
     invoice: str | None = attrs.field(default=None, eq=False)
 
 
+@total_ordering
 class Tally:
     """How many, and the first `KEEP` of them. Equal to another with the same count and items, and to that number."""
 
@@ -65,6 +67,12 @@ class Tally:
 
     def __len__(self) -> int:
         return self.count
+
+    def __int__(self) -> int:
+        return self.count
+
+    def __lt__(self, other: int) -> bool:
+        return self.count < other
 
     def __bool__(self) -> bool:
         return self.count > 0

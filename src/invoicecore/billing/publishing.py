@@ -101,7 +101,7 @@ class Publishing:
                 reference=draft.reference,
                 expected_number=format_number(owner.policy, counter.next, day),
                 amount=draft.total,
-                bill_to=bill_to(payer) if payer is not None else None,
+                bill_to=bill_to(payer, owner) if payer is not None else None,
                 due_on=due_on,
                 can_email=can_email,
                 suggest_notify=can_email,

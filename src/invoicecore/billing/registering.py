@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
 from invoicecore.billing.desk import Change, Desk, biller_in, new_biller_id, one, unit_in
-from invoicecore.charges import next_cycle_after
 from invoicecore.errors import InvalidValue, NotFound
 from invoicecore.leases import Lease, moved_on
 from invoicecore.money import currency_of
@@ -28,6 +27,7 @@ from invoicecore.parties import (
     text,
     yes_or_no,
 )
+from invoicecore.periods import clamp_day
 from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import label_set, locale_of
 
@@ -46,7 +46,7 @@ class Billers:
         timezone: str,
         locale: str,
         preset: str = "residents",
-        policy: Mapping[str, object] | None = None,
+        policy: Policy | Mapping[str, object] | None = None,
         payments: bool = True,
         address: str = "",
         email: str | None = None,
@@ -56,7 +56,7 @@ class Billers:
     ) -> Biller:
         """Register a business that bills in one currency, lives in one time zone and starts from a preset (R1, D4).
 
-        `policy` changes fields of the preset's policy. Raises InvalidValue naming the field; under a scope NotFound.
+        `policy` changes fields of the preset's policy, or is a whole Policy. Raises InvalidValue naming the field; under a scope NotFound.
         """
         if self._desk.scope is not None:
             raise NotFound("biller", name)
@@ -91,7 +91,7 @@ class Billers:
         name: str | None = None,
         locale: str | None = None,
         payments: bool | None = None,
-        policy: Mapping[str, object] | None = None,
+        policy: Policy | Mapping[str, object] | None = None,
         address: str | None = None,
         email: str | None = None,
         on: date | None = None,
@@ -160,6 +160,8 @@ class Units:
             number = text(number, "number", longest=50)
             if (made := change.replayed(key, {"number": number, "resident": who})) is not None:
                 return change.again(Unit, made)[0]
+            if change.tx.find(Unit, ref, {"number": number}, limit=1):
+                raise InvalidValue("number", number, "is another unit's", "give each unit a number of its own")
             unit = Unit(id=change.ids("unt")[0], biller=ref, number=number, resident=who)
             change.tx.add([unit])
             change.made(unit.id)
@@ -217,7 +219,7 @@ class Customers:
         actor: str | None = None,
         key: str | None = None,
     ) -> Customer:
-        """Register a payer. A monthly cycle starts with the first billing day on or after `on` (C9).
+        """Register a payer. A monthly cycle begins with the last billing day that its first run has reached (C9).
 
         Raises InvalidValue naming the field, NotFound for the biller.
         """
@@ -229,9 +231,9 @@ class Customers:
 
     def add_many(
         self,
+        rows: Iterable[Mapping[str, object]],
         *,
         biller: Biller | str | None = None,
-        rows: Iterable[Mapping[str, object]],
         on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
@@ -244,7 +246,7 @@ class Customers:
                 return change.again(Customer, made)
             ids = change.ids("cus", len(given))
             customers = [
-                _customer(row, at, id=id, biller=ref, on=change.on)
+                _customer(row, at, id=id, biller=ref)
                 for id, row, at in zip(ids, given, places("rows", given), strict=True)
             ]
             change.tx.add(customers)
@@ -261,7 +263,7 @@ class Customers:
         with self._desk.change("customers.edit", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Customer, biller, ref)
             row = attrs.asdict(before, filter=attrs.filters.include(*_CUSTOMER_FIELDS))
-            after = _customer({**row, **changes}, "", id=ref, biller=biller, on=change.on)
+            after = _customer({**row, **changes}, "", id=ref, biller=biller)
             same_cycle = (before.billing_cycle, before.billing_day) == (after.billing_cycle, after.billing_day)
             after = attrs.evolve(
                 after,
@@ -301,7 +303,7 @@ def unit_or_new(change: Change, unit: Unit | str | None) -> str | None:
 _CUSTOMER_FIELDS = ("name", "email", "address", "locale", "billing_cycle", "billing_day", "notify")
 
 
-def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str, on: date) -> Customer:
+def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str) -> Customer:
     known_fields(row, _CUSTOMER_FIELDS, at)
     cycle = member(BillingCycle, row.get("billing_cycle") or BillingCycle.NONE, at + "billing_cycle")
     billing_day = row.get("billing_day", 1)
@@ -319,19 +321,20 @@ def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str, on: d
         billing_day=billing_day,
         notify=None if notify is None else yes_or_no(notify, at + "notify"),
     )
-    # A billing day that is today still counts: its open charges of the days before are due.
-    first = next_cycle_after(customer, date.fromordinal(max(on.toordinal() - 1, 1)))
-    return attrs.evolve(customer, next_cycle_on=first)
+    # Due at once: the first run, whatever its day, goes by the last billing day it has reached (C9).
+    return attrs.evolve(customer, next_cycle_on=date.min if cycle is BillingCycle.MONTHLY else None)
 
 
 def _past_billed(change: Change, customer: Customer) -> date | None:
     # A month that was billed on the old day is claimed: its invoice stands, and the next one is the month after's (C9).
-    first = customer.next_cycle_on
+    if customer.next_cycle_on is None:
+        return None
     wanted = InvoiceQuery(biller=customer.biller, on=change.on, customers=(customer.id,), claims=True)
     months = [invoice.cycle for invoice in change.tx.invoices(wanted) if invoice.cycle is not None]
-    while first is not None and months and first.replace(day=1) <= max(months):
-        first = next_cycle_after(customer, first)
-    return first
+    if not months:
+        return customer.next_cycle_on
+    following = max(months) + timedelta(days=32)
+    return clamp_day(following.year, following.month, customer.billing_day)
 
 
 def customer_ref(tx: Reader, desk: Desk, biller: str, customer: Customer | str | None) -> str | None:

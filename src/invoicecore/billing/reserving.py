@@ -214,6 +214,8 @@ class DraftingStays:
         the shares add up). Raises AlreadyBilled, NothingToBill, InvalidValue, PaymentsOff, NotFound.
         """
         biller, ref = self._desk.owner("group", group)
+        if payers is not None and not isinstance(payers, Mapping):
+            raise InvalidValue("payers", payers, "is not a mapping", "give customer → bookings, or customer → weight")
         with self._desk.change("invoices.draft_group", biller, on=on, actor=actor) as change:
             split = {self._desk.owner("customer", who)[1]: share for who, share in (payers or {}).items()}
             wanted = {"group": ref, "payers": {who: _plain(share) for who, share in split.items()}, "title": title,

@@ -67,9 +67,10 @@ class Running:
     def bill(self, biller: Biller) -> None:
         """Invoice everything of one biller that is due on its day."""
         on = self._desk.day(biller, self._on, self._at)
-        self._count_existing(biller, on)
+        before = self.report.created.count
         for decide in (self._cycles, self._leases):
             self._pages(decide, biller, on)
+        self._count_existing(biller, on, 0 if self.report.dry_run else self.report.created.count - before)
         for error in self._unheard:
             self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
         self._unheard.clear()
@@ -190,14 +191,18 @@ class Running:
                 page.outcomes.append(("failed", _failed(biller, customer.id, error)))
         return page
 
-    def _count_existing(self, biller: Biller, on: date) -> None:
+    def _count_existing(self, biller: Biller, on: date, made: int) -> None:
+        # What claims a period or a month on this day and was not made by this run: by one before, or beside it.
         wanted = InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
         with self._desk.view() as tx:
             found = tx.invoices(wanted)
             count = sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+        told = self.report.existing.count
+        own = {outcome.invoice for outcome in self.report.created}
         for invoice in found:
-            self.report.tell("existing", about(invoice, "already_there", biller.locale))
-        self.report.existing.count += count - len(found)
+            if invoice.id not in own and self.report.existing.count - told < count - made:
+                self.report.tell("existing", about(invoice, "already_there", biller.locale))
+        self.report.existing.count = told + max(count - made, 0)
 
     def _report(self, biller: Biller, page: _Page, written: Sequence[Invoice]) -> None:
         for kind, outcome in page.outcomes:

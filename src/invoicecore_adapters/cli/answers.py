@@ -12,7 +12,8 @@ from enum import Enum
 import attrs
 
 from invoicecore import Billing, Invoice, Money
-from invoicecore.errors import BadFile
+from invoicecore.errors import BadFile, InvalidValue, Overpayment
+from invoicecore.money import zero
 from invoicecore.parties import Biller
 from invoicecore.serde import unstructure
 from invoicecore.wording import label_set, status_label
@@ -27,6 +28,7 @@ def invoice_data(invoice: Invoice, biller: Biller, on: date, locale: str) -> dic
     """An invoice as stored, with its status on a day, its label and what follows from its money."""
     status = invoice.status_on(on)
     labels = label_set(biller.policy.labels, biller.policy.own_labels)
+    nothing = zero(invoice.currency) if invoice.voided_on is not None else None  # a void invoice owes nothing
     stored = unstructure(invoice)
     return {
         **(stored if isinstance(stored, dict) else {}),
@@ -34,9 +36,9 @@ def invoice_data(invoice: Invoice, biller: Biller, on: date, locale: str) -> dic
         "status": status.value,
         "status_label": status_label(status, labels=labels, locale=locale),
         "status_on": on,
-        "balance": invoice.balance,
+        "balance": invoice.balance if nothing is None else nothing,
         "settled": invoice.settled,
-        "recordable": invoice.recordable,
+        "recordable": invoice.recordable if nothing is None else nothing,
         "warnings": invoice.warnings,
     }
 
@@ -56,9 +58,39 @@ def summary_data(billing: Billing, biller: Biller, on: date) -> dict[str, object
 def error_data(error: Exception) -> dict[str, object]:
     """An error's code, its sentence and its data."""
     data = {name: plain(value) for name, value in vars(error).items() if not name.startswith("_")}
+    data.pop("message", None)
     if isinstance(error, BadFile):
         data["faults"] = [{"path": p, "value": plain(v), "reason": r} for p, v, r in error.faults]
-    return {"code": getattr(error, "code", "broken"), "message": str(error), **data}
+    return {"code": getattr(error, "code", "broken"), "message": sentence(error), **data}
+
+
+def sentence(error: Exception) -> str:
+    """What an error says to people at a terminal: values as they write them, and the options that they have."""
+    if isinstance(error, BadFile):
+        first, *more = error.faults
+        if not more and not first[0]:
+            return f"{error.source}: {first[2]}"
+        lines = "\n".join(f"  {path}: {_shown(value)}{reason}" for path, value, reason in error.faults)
+        return f"{error.source}: {len(error.faults)} fault(s), nothing was loaded; mend them and load again:\n{lines}"
+    if isinstance(error, InvalidValue):
+        return f"{error.field}: {_shown(error.value)}{error.reason}; {error.way_out}"
+    if isinstance(error, Overpayment):
+        return str(error).replace("rest='credit'", "--rest credit")
+    return str(error)
+
+
+def _shown(value: object) -> str:
+    """A value before the reason it is refused for; what is not there is left to the reason."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, Money):
+        return f"{value.amount} {value.currency}: "
+    if isinstance(value, Decimal):
+        return f"{value:f}: "
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return f"'{value}': " if value.isprintable() else f"{json.dumps(value)}: "
+    shown = plain(value)
+    return f"{shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, default=str)}: "
 
 
 def plain(value: object) -> object:

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from datetime import date
-from typing import Final
+from typing import Final, NoReturn
 
 # The values of the library's enums, written out so that --help need not import it; a test holds them equal.
 STATUSES: Final = ("draft", "open", "paid", "pending", "overdue", "void", "refunded")
@@ -21,7 +21,7 @@ exit codes:
   1  refused by a rule, or a file with faults; nothing was changed
   2  the command line is not understood
   3  done, but some items failed; the report names them
-  4  the store, a plugin or an extra cannot be used
+  4  the store, a plugin, an extra or the output cannot be used
   5  a mistake in invoicecore itself
 
 Errors are one sentence on stderr; with --json an object with their code and data.
@@ -29,9 +29,22 @@ An INVOICE is its id, its number, or a draft's reference; a BILLER is its id or 
 """
 
 
-def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; argparse exits with 2 for what it does not understand."""
-    found = _parser().parse_args(argv)
+class Misused(Exception):
+    """A command line that is not understood: the sentence, and in `usage` how it goes."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        self.usage = usage
+        super().__init__(message)
+
+
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. Raises Misused for what is not understood."""
+    top = _parser()
+    found = top.parse_args(_joined(argv))
+    if found.command not in ("demo", "plugins"):
+        found.on = getattr(found, "on", None)
+    elif hasattr(found, "on"):
+        top.error(f"{found.command} takes no --on")
     for name, default in (("db", os.environ.get("INVOICECORE_DB") or DEFAULT_DB), ("json", False)):
         setattr(found, name, getattr(found, name, default))
     for name in ("lang", "actor"):
@@ -39,7 +52,29 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return found
 
 
-class _AnyOrder(argparse.ArgumentParser):
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether --json, or what argparse takes for it, is among the words, also where the rest is not understood."""
+    return any(len(word) > 2 and "--json".startswith(word) for word in argv)
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """The words with `--order -due` as one: argparse would take -due for an option."""
+    words = list(argv)
+    for i in range(len(words) - 2, -1, -1):
+        if len(words[i]) > 3 and "--order".startswith(words[i]) and words[i + 1] in ORDERS:
+            words[i : i + 2] = [f"--order={words[i + 1]}"]
+    return words
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises what is wrong instead of printing it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise Misused with the usage of this command."""
+        raise Misused(message, self.format_usage())
+
+
+class _AnyOrder(_Parser):
     """A command whose words and options may stand in any order: `pay INV-1 --on 2026-04-12 50` too."""
 
     # argparse would give the optional AMOUNT its default at the first option it meets, and then not know the 50.
@@ -64,13 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--json", action="store_true", help="answer in JSON")
     group.add_argument("--lang", metavar="LANG", help="en or fr, or a locale such as fr_CA (default: the biller's)")
     group.add_argument("--actor", metavar="NAME", help="who does this, for the timeline")
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="invoicecore",
         description="Bill residents, clients and stays: load their data, run their billing, take their money.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[everywhere],
+        argument_default=argparse.SUPPRESS,
     )
+    _on(top, "the day it counts for")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_AnyOrder)
 
     def command(name: str, what: str) -> argparse.ArgumentParser:
@@ -103,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     invoices.add_argument("--unit", metavar="NUMBER")
     _on(invoices, "the day the status is judged on")
     invoices.add_argument("--order", choices=ORDERS, default="created", help="with - in front: descending")
-    invoices.add_argument("--limit", type=int, default=50, metavar="N", help="invoices a page (default: 50)")
+    invoices.add_argument("--limit", type=_page_size, default=50, metavar="N", help="invoices a page (default: 50)")
     invoices.add_argument("--after", metavar="MARK", help="the mark a page ended with, for the next one")
 
     show = command("show", "show an invoice with its lines, money and timeline")
@@ -113,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     publish = command("publish", "publish a draft, or all of them: they get a number and become payable")
     publish.add_argument("invoice", metavar="INVOICE", nargs="?")
     publish.add_argument("--all", action="store_true", help="every draft of the biller")
-    publish.add_argument("--yes", action="store_true", help="with --all: do not ask first")
+    publish.add_argument(
+        "--yes", action="store_true", help="with --all: do not ask first; needed where nobody can be asked"
+    )
     publish.add_argument("--due", type=day, metavar="DATE", help="move the due date")
     publish.add_argument("--notify", action=argparse.BooleanOptionalAction, default=None, help="tell the payer, or not")
     _biller(publish)
@@ -162,8 +201,16 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2026-04-01") from None
 
 
+def _page_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
 def _on(command: argparse.ArgumentParser, what: str) -> None:
-    command.add_argument("--on", type=day, metavar="DATE", help=f"{what} (year-month-day; default: today)")
+    # SUPPRESS: see the options for everywhere.
+    told = f"{what} (year-month-day; default: today)"
+    command.add_argument("--on", type=day, metavar="DATE", default=argparse.SUPPRESS, help=told)
 
 
 def _biller(command: argparse.ArgumentParser) -> None:

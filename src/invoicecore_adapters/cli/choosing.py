@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from invoicecore.invoices import Status
 from invoicecore.money import decimals
 from invoicecore.parties import Biller, Customer
 from invoicecore.wording import LOCALES, language_of, locale_of
+from invoicecore_adapters.cli.numbers import finer_than, plain_number
 
 if TYPE_CHECKING:
     from invoicecore import Plugins
@@ -36,6 +38,14 @@ def opened(url: str, *, plugins: Plugins | None = None, new: bool = False) -> Bi
         return Billing.open(url, plugins=plugins)
     except InvalidValue as error:
         raise StoreError(str(error)) from error
+
+
+def opened_if_there(url: str) -> Billing | None:
+    """The desk of a store, None when there is none yet or it cannot be read."""
+    try:
+        return opened(url)
+    except StoreError:
+        return None
 
 
 def the_biller(billing: Billing, name: str | None) -> Biller:
@@ -85,14 +95,27 @@ def _of_biller(billing: Billing, reference: str, biller: Biller) -> Invoice | No
         return found if found.biller == biller.id else None
     except NotFound:
         pass
+    if not re.fullmatch(r"D-[0-9]+", reference):
+        return None
+    # Drafts are few; what was published since is looked for only when none of them is meant.
+    return next(
+        (
+            invoice
+            for status in (Status.DRAFT, None)
+            for invoice in _all(billing, biller, status)
+            if invoice.draft_reference == reference
+        ),
+        None,
+    )
+
+
+def _all(billing: Billing, biller: Biller, status: Status | None) -> Iterator[Invoice]:
     mark: str | None = None
     while True:
-        page = billing.invoices.find(biller=biller, status=Status.DRAFT, after=mark, limit=1000)
-        for invoice in page.items:
-            if invoice.draft_reference == reference:
-                return invoice
+        page = billing.invoices.find(biller=biller, status=status, after=mark, limit=1000)
+        yield from page.items
         if page.next is None:
-            return None
+            return
         mark = page.next
 
 
@@ -115,13 +138,16 @@ def the_amount(text: str | None, biller: Biller, locale: str) -> Money | None:
     """An amount in the biller's currency; a decimal comma is for those who speak French. None for None."""
     if text is None:
         return None
-    plain = re.sub("[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", text)
-    if language_of(locale) == "fr" and plain.count(",") == 1 and "." not in plain:
-        plain = plain.replace(",", ".")
-    if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", plain):
+    plain = plain_number(text, comma=language_of(locale) == "fr")
+    if plain is None:
         example = Money(Decimal(12050).scaleb(-decimals(biller.currency)), biller.currency).amount
-        raise InvalidMoney("amount", text, "is not an amount", f"write it as {example}, without a currency")
-    return Money(Decimal(plain), biller.currency)
+        way_out = f"write it as {example}, without a currency or a separator of thousands"
+        raise InvalidMoney("amount", text, "is not an amount", way_out)
+    amount = Decimal(plain)
+    too_fine = finer_than(amount, biller.currency)
+    if too_fine is not None:
+        raise InvalidMoney("amount", text, *too_fine)
+    return Money(amount, biller.currency)
 
 
 def spoken(biller: Biller | None, language: str | None) -> str:
@@ -132,4 +158,7 @@ def spoken(biller: Biller | None, language: str | None) -> str:
         at_home = f"{language.casefold()}_{biller.locale[3:]}"
         if at_home in LOCALES:
             return at_home
-    return locale_of(language, "lang")
+    try:
+        return locale_of(language, "lang")
+    except InvalidValue as error:
+        raise Unclear(f"--lang {language} {error.reason}; {error.way_out}") from None

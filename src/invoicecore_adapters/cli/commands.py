@@ -6,16 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Final
 
 from invoicecore import Billing, Invoice
+from invoicecore.errors import NotAllowed
 from invoicecore.money import Money
 from invoicecore.parties import Biller
 from invoicecore.wording import format_date, format_money, say
-from invoicecore_adapters.cli.answers import answer, error_data, invoice_data, summary_data
+from invoicecore_adapters.cli.answers import answer, error_data, invoice_data, sentence, summary_data
 from invoicecore_adapters.cli.choosing import (
     Unclear,
     opened,
+    opened_if_there,
     spoken,
     the_amount,
     the_biller,
@@ -25,9 +28,19 @@ from invoicecore_adapters.cli.choosing import (
 )
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
 from invoicecore_adapters.cli.speech import tell
-from invoicecore_adapters.cli.tables import Names, Screen, cards, invoice_table, progress
+from invoicecore_adapters.cli.tables import Names, Screen, can_show, cards, invoice_table, progress
 
 _DONE, _PARTLY = 0, 3
+
+
+def ready(args: argparse.Namespace) -> None:
+    """Refuse what would otherwise be found out after something was written: a language nobody speaks, no tables.
+
+    Raises Unclear and MissingExtra.
+    """
+    spoken(None, args.lang)
+    if not args.json:
+        can_show()
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -39,9 +52,9 @@ def _demo(args: argparse.Namespace) -> int:
 def _load(args: argparse.Namespace) -> int:
     from invoicecore_adapters.cli.loading import checked, load, rehearsal
 
-    locale = spoken(None, args.lang)
+    locale, present = spoken(None, args.lang), partial(opened_if_there, args.db)
     if args.check:
-        rows = len(checked(args.path, rehearsal, on=args.on).rows)
+        rows = len(checked(args.path, rehearsal, on=args.on, present=present).rows)
         if args.json:
             answer({"source": args.path, "rows": rows, "faults": []})
         else:
@@ -57,6 +70,7 @@ def _load(args: argparse.Namespace) -> int:
             on=args.on,
             actor=args.actor,
             progress=bar,
+            present=present,
         )
     if args.json:
         answer({"source": report.source, "counts": report.counts, "unwritten": report.unwritten})
@@ -131,7 +145,9 @@ def _show(args: argparse.Namespace) -> int:
         biller, invoice = the_invoice(billing, args.invoice, args.biller)
         locale, on = spoken(biller, args.lang), _day(billing, biller, args.on)
         if args.json:
+            payer = Names(billing).payer_id(invoice)
             told = {
+                "credit": billing.credits.balance(payer) if payer is not None else None,
                 "payments": billing.payments.find(invoice=invoice),
                 "refunds": billing.payments.refunds(invoice),
                 "timeline": billing.invoices.timeline(invoice),
@@ -145,22 +161,31 @@ def _show(args: argparse.Namespace) -> int:
 def _publish(args: argparse.Namespace) -> int:
     if args.all == (args.invoice is not None):
         raise Unclear("name one invoice to publish, or give --all")
+    asks = not args.json and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    if args.all and not args.yes and not asks:
+        raise Unclear("--all publishes every draft, and there is nobody to ask here; give --yes as well")
     if args.all and args.due is not None:
         raise Unclear("--due moves the due date of one invoice; publish that one by itself")
     with opened(args.db) as billing:
         if args.all:
             return _publish_all(billing, the_biller(billing, args.biller), args)
         biller, draft = the_invoice(billing, args.invoice, args.biller)
-        invoice = billing.invoices.publish(draft, notify=args.notify, due=args.due, on=args.on, actor=args.actor)
+        try:
+            invoice = billing.invoices.publish(draft, notify=args.notify, due=args.due, on=args.on, actor=args.actor)
+        except NotAllowed as error:
+            if not draft.published:
+                raise
+            why = f"{args.invoice} is published as {draft.number}"
+            raise NotAllowed(error.action, error.status, error.allowed, why) from error
         locale = spoken(biller, args.lang)
-        sentence = tell(
+        told = tell(
             "published",
             locale,
             number=invoice.number,
             total=format_money(invoice.total, locale),
             due=format_date(invoice.due_on, locale),
         )
-        return _changed(billing, args, biller, invoice, locale, sentence)
+        return _changed(billing, args, biller, invoice, locale, told)
 
 
 def _publish_all(billing: Billing, biller: Biller, args: argparse.Namespace) -> int:
@@ -168,8 +193,8 @@ def _publish_all(billing: Billing, biller: Biller, args: argparse.Namespace) -> 
     preview = billing.invoices.preview_publish_all(biller=biller, on=args.on)
     if not args.json and preview.count:
         print(say("publish_all", locale, count=preview.count, total=preview.total), file=sys.stderr)
-        # Counts and totals are confirmed first (R11); a script has nobody to ask and says so by being one.
-        if not args.yes and sys.stdin.isatty() and sys.stderr.isatty():
+        # Counts and totals are confirmed first (R11).
+        if not args.yes:
             print(tell("go_on", locale), end="", file=sys.stderr, flush=True)
             if sys.stdin.readline().strip().casefold() not in ("y", "yes", "o", "oui"):
                 print(tell("stopped", locale), file=sys.stderr)
@@ -195,7 +220,8 @@ def _publish_all(billing: Billing, biller: Biller, args: argparse.Namespace) -> 
             counts = {"published": len(report.published), "failed": len(report.failed)}
             screen.line(tell("published_all", locale, **counts))
         for item in report.failed:
-            screen.line(f"{item.reference}: {item.error}", "red")
+            why = sentence(item.error) if item.error is not None else ""
+            screen.line(f"{item.reference}: {why}", "red")
         _warned(screen, *(item.invoice for item in report.published))
     return _PARTLY if report.failed else _DONE
 
@@ -216,10 +242,10 @@ def _pay(args: argparse.Namespace) -> int:
         )
         after = billing.invoices.get(invoice)
         amount, balance = (format_money(money, locale) for money in (payment.amount, after.balance))
-        sentence = tell("paid", locale, amount=amount, number=after.reference, balance=balance)
+        told = tell("paid", locale, amount=amount, number=after.reference, balance=balance)
         if payment.credited.amount:
-            sentence += " " + tell("credited", locale, amount=format_money(payment.credited, locale))
-        return _changed(billing, args, biller, after, locale, sentence, payment=payment)
+            told += " " + tell("credited", locale, amount=format_money(payment.credited, locale))
+        return _changed(billing, args, biller, after, locale, told, payment=payment)
 
 
 def _void(args: argparse.Namespace) -> int:
@@ -249,10 +275,10 @@ def _refund(args: argparse.Namespace) -> int:
         )
         after = billing.invoices.get(invoice)
         amount: Money = refund.amount
-        sentence = tell("refunded", locale, amount=format_money(amount, locale), number=after.reference)
+        told = tell("refunded", locale, amount=format_money(amount, locale), number=after.reference)
         if refund.to_credit.amount:
-            sentence += " " + tell("credited", locale, amount=format_money(refund.to_credit, locale))
-        return _changed(billing, args, biller, after, locale, sentence, refund=refund)
+            told += " " + tell("credited", locale, amount=format_money(refund.to_credit, locale))
+        return _changed(billing, args, biller, after, locale, told, refund=refund)
 
 
 def _summary(args: argparse.Namespace) -> int:
@@ -287,14 +313,14 @@ def _changed(
     biller: Biller,
     invoice: Invoice,
     locale: str,
-    sentence: str,
+    told: str,
     **records: object,
 ) -> int:
     if args.json:
         answer({"invoice": invoice_data(invoice, biller, _day(billing, biller, args.on), locale), **records})
     else:
         screen = Screen()
-        screen.line(sentence)
+        screen.line(told)
         _warned(screen, invoice)
     return _DONE
 

@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import attrs
 
 from invoicecore import Billing, Invoice, Plugins
-from invoicecore.errors import StoreError
+from invoicecore.errors import MissingExtra, StoreError
 from invoicecore.invoices import Lifecycle, Status
 from invoicecore.money import Money
 from invoicecore.parties import Biller
@@ -50,6 +51,9 @@ def examples() -> Path:
 
 def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
     """Load the examples into a fresh database, bill half a year, show the result. Returns the exit code."""
+    if find_spec("sqlalchemy") is None:
+        raise MissingExtra("the demo", "cli")
+    source = examples()
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="invoicecore-demo-"))
     place.mkdir(parents=True, exist_ok=True)
     database = place / "demo.db"
@@ -57,7 +61,6 @@ def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
         raise StoreError(f"{database} is there already; name another --dir, or remove it")
     url = f"sqlite:///{database}"
     print(f"invoicecore demo: {database}", file=sys.stderr)
-    source = examples()
     for name in SOURCES:
         load(source / name, lambda heard: opened(url, plugins=Plugins.discover(heard), new=True), rehearsal, on=FIRST)
     with opened(url) as billing, progress(tell("running", spoken(None, language))) as bar:
@@ -95,7 +98,7 @@ def _as_tables(billing: Billing, billers: list[Biller], language: str | None, ur
         locale = spoken(biller, language)
         found = _all(billing, biller)
         when = tell("on_day", locale, day=format_date(LAST, locale))
-        screen.title(f"{biller.name} ({biller.policy.preset}), {when}")
+        screen.title(f"{biller.name}, {when}")
         cards(screen, billing, biller, LAST, locale)
         screen.line()
         picked = _picked(found)

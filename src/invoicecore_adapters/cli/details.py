@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from invoicecore import Billing, Invoice
+from invoicecore import Billing, Invoice, Money
 from invoicecore.parties import Biller
 from invoicecore.plugins import PluginRow
-from invoicecore.wording import format_date, format_money, heading, kind_name, method_name, say
+from invoicecore.wording import format_date, format_money, heading, kind_name, language_of, method_name, say
+from invoicecore.wording.catalogue import SENTENCES
+from invoicecore_adapters.cli.arguments import METHODS
 from invoicecore_adapters.cli.loading import WHATS, LoadReport
 from invoicecore_adapters.cli.rows import SECTIONS
-from invoicecore_adapters.cli.speech import tell
+from invoicecore_adapters.cli.speech import fact, tell
 from invoicecore_adapters.cli.tables import Column, Names, Screen, status_cell
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from invoicecore import Money
     from invoicecore.periods import Period
+    from invoicecore.ports import Event
 
     class Outcome(Protocol):
         """What a run says about one lease or client, as this module reads it."""
 
+        code: str
         text: str
         biller: str
+        lease: str | None
         customer: str | None
         period: Period | None
         amount: Money | None
@@ -56,8 +62,8 @@ def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invo
     """One invoice: who, when, what for, how much of it is settled, and what happened to it."""
     names = Names(billing)
     status = status_cell(invoice, biller, on, locale)
-    screen.title(f"{biller.name}: {invoice.reference} — {invoice.title}")
-    screen.line(f"{heading('status', locale)}: {status.text} ({format_date(on, locale)})", status.colour)
+    screen.title(fact(biller.name, f"{invoice.reference} — {invoice.title}", locale))
+    screen.line(fact(heading("status", locale), f"{status.text} ({format_date(on, locale)})", locale), status.colour)
     payer, unit = names.payer(invoice), names.unit(invoice.biller, invoice.unit)
     contact = [invoice.bill_to.address, invoice.bill_to.email] if invoice.bill_to else []
     facts = [
@@ -70,7 +76,7 @@ def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invo
     ]
     for name, value in facts:
         if value:
-            screen.line(f"{name}: {value}")
+            screen.line(fact(name, value, locale))
     screen.line()
     _lines(screen, invoice, locale)
     _money(screen, invoice, locale)
@@ -92,14 +98,67 @@ def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invo
                 for payment in payments
             ],
         )
+    _refunds(screen, billing, invoice, locale)
+    payer_id = names.payer_id(invoice)
+    credit = billing.credits.balance(payer_id) if payer_id is not None else None
+    if credit is not None and credit.amount:
+        screen.line()
+        name = tell("credit_of", locale, name=names.customer(payer_id))
+        screen.line(fact(name, format_money(credit, locale), locale))
     screen.line()
     steps = [
-        (format_date(step.on, locale), step.action, step.actor or "", step.detail)
-        for step in billing.invoices.timeline(invoice)
+        (format_date(step.on, locale), *_step(step, invoice, locale)) for step in billing.invoices.timeline(invoice)
     ]
     screen.table(
         [Column(heading(name, locale), wraps=True) for name in ("date", "event", "actor", "description")], steps
     )
+
+
+def _refunds(screen: Screen, billing: Billing, invoice: Invoice, locale: str) -> None:
+    refunds = billing.payments.refunds(invoice)
+    if not refunds:
+        return
+    columns = [
+        Column(heading("date", locale)),
+        Column(heading("method", locale)),
+        Column(heading("reference", locale)),
+        Column(heading("reason", locale), wraps=True),
+        Column(heading("refunded", locale), right=True),
+        Column(tell("to_credit", locale), right=True),
+    ]
+    screen.line()
+    screen.table(
+        columns,
+        [
+            (
+                format_date(refund.refunded_on, locale),
+                method_name(refund.method, locale) if refund.to_credit != refund.amount else "",
+                refund.reference,
+                refund.reason,
+                format_money(refund.amount, locale),
+                format_money(refund.to_credit, locale) if refund.to_credit.amount else "",
+            )
+            for refund in refunds
+        ],
+    )
+
+
+_WITH_MONEY: Final = frozenset({"paid", "payment reversed", "refunded", "credit applied", "credit returned"})
+
+
+def _step(step: Event, invoice: Invoice, locale: str) -> tuple[str, str, str]:
+    """What was done, by whom, and more of it, in the reader's words where there are any."""
+    key = f"event.{step.action.replace(' ', '_')}"
+    action = say(key, locale) if key in SENTENCES["en"] else step.action
+    detail = step.detail
+    number, _, how = detail.partition(" ")
+    if step.action in _WITH_MONEY and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", number):
+        detail = format_money(Money(number, invoice.currency), locale)
+        if how == "to credit":
+            detail = fact(tell("to_credit", locale), detail, locale)
+        elif how in METHODS:
+            detail = f"{detail}, {method_name(how, locale)}"
+    return action, step.actor or "", detail
 
 
 def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
@@ -115,8 +174,8 @@ def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
         (
             line.description.replace("\n", " · "),
             line.site or "",
-            f"{line.quantity.normalize():f}" if line.quantity != 1 else "",
-            format_money(line.unit_price, locale) if line.unit_price != line.amount else "",
+            _quantity(line.quantity, locale) if line.quantity != 1 else "",
+            format_money(line.unit_price, locale) if line.quantity != 1 or line.unit_price != line.amount else "",
             ", ".join(tax.name for tax in line.taxes),
             format_money(line.amount, locale),
         )
@@ -126,14 +185,20 @@ def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
     screen.line()
 
 
+def _quantity(quantity: Decimal, locale: str) -> str:
+    plain = f"{quantity.normalize():f}"
+    return plain.replace(".", ",") if language_of(locale) == "fr" else plain
+
+
 def _money(screen: Screen, invoice: Invoice, locale: str) -> None:
     facts = invoice.facts
     rows = [(heading("subtotal", locale), invoice.net)] if invoice.taxes else []
-    rows += [(f"{tax.rate.name} {tax.rate.percent:f} %", tax.tax) for tax in invoice.taxes]
+    rows += [(f"{tax.rate.name} {_quantity(tax.rate.percent, locale)} %", tax.tax) for tax in invoice.taxes]
     rows.append((heading("total", locale), invoice.total))
     given = (("paid", facts.paid), ("credit", facts.credit), ("refunded", facts.refunded))
     rows += [(heading(name, locale), amount) for name, amount in given if amount.amount]
-    rows.append((heading("balance", locale), invoice.balance))
+    if invoice.voided_on is None:
+        rows.append((heading("balance", locale), invoice.balance))
     columns = [Column(""), Column(heading("amount", locale), right=True)]
     screen.table(columns, [(name, format_money(amount, locale)) for name, amount in rows])
 
@@ -155,23 +220,30 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
         titles = [invoice.title for invoice in report.invoices[:_SHOWN]] if kind == "created" else []
         rows = [
             (
-                names.customer(outcome.customer),
-                (titles[i] if i < len(titles) else outcome.text).replace("\n", " · "),
+                *names.subject(outcome.customer, outcome.lease, outcome.biller),
+                (titles[i] if i < len(titles) else _why(outcome)).replace("\n", " · "),
                 _span(outcome.period, at_home),
                 format_money(outcome.amount, at_home) if outcome.amount is not None else "",
             )
             for i, outcome in enumerate(tally.items[:_SHOWN])
             for at_home in (locales.get(outcome.biller, locale),)
         ]
-        head = (heading("customer", locale), heading("reason" if kind != "created" else "title", locale))
         columns = [
-            *(Column(name, wraps=True) for name in head),
-            Column(heading("period", locale)),
+            Column(heading("customer", locale), wraps=True),
+            Column(heading("unit", locale)),
+            Column(heading("reason" if kind != "created" else "title", locale), wraps=True),
+            Column(heading("period", locale), spare=1),
             Column(heading("amount", locale), right=True),
         ]
         screen.table(columns, rows)
         if tally.count > len(rows):
             screen.line(tell("and_more", locale, count=tally.count - len(rows)))
+
+
+def _why(outcome: Outcome) -> str:
+    """The reason, without the class of the error that the report puts before it."""
+    name, colon, rest = outcome.text.partition(": ")
+    return rest if outcome.code == "failed" and colon and name.isidentifier() else outcome.text
 
 
 def _span(period: Period | None, locale: str) -> str:

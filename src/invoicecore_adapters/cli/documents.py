@@ -6,6 +6,7 @@ be read, what no such value can be, what refers to nothing, what is there twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from invoicecore_adapters.cli.rows import (
     faults_of,
     readable,
 )
-from invoicecore_adapters.cli.sheets import read_folder
+from invoicecore_adapters.cli.sheets import SheetRow, read_folder
 
 R = TypeVar("R")
 
@@ -59,17 +60,31 @@ class Placed:
     row: Row
     unread: frozenset[str] = frozenset()
     """Fields that could not be read and hold a stand-in: nothing is judged by them."""
+    sheet: SheetRow | None = None
+    """The row of the sheet it was read from."""
 
     def at(self, field: str) -> str:
-        """The path of one of its fields."""
-        return place_of(self.where, field)
+        """The path of one of its fields; an item's is in the sheet of items."""
+        item = self._item(field)
+        return place_of(item.where, field.partition("].")[2]) if item is not None else place_of(self.where, field)
+
+    def said(self, field: str, value: object) -> object:
+        """What the file says there: the text of a sheet's cell for what was read from it."""
+        item = self._item(field)
+        sheet, name = (item, field.partition("].")[2]) if item is not None else (self.sheet, field)
+        return sheet.cells.get(name, value) if sheet is not None and not isinstance(value, str) else value
+
+    def _item(self, field: str) -> SheetRow | None:
+        found = re.fullmatch(r"items\[([0-9]+)\]\..+", field)
+        items = self.sheet.items if self.sheet is not None and found else []
+        return items[int(found[1])] if found and int(found[1]) < len(items) else None
 
     def told(self, faults: Iterable[Fault]) -> Iterator[Fault]:
         """The faults of its fields with their paths, without those a stand-in could have caused."""
         for field, value, reason in faults:
             root = field.partition("[")[0].partition(".")[0]
             if not self.unread & {root, *_JUDGED_WITH.get(root, ())}:
-                yield self.at(field), value, reason
+                yield self.at(field), self.said(field, value), reason
 
 
 @attrs.frozen(slots=False)
@@ -132,18 +147,20 @@ def read(path: str | Path) -> Document:
 def judged(path: str | Path) -> tuple[Document, list[Fault]]:
     """The rows that could be read and every fault of the others. Raises BadFile for what cannot be read at all."""
     place = Path(path)
-    rows: list[tuple[str, str, object, tuple[Fault, ...]]]
+    rows: list[tuple[str, str, object, SheetRow | None]]
     if place.is_dir():
         sheets = read_folder(place)
         faults, broken = list(sheets.faults), sheets.broken
-        rows = [(name, row.where, row.data, row.faults) for name in SECTIONS for row in sheets.rows.get(name, [])]
+        rows = [(name, row.where, row.data, row) for name in SECTIONS for row in sheets.rows.get(name, [])]
     else:
         sections, faults = _sections(place)
         broken = frozenset()
-        rows = [(name, f"{name}[{i}]", data, ()) for name in SECTIONS for i, data in enumerate(sections.get(name, []))]
+        rows = [
+            (name, f"{name}[{i}]", data, None) for name in SECTIONS for i, data in enumerate(sections.get(name, []))
+        ]
     placed: list[Placed] = []
-    for section, where, data, wrong in rows:
-        found, one = _placed(section, where, data, wrong)
+    for section, where, data, sheet in rows:
+        found, one = _placed(section, where, data, sheet)
         faults += found
         if one is not None:
             placed.append(one)
@@ -153,11 +170,11 @@ def judged(path: str | Path) -> tuple[Document, list[Fault]]:
     return document, [*faults, *_relations(document, broken)]
 
 
-def _placed(section: str, where: str, data: object, wrong: tuple[Fault, ...]) -> tuple[list[Fault], Placed | None]:
+def _placed(section: str, where: str, data: object, sheet: SheetRow | None) -> tuple[list[Fault], Placed | None]:
     """One row and its faults; what could not be read is stood in for, so that the rest of it is judged all the same."""
     kind = SECTIONS[section]
-    found = list(wrong)
-    unread = {field.partition(".")[0] for field, _, _ in wrong}
+    found = list(sheet.faults) if sheet is not None else []
+    unread = {field.partition(".")[0] for field, _, _ in found}
     try:
         row = structure(data, kind)
     except BadFile as error:
@@ -167,16 +184,22 @@ def _placed(section: str, where: str, data: object, wrong: tuple[Fault, ...]) ->
         if not isinstance(data, Mapping):
             return [(place_of(where, field) if field else where, value, why) for field, value, why in found], None
         row = structure(readable(data, kind, unread), kind)
-    placed = Placed(section, where, row, frozenset(unread))
+    placed = Placed(section, where, row, frozenset(unread), sheet)
     faults = [(placed.at(field), value, reason) for field, value, reason in found]
     return [*faults, *placed.told(faults_of(row))], placed
 
 
 def _sections(place: Path) -> tuple[Mapping[str, list[object]], list[Fault]]:
+    if place.suffix.lower() == ".csv" and place.is_file():
+        way_out = "load the folder it stands in, with billers.csv beside it"
+        raise BadFile(str(place), [("", None, f"is one CSV file; {way_out}")])
     try:
         text = place.read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise BadFile(str(place), [("", None, "there is no such file or folder; check its name")]) from None
     except UnicodeDecodeError as error:
-        raise BadFile(str(place), [("", None, f"is not UTF-8: {error}; save it as UTF-8")]) from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadFile(str(place), [("", None, f"is not UTF-8, see its line {line}; save it as UTF-8")]) from error
     except OSError as error:
         raise BadFile(str(place), [("", None, f"cannot be read: {error.strerror or error}")]) from error
     data = parsed(text, source=str(place))

@@ -7,12 +7,13 @@ grew adds what is new, and a row that changed under its ref is reported and left
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from invoicecore.billing.desk import new_biller_id
 from invoicecore.bookings import Group
 from invoicecore.errors import BadFile, InvalidValue, InvoicecoreError, KeyReused, PluginError, Refused, StoreError
 from invoicecore.invoices import Item
@@ -20,6 +21,7 @@ from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer
 from invoicecore.plugins import hookimpl
 from invoicecore.ports import Event
+from invoicecore_adapters.cli.answers import sentence
 from invoicecore_adapters.cli.documents import Document, Placed, judged, payer_of
 from invoicecore_adapters.cli.rows import (
     SECTIONS,
@@ -103,23 +105,37 @@ def load(
     on: date | None = None,
     actor: str | None = None,
     progress: Progress | None = None,
+    present: Callable[[], Billing | None] = lambda: None,
 ) -> LoadReport:
     """Load a JSON file or a folder of CSV files. Raises BadFile with every fault, and then nothing was written.
 
     `rehearsal` opens an empty desk to try the rows on: what the desk refuses there is a fault of the file. `into` opens
-    the desk to write to, with the plugin given to it. `on` is the day the rows are registered for.
+    the desk to write to, with the plugin given to it. `on` is the day the rows are registered for. `present` opens the
+    desk only if it is there: what it has already is not judged by the calendar again.
     """
-    document = checked(path, rehearsal, on=on)
+    document = checked(path, rehearsal, on=on, present=present)
     heard = Heard()
     with into(heard) as billing:
         return LoadReport(str(path), tuple(_written(document, billing, heard, on, actor, progress)))
 
 
-def checked(path: str | Path, rehearsal: Callable[[], Billing], *, on: date | None = None) -> Document:
-    """The document of a file or folder, judged and rehearsed. Raises BadFile with every fault."""
+def checked(
+    path: str | Path,
+    rehearsal: Callable[[], Billing],
+    *,
+    on: date | None = None,
+    present: Callable[[], Billing | None] = lambda: None,
+) -> Document:
+    """The document of a file or folder, judged and rehearsed. Raises BadFile with every fault.
+
+    A due date that has passed is a fault, but not of an assessment that the desk of `present` was given before.
+    """
     document, faults = judged(path)
+    late: list[tuple[AssessmentRow, Fault]] = []
     with rehearsal() as desk:
-        faults += _rehearsed(document, desk, {where for where, _, _ in faults}, on)
+        faults += _rehearsed(document, desk, {where for where, _, _ in faults}, on, late)
+    before = _given_before(document, [row for row, _ in late], present) if late else set()
+    faults += [fault for row, fault in late if row.ref not in before]
     if faults:
         raise BadFile(str(path), faults)
     return document
@@ -132,8 +148,22 @@ def rehearsal() -> Billing:
     return Billing(Plugins.discover().store("memory://"))
 
 
-def _rehearsed(document: Document, desk: Billing, wrong: set[str], on: date | None) -> Iterator[Fault]:
-    """What the desk's own rules refuse, row by row; rows already found wrong and what hangs on them stay out."""
+def _given_before(document: Document, rows: Sequence[AssessmentRow], present: Callable[[], Billing | None]) -> set[str]:
+    """The refs of the assessments that the desk was given before, whatever became of them since. Writes nothing."""
+    billing = present()
+    if billing is None:
+        return set()
+    with billing:
+        return {row.ref for row in rows if _Writing(document, billing, None, None).again(row)}
+
+
+def _rehearsed(
+    document: Document, desk: Billing, wrong: set[str], on: date | None, late: list[tuple[AssessmentRow, Fault]]
+) -> Iterator[Fault]:
+    """What the desk's own rules refuse, row by row; rows already found wrong and what hangs on them stay out.
+
+    Due dates that have passed go to `late`.
+    """
     writing = _Writing(document, desk, on, None)
     for placed in document.rows:
         if any(path.startswith((f"{placed.where}.", f"{placed.where} ")) or path == placed.where for path in wrong):
@@ -145,11 +175,16 @@ def _rehearsed(document: Document, desk: Billing, wrong: set[str], on: date | No
         except InvalidValue as error:
             field = error.field.replace("lines[", "items[").removeprefix("rows[0].")
             known = field.partition("[")[0] in {each.name for each in attrs.fields(type(placed.row))}
-            yield placed.at(field) if known else placed.where, error.value, f"{error.reason}; {error.way_out}"
+            place, value = (placed.at(field), placed.said(field, error.value)) if known else (placed.where, error.value)
+            fault = (place, value, f"{error.reason}; {error.way_out}")
+            if field == "due" and isinstance(placed.row, AssessmentRow):
+                late.append((placed.row, fault))
+            else:
+                yield fault
         except (StoreError, PluginError):
             raise
         except InvoicecoreError as error:
-            yield placed.where, placed.row.ref, str(error)
+            yield placed.where, placed.row.ref, sentence(error)
 
 
 def _written(
@@ -177,7 +212,7 @@ def _one(placed: Placed, writing: _Writing, heard: Heard) -> Loaded:
     except (StoreError, PluginError, Refused):
         raise
     except InvoicecoreError as error:
-        return told("failed", str(error))
+        return told("failed", sentence(error))
     return told("created" if heard.events > before else "existing")
 
 
@@ -203,6 +238,21 @@ class _Writing:
             return f"customer {who!r}"
         group = row.group if isinstance(row, BookingRow) else None
         return f"group {group!r}" if group is not None and group not in self._groups else None
+
+    def again(self, row: AssessmentRow) -> bool:
+        """Whether the desk was given this assessment before, as it is or with other data. Writes nothing."""
+        owner = self._document.biller_of(row) or ""
+        try:
+            self._billers[owner] = self._billing.billers.get(new_biller_id(f"load:biller:{owner}"))
+            # On the day after it is due nothing new can be drafted: the key answers, or nobody does.
+            self.write(attrs.evolve(row, on=row.due + timedelta(days=1)))
+        except KeyReused:
+            return True
+        except (StoreError, PluginError, Refused):
+            raise
+        except InvoicecoreError:
+            return False
+        return True
 
     def write(self, row: Row) -> None:
         """Put one row to the desk. Raises what the desk raises."""

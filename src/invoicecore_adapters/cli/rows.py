@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from invoicecore.errors import BadFile, InvalidValue
+from invoicecore.errors import BadFile, InvalidMoney, InvalidValue
 from invoicecore.money import Money, currency_of, exact, positive
 from invoicecore.parties import PRESETS, BillingCycle, InvoiceMethod, Policy, email_address, policy_for, text
 from invoicecore.periods import Frequency, clamp_day
@@ -19,6 +19,7 @@ from invoicecore.proration import DayCount
 from invoicecore.serde import structure, unstructure
 from invoicecore.taxes import TaxRate
 from invoicecore.wording import label_set, locale_of
+from invoicecore_adapters.cli.numbers import finer_than
 
 # A ref becomes part of an idempotency key, which has 255 characters in all.
 _LONGEST_REF: Final = 100
@@ -207,11 +208,7 @@ def faults_of(row: Row) -> Iterator[Fault]:
         case AssessmentRow():
             yield from _refused(row, "title", lambda value: text(value, "title"))
             if (row.amount is None) == (row.total is None):
-                yield (
-                    "amount",
-                    row.amount,
-                    "and total: exactly one is needed; give what each unit owes, or what is split",
-                )
+                yield "amount", row.amount, "give either amount, what each unit owes, or total, what is split"
 
 
 def readable(data: Mapping[str, object], kind: type[Row], unread: Collection[str]) -> dict[str, object]:
@@ -240,9 +237,9 @@ def amounts_of(row: Row, currency: str) -> Iterator[Fault]:
         if value is not None:
             # A charge may be a credit to the client; nothing else may be negative.
             guard = exact if isinstance(row, ChargeRow) else positive
-            yield from _checked(field, value, partial(_money, guard, currency))
+            yield from _checked(field, value, partial(_money, field, guard, currency))
     for i, item in enumerate(row.items if isinstance(row, BookingRow) else ()):
-        yield from _checked(f"items[{i}].unit_price", item.unit_price, partial(_money, exact, currency))
+        yield from _checked(f"items[{i}].unit_price", item.unit_price, partial(_money, "unit_price", exact, currency))
 
 
 def policy_of(row: BillerRow) -> Policy:
@@ -277,7 +274,10 @@ def _checked(field: str, value: object, check: Callable[[Any], object]) -> Itera
         yield field, value, f"{error.reason}; {error.way_out}"
 
 
-def _money(guard: Callable[[object], Money], currency: str, amount: Decimal) -> Money:
+def _money(field: str, guard: Callable[[object], Money], currency: str, amount: Decimal) -> Money:
+    too_fine = finer_than(amount, currency)
+    if too_fine is not None:
+        raise InvalidMoney(field, amount, *too_fine)
     return guard(Money(amount, currency))
 
 

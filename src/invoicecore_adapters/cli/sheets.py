@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -24,6 +24,7 @@ from invoicecore.parties import InvoiceMethod, Policy
 from invoicecore.periods import Frequency
 from invoicecore.taxes import TaxRate
 from invoicecore.wording import DATE_PATTERNS, LOCALES, frequency_name, locale_of, say
+from invoicecore_adapters.cli.numbers import plain_number
 from invoicecore_adapters.cli.rows import SECTIONS, Fault, ItemRow
 
 ITEMS: Final = "booking_items"
@@ -49,18 +50,21 @@ _NAMES: Final = {
 }  # fmt: skip
 _YES: Final = frozenset("yes y true 1 oui o vrai x".split())
 _NO: Final = frozenset("no n false 0 non faux".split())
-# No-break and thin spaces are what French spreadsheets group thousands with.
-_SPACES: Final = re.compile("[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]")
 _TAX: Final = re.compile(r"(?P<name>.*\S)\s+(?P<percent>[0-9]+([.,][0-9]+)?)\s*%?(\s+(?P<category>[A-Z]{1,2}))?")
 
 
 @attrs.frozen
 class SheetRow:
-    """One row: where it stands, its cells as JSON would have them, and the faults of cells that could not be read."""
+    """One row: where it stands, its cells as JSON would have them, and the faults of cells that could not be read.
+
+    `cells` are its texts as the sheet has them, `items` the rows of the other sheet that became its items.
+    """
 
     where: str
     data: dict[str, object]
     faults: tuple[Fault, ...]
+    cells: Mapping[str, str]
+    items: list[SheetRow] = attrs.field(factory=list)
 
 
 @attrs.frozen
@@ -100,7 +104,9 @@ def read_folder(folder: Path) -> Sheets:
             faults += error.faults
             broken.add("bookings" if section == ITEMS else section)
     if not sheets and not faults:
-        raise BadFile(str(folder), [("", None, "has no CSV file such as billers.csv")])
+        documents = sorted(folder.glob("*.json"))
+        hint = f"; load its JSON file by itself: {documents[0]}" if documents else "; name the folder that has them"
+        raise BadFile(str(folder), [("", None, f"has no CSV file such as billers.csv{hint}")])
     pattern = _pattern(sheets.get("billers", ([], ""))[0])
     rows = {
         name: [_typed(row, SECTIONS[name], comma, pattern) for row in cells]
@@ -119,7 +125,9 @@ def _sheet(path: Path, section: str) -> tuple[list[_Cells], str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise _bad(path, line, raw[error.start : error.start + 10], "is not UTF-8; save it as CSV UTF-8") from error
+        raise _bad(
+            path, line, raw[error.start : error.start + 10].decode("latin-1"), "is not UTF-8; save it as CSV UTF-8"
+        ) from error
     first, _, rest = text.partition("\n")
     declared = re.fullmatch(r"sep=(.)\r?", first)  # a line some spreadsheets write before the header
     header = next((line for line in text.splitlines() if line.strip()), "")
@@ -230,7 +238,7 @@ def _typed(row: _Cells, kind: type, comma: str, pattern: str | None) -> SheetRow
         (changes if group else data)[field] = value
     if changes:
         data["policy"] = changes
-    return SheetRow(row.where, data, tuple(faults))
+    return SheetRow(row.where, data, tuple(faults), row.cells)
 
 
 def _put_items(bookings: list[SheetRow], rows: list[_Cells], comma: str, pattern: str | None) -> Iterator[Fault]:
@@ -252,6 +260,7 @@ def _put_items(bookings: list[SheetRow], rows: list[_Cells], comma: str, pattern
         items = by_ref[ref].data["items"]
         if isinstance(items, list) and not item.faults and {"description", "unit_price"} <= set(row.cells):
             items.append(item.data)
+            by_ref[ref].items.append(item)
 
 
 def _value(cell: str, kind: Any, comma: str, pattern: str | None) -> object:
@@ -278,11 +287,9 @@ def _value(cell: str, kind: Any, comma: str, pattern: str | None) -> object:
 
 
 def _number(cell: str, comma: str) -> str:
-    plain = _SPACES.sub("", cell)
     # A file that has its columns apart by commas cannot be French, so there a comma would group thousands, or cents.
-    if comma != "," and plain.count(",") == 1 and "." not in plain:
-        plain = plain.replace(",", ".")
-    if not re.fullmatch(r"-?[0-9]{1,60}(\.[0-9]{1,60})?", plain):
+    plain = plain_number(cell, comma=comma != ",")
+    if plain is None:
         how = "1234.50" if comma == "," else "1234,50 or 1234.50"
         raise ValueError(f"is not a number; write {how}, without currency or signs between thousands")
     return plain

@@ -16,6 +16,9 @@ _EN: Final[Mapping[str, str]] = {
     "published": "{number} published: {total}, due {due}.",
     "published_all": "{published} published, {failed} failed.",
     "no_drafts": "There are no drafts.",
+    "fact": "{name}: {value}",
+    "credit_of": "Credit of {name}",
+    "to_credit": "To credit",
     "go_on": "Publish them? [y/N] ",
     "stopped": "Nothing was published.",
     "paid": "{amount} recorded on {number}; {balance} left to pay.",
@@ -52,6 +55,9 @@ _FR: Final[Mapping[str, str]] = {
     "published": "{number} publiée\N{NO-BREAK SPACE}: {total}, échéance le {due}.",
     "published_all": "{published} publiées, {failed} en échec.",
     "no_drafts": "Il n'y a aucun brouillon.",
+    "fact": "{name}\N{NO-BREAK SPACE}: {value}",
+    "credit_of": "Crédit de {name}",
+    "to_credit": "Porté au crédit",
     "go_on": "Les publier\N{NO-BREAK SPACE}? [o/N] ",
     "stopped": "Rien n'a été publié.",
     "paid": "{amount} inscrits sur {number}\N{NO-BREAK SPACE}; {balance} restent à payer.",
@@ -87,3 +93,8 @@ MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": _EN, "fr": _FR}
 def tell(key: str, locale: str, **data: object) -> str:
     """One sentence of the command, in the locale's language."""
     return MESSAGES[language_of(locale)][key].format_map(data)
+
+
+def fact(name: str, value: str, locale: str) -> str:
+    """A name and its value, with the colon as the language sets it."""
+    return tell("fact", locale, name=name, value=value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from invoicecore import Billing, Invoice, Status
-from invoicecore.errors import MissingExtra
+from invoicecore.errors import InvoicecoreError, MissingExtra
 from invoicecore.parties import Biller, Unit
 from invoicecore.wording import (
     CARDS,
@@ -25,7 +25,7 @@ from invoicecore.wording import (
     say,
     status_label,
 )
-from invoicecore_adapters.cli.speech import tell
+from invoicecore_adapters.cli.speech import fact, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,15 +41,21 @@ _COLOURS: Final[Mapping[Status, str]] = {
 }
 # Wider than any table of ours: in a pipe nothing may be cut or wrapped.
 _ENDLESS: Final = 2000
+_GAP: Final = 3  # between two columns
+_LONGEST_WORD: Final = 24  # a longer one is broken, in a column that wraps
 
 
 @attrs.frozen
 class Column:
-    """One column: its heading, whether it is aligned to the right, and whether it may be wrapped on a narrow screen."""
+    """One column: its heading, whether it is aligned to the right, and what a narrow screen may do to it.
+
+    One that `wraps` is broken between words; of those that can be spared the one with the highest `spare` goes first.
+    """
 
     heading: str
     right: bool = False
     wraps: bool = False
+    spare: int = 0
 
 
 @attrs.frozen
@@ -77,12 +83,23 @@ class Screen:
         self.line(text, "bold")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:
-        """Rows under headings. Columns that are blank in every row are left out."""
+        """Rows under headings. Columns that are blank in every row are left out.
+
+        A screen too narrow for them does without those that can be spared; where that is not enough, each row is
+        told line by line. No number is cut, and no word.
+        """
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
         shown = [i for i, _ in enumerate(columns) if any(_text(row[i]) for row in rows)]
+        least = {i: _least(columns[i], [_text(row[i]) for row in rows]) for i in shown}
+        while sum(least[i] + _GAP for i in shown) - _GAP > self._console.width:
+            spared = max(shown, key=lambda i: columns[i].spare)
+            if not columns[spared].spare:
+                self._line_by_line([columns[i].heading for i in shown], [[row[i] for i in shown] for row in rows])
+                return
+            shown.remove(spared)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
         for i in shown:
             column = columns[i]
@@ -90,6 +107,7 @@ class Screen:
                 Text(column.heading),
                 justify="right" if column.right else "left",
                 no_wrap=not column.wraps,
+                min_width=least[i],
                 overflow="fold" if column.wraps else "ellipsis",
             )
         for row in rows:
@@ -103,14 +121,25 @@ class Screen:
         for line in captured.get().splitlines():
             self.line(line.rstrip())
 
+    def _line_by_line(self, headings: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
+        for i, row in enumerate(rows):
+            if i:
+                self.line()
+            for name, cell in zip(headings, row, strict=True):
+                if _text(cell):
+                    self.line(f"{name} {_text(cell)}".strip(), cell.colour if isinstance(cell, Cell) else "")
+
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar on stderr while something takes its time, on a terminal only: (done, of how many or None)."""
-    if not sys.stderr.isatty():
+    try:
+        console = _console(error=True) if sys.stderr.isatty() else None
+    except MissingExtra:
+        console = None  # --json works without rich, on a terminal too
+    if console is None:
         yield lambda done, total: None
         return
-    console = _console(error=True)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -119,14 +148,29 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def can_show() -> None:
+    """Find out whether tables can be shown, before anything is done. Raises MissingExtra."""
+    _console(error=False)
+
+
 def _console(*, error: bool) -> Console:
     try:
         from rich.console import Console
     except ImportError as missing:
-        raise MissingExtra("the tables of the command line (--json works without)", "cli") from missing
+        raise MissingExtra("showing tables (--json works without)", "cli") from missing
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else _ENDLESS
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _least(column: Column, texts: Sequence[str]) -> int:
+    """The least width at which a column breaks no word, or nothing where it does not wrap."""
+    from rich.cells import cell_len
+
+    if not column.wraps:
+        return max(cell_len(text) for text in (column.heading, *texts))
+    longest = max((cell_len(word) for text in (column.heading, *texts) for word in text.split(" ")), default=0)
+    return min(longest, _LONGEST_WORD)
 
 
 def _text(cell: str | Cell) -> str:
@@ -150,6 +194,17 @@ class Names:
             self._customers[ref] = self._billing.customers.get(ref).name
         return self._customers[ref] if ref is not None else ""
 
+    def subject(self, customer: str | None, lease: str | None, biller: str) -> tuple[str, str]:
+        """Who an outcome of a run is about: the customer, or the biller, and the unit of the lease."""
+        unit = ""
+        if lease is not None:
+            try:
+                found = self._billing.leases.get(lease)
+            except InvoicecoreError:
+                return self.customer(customer) or lease, ""  # removed since
+            customer, unit = customer or found.customer, self.unit(biller, found.unit) or (found.unit or "")
+        return self.customer(customer) or self._billing.billers.get(biller).name, unit
+
     def unit(self, biller: str, ref: str | None) -> str:
         """A unit's number, blank for none."""
         unit = self._unit(biller, ref)
@@ -164,8 +219,12 @@ class Names:
         """Who an invoice is billed to: as frozen on it, or as it stands while it is a draft."""
         if invoice.bill_to is not None or invoice.published:
             return invoice.bill_to.name if invoice.bill_to is not None else ""
-        unit = self._unit(invoice.biller, invoice.unit)
-        return self.customer(invoice.customer or (unit.resident if unit is not None else None))
+        return self.customer(self.payer_id(invoice))
+
+    def payer_id(self, invoice: Invoice) -> str | None:
+        """The customer an invoice is for: its own, or who lives in its unit while it is a draft."""
+        unit = self._unit(invoice.biller, invoice.unit) if invoice.customer is None and not invoice.published else None
+        return unit.resident if unit is not None else invoice.customer
 
 
 def labels_of(biller: Biller) -> LabelSet:
@@ -175,9 +234,9 @@ def labels_of(biller: Biller) -> LabelSet:
 
 def status_cell(invoice: Invoice, biller: Biller, on: date, locale: str) -> Cell:
     """The status on a day in the biller's words, with what is true beside it: late, partly paid, partly refunded."""
-    labels, status = labels_of(biller), invoice.status_on(on)
+    labels, status, void = labels_of(biller), invoice.status_on(on), invoice.voided_on is not None
     beside = [late_badge(labels=labels, locale=locale)] if invoice.late else []
-    beside += [say("partly_paid", locale)] if invoice.partly_paid and invoice.published else []
+    beside += [say("partly_paid", locale)] if invoice.partly_paid and invoice.published and not void else []
     beside += [say("partly_refunded", locale)] if invoice.partly_refunded else []
     words = [status_label(status, labels=labels, locale=locale), *beside]
     return Cell(" · ".join(words), _COLOURS[status])
@@ -192,11 +251,11 @@ def invoice_table(
         return
     columns = [
         Column(heading("number", locale)),
-        Column(heading("unit", locale)),
-        Column(heading("customer", locale), wraps=True),
-        Column(heading("title", locale), wraps=True),
-        Column(heading("issued", locale)),
-        Column(heading("due", locale)),
+        Column(heading("unit", locale), spare=1),
+        Column(heading("customer", locale), wraps=True, spare=2),
+        Column(heading("title", locale), wraps=True, spare=4),
+        Column(heading("issued", locale), spare=5),
+        Column(heading("due", locale), spare=3),
         Column(heading("total", locale), right=True),
         Column(heading("balance", locale), right=True),
         Column(heading("status", locale), wraps=True),
@@ -233,4 +292,4 @@ def cards(screen: Screen, billing: Billing, biller: Biller, on: date, locale: st
         for status, count in found.counts.items()
         if count
     ]
-    screen.line(f"{tell('counts', locale)}: {', '.join(counts)}" if counts else say("no_invoices", locale))
+    screen.line(fact(tell("counts", locale), ", ".join(counts), locale) if counts else say("no_invoices", locale))
