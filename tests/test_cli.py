@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -490,3 +491,206 @@ def test_two_days_of_work_from_the_shell_leave_what_the_desk_sees(park: Command,
         invoice = billing.invoices.get("INV-000003", biller=biller)
         assert invoice.status_on(date(2026, 4, 28)) is Status.PAID
         assert invoice.settled == invoice.total != Money(0, "EUR")
+
+
+# --- an answer that cannot be told, or not shown ----------------------------------------------------------------------
+
+WITHOUT_RICH = [
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['rich'] = sys.modules['rich.console'] = None;"
+    "from invoicecore_adapters.cli import main; sys.exit(main())",
+]
+
+
+def shell(script: str, cwd: Path) -> tuple[int, str]:
+    """The exit code of `invoicecore` in a script that calls it `$@`, by the file `code`, and what stderr got."""
+    (cwd / "code").unlink(missing_ok=True)
+    told = subprocess.run(["sh", "-c", script, "sh", *RUN], cwd=cwd, capture_output=True, text=True, timeout=60)
+    return int((cwd / "code").read_text()), told.stderr
+
+
+@pytest.mark.parametrize("json_too", ["", "--json"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        '{ sleep 0.1; "$@" WORDS; echo $? > code; } | true',
+        '"$@" WORDS >&-; echo $? > code',
+        '"$@" WORDS >/dev/full; echo $? > code',
+        '"$@" WORDS >/dev/full 2>/dev/full; echo $? > code',
+        '"$@" WORDS >&- 2>&-; echo $? > code',
+    ],
+)
+def test_a_broken_output_does_not_make_a_payment_look_as_if_it_had_failed(
+    park: Command, tmp_path: Path, script: str, json_too: str
+) -> None:
+    words = f"pay INV-000001 5 --on 2026-04-12 {json_too}"
+    code, err = shell(script.replace("WORDS", words), tmp_path)
+    assert code == 0
+    assert park("show", "INV-000001", "--json").data["settled"]["amount"] == "5.00"
+    if "2>" not in script:
+        assert err.count("\n") == 1
+        assert "done and written" in err
+
+
+@pytest.mark.parametrize("words", ["publish D-000001", "load park.json", "void INV-000001", "run --on 2026-05-24"])
+def test_every_change_is_done_whatever_becomes_of_its_answer(both: Command, tmp_path: Path, words: str) -> None:
+    if words.startswith("run"):
+        words += " --biller 'Les Pins'"
+    on = "" if "--on" in words else " --on 2026-04-12" if "load" not in words else " --on 2026-03-01"
+    biller = " --biller 'Les Pins'" if words.startswith("void") else ""
+    assert shell(f'"$@" {words}{on}{biller} >/dev/full; echo $? > code', tmp_path)[0] == 0
+
+
+def test_a_question_whose_answer_is_lost_is_no_mistake_of_the_program(park: Command, tmp_path: Path) -> None:
+    assert shell('{ sleep 0.1; "$@" invoices; echo $? > code; } | true', tmp_path) == (0, "")
+    code, err = shell('"$@" invoices >/dev/full; echo $? > code', tmp_path)
+    assert code == 4
+    assert "could not be written" in err
+
+
+def test_without_rich_nothing_is_changed_before_the_extra_is_named(park: Command, tmp_path: Path) -> None:
+    def bare(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        return subprocess.run(
+            [*WITHOUT_RICH, *words], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=60
+        )
+
+    before = sorted(tmp_path.iterdir())
+    for words in (["pay", "INV-000001", "5", "--on", "2026-04-12"], ["void", "INV-000001"], ["demo"]):
+        told = bare(*words)
+        assert told.returncode == 4
+        assert "invoicecore[cli]" in told.stderr
+    assert sorted(tmp_path.iterdir()) == before
+    assert park("show", "INV-000001", "--json").data["settled"]["amount"] == "0.00"
+    assert bare("pay", "INV-000001", "5", "--on", "2026-04-12", "--json").returncode == 0
+
+
+def test_a_language_nobody_speaks_is_found_before_anything_is_changed(park: Command) -> None:
+    assert park("void", "INV-000001", "--lang", "de").code == 2
+    assert park("show", "INV-000001", "--json").data["status"] != "void"
+
+
+@pytest.mark.parametrize(
+    "amount, reason",
+    [
+        ("1.000", "separator of thousands, or too many decimals"),
+        ("1,000", "separator of thousands, or too many decimals"),
+        ("1 0 0,5", "is not an amount"),
+        ("1 00", "is not an amount"),
+        ("1.000,00", "is not an amount"),
+    ],
+)
+@pytest.mark.rule("M8")
+def test_an_amount_that_may_be_a_thousand_is_refused(park: Command, amount: str, reason: str) -> None:
+    for verb in ("pay", "refund"):
+        told = park(verb, "INV-000001", amount, "--on", "2026-04-12")
+        assert told.code == 1
+        assert reason in told.err
+        assert "write" in told.err
+    assert park("pay", "INV-000001", "1 000,50", "--on", "2026-04-12").code == 0
+
+
+# --- the command line, continued --------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R11")
+def test_publish_all_asks_or_is_told_not_to(both: Command) -> None:
+    for more in ([], ["--json"]):
+        told = both("publish", "--all", "--biller", "the oaks", *more)
+        assert told.code == 2
+        assert "--yes" in told.err
+    told = both("publish", "--all", "--biller", "the oaks", "--on", "2026-04-02", "--json", "--yes")
+    assert len(told.data["published"]) == 2
+
+
+def test_the_day_may_stand_before_the_command_and_an_order_may_begin_with_a_sign(park: Command) -> None:
+    before, after = park("--on", "2026-04-20", "--json", "summary"), park("summary", "--on", "2026-04-20", "--json")
+    assert before.data == after.data
+    for words in (["--order", "-total"], ["--order=-total"]):
+        (one,) = park("invoices", "--json", *words).data["billers"]
+        assert [invoice["number"] for invoice in one["invoices"]] == ["INV-000001", "INV-000002"]
+    assert park("--on", "2026-04-20", "plugins").code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("pay",), ("dance",), ("run", "--on", "soon"), ("invoices", "--limit", "0"), ("invoices", "--limit", "1001")],
+)
+def test_what_is_not_understood_is_told_to_machines_too(command: Command, words: tuple[str, ...]) -> None:
+    told = command(*words, "--json")
+    assert told.code == 2
+    error = json.loads(told.err)["error"]
+    assert error["code"] == "usage"
+    assert error["message"]
+
+
+def test_a_draft_that_is_published_is_known_by_its_reference(both: Command) -> None:
+    assert both("publish", "D-000001", "--on", "2026-04-02").code == 0
+    told = both("publish", "D-000001", "--on", "2026-04-02")
+    assert told.code == 1
+    assert "D-000001 is published as INV-000001" in told.err
+
+
+def test_show_tells_refunds_credit_and_the_steps_in_the_readers_words(park: Command) -> None:
+    park("pay", "INV-000001", "100", "--on", "2026-04-12")
+    park("refund", "INV-000001", "40", "--to", "credit", "--reason", "rabais", "--on", "2026-04-13")
+    told = park("show", "INV-000001", "--on", "2026-04-14").out
+    for words in (
+        "Crédit de Ana Lima\N{NO-BREAK SPACE}: 40,00",
+        "rabais",
+        "Porté au crédit",
+        "Paiement reçu",
+        "Publiée",
+    ):
+        assert words in told
+    assert "100,00\N{NO-BREAK SPACE}€, Virement bancaire" in told
+    assert park("show", "INV-000001", "--json").data["credit"] == {"amount": "40.00", "currency": "EUR"}
+    assert "Statut\N{NO-BREAK SPACE}: " in told
+
+
+def test_a_void_invoice_owes_nothing(park: Command) -> None:
+    park("pay", "INV-000001", "100", "--on", "2026-04-12")
+    park("refund", "INV-000001", "--on", "2026-04-13")
+    park("void", "INV-000001", "--on", "2026-04-14")
+    told = park("show", "INV-000001", "--on", "2026-04-14")
+    assert "Solde" not in told.out
+    assert "Payée en partie" not in told.out
+    data = park("show", "INV-000001", "--json").data
+    assert (data["balance"]["amount"], data["recordable"]["amount"]) == ("0.00", "0.00")
+
+
+def test_sentences_have_no_words_of_python(both: Command) -> None:
+    past = both("publish", "D-000001", "--on", "2026-04-02", "--due", "2026-03-01")
+    assert past.code == 1
+    assert "due: 2026-03-01: is before 2026-04-02" in past.err
+    park = partial(both, "--lang", "en")
+    over = park("pay", "INV-000002", "100")
+    assert "(--rest credit)" in over.err
+    assert json.loads(park("pay", "INV-000002", "100", "--json").err)["error"]["message"] == over.err[13:-1]
+
+
+def test_a_run_names_who_failed_and_not_the_class_of_the_error(park: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from invoicecore import leases
+
+    def broken(lease: object, *_: object, **__: object) -> None:
+        raise InvoicecoreError("a lease that cannot be billed")
+
+    monkeypatch.setattr(leases, "lease_lines", broken)
+    told = park("run", "--on", "2026-05-24").out
+    assert "InvoicecoreError" not in told
+    (row,) = [line for line in told.splitlines() if line.startswith("Ana Lima")]
+    assert row.split("   ")[1:] == ["12", "a lease that cannot be billed"] or "12" in row
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_a_narrow_screen_breaks_no_word_and_cuts_no_number(
+    park: Command, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr("invoicecore_adapters.cli.tables._ENDLESS", width)
+    told = park("invoices", "--on", "2026-04-20").out
+    for words in ("INV-000001", "1\N{NARROW NO-BREAK SPACE}620,00\N{NO-BREAK SPACE}€", "retard", "tardivement"):
+        assert words in told
+    assert "…" not in told
+    if width >= 60:
+        assert max(map(len, told.splitlines())) <= width

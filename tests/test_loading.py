@@ -488,3 +488,98 @@ def test_the_condominium_has_units_without_resident_and_residents_without_addres
     assert [unit.number for unit in document.of(UnitRow) if unit.resident is None] == ["203", "305"]
     assert sum(1 for one in document.of(CustomerRow) if one.email is None) == 3
     assert sum(unit.share or 0 for unit in document.of(UnitRow)) == 1000
+
+
+# --- what people slip on ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("M8")
+@pytest.mark.parametrize("cell", ["1.000", "1,000", "1 000,000", "-1.000"])
+def test_more_decimals_than_the_currency_has_are_refused_also_zeros(folder: Callable[..., Path], cell: str) -> None:
+    head = "ref;customer;description;amount;on\n"
+    place = folder(customers="ref;name\nC-1;Ana\n", charges=f"{head}X;C-1;Clé;{cell};2026-04-01\n")
+    ((where, value, reason),) = faults(place)
+    assert (where, value) == ("charges.csv:2 amount", cell)
+    assert "a separator of thousands, or too many decimals; write a thousand as 1000.00" in reason
+
+
+@pytest.mark.parametrize("cell", ["1 0 0,5", "10 00", "1  000", "1000 000"])
+def test_groups_that_are_not_of_three_are_refused(folder: Callable[..., Path], cell: str) -> None:
+    head = "ref;customer;description;amount;on\n"
+    place = folder(customers="ref;name\nC-1;Ana\n", charges=f"{head}X;C-1;Clé;{cell};2026-04-01\n")
+    ((_, value, reason),) = faults(place)
+    assert value == cell
+    assert "is not a number; write" in reason
+
+
+@pytest.mark.parametrize("currency, rent, fine", [("JPY", "1.00", False), ("JPY", "1", True), ("KWD", "1.000", True)])
+def test_how_many_decimals_is_the_currencys(written: Callable[..., Path], currency: str, rent: str, fine: bool) -> None:
+    path = written(billers=[{**PINES, "currency": currency}], leases=[{**LEASE, "rent": rent}])
+    assert paths_of(path) == ([] if fine else ["leases[0].rent"])
+
+
+def paths_of(path: Path) -> list[str]:
+    _, found = judged(path)
+    return [where for where, _, _ in found]
+
+
+def test_an_item_is_named_by_its_own_line_and_text(folder: Callable[..., Path]) -> None:
+    place = folder(
+        customers="ref;name\nC-1;Ana\n",
+        bookings="ref;customer;site;arrives;departs\nB;C-1;A4;2026-07-01;2026-07-05\n",
+        booking_items="booking;description;price\nB;Night;20,00\nB;Dog;1,000\n",
+    )
+    ((where, value, _),) = faults(place)
+    assert (where, value) == ("booking_items.csv:3 unit_price", "1,000")
+
+
+@pytest.mark.rule("N3")
+def test_what_was_loaded_before_is_not_judged_by_the_calendar_again(
+    written: Callable[..., Path], url: str, desk: Billing
+) -> None:
+    def again(path: Path) -> LoadReport:
+        return loaded(path, url, on=date(2026, 6, 1), present=lambda: Billing.open(url))
+
+    units = [{"number": "1"}]
+    row = {"ref": "A", "title": "Toiture", "due": "2026-05-01", "total": "9.00"}
+    path = written(units=units, assessments=[row])
+    loaded(path, url)
+    assert again(path).count("existing") == 4
+    changed = again(written(units=units, assessments=[{**row, "title": "Toit"}]))
+    assert [item.what for item in changed.unwritten] == ["changed"]
+    with pytest.raises(BadFile) as caught:
+        again(written(units=units, assessments=[row, {**row, "ref": "B"}]))
+    assert [where for where, _, _ in caught.value.faults] == ["assessments[1].due"]
+    assert len(desk.invoices.find(biller=desk.billers.all()[0], on=FIRST).items) == 1
+
+
+def test_what_cannot_be_loaded_at_all_is_one_clear_sentence(tmp_path: Path, folder: Callable[..., Path]) -> None:
+    from invoicecore_adapters.cli.answers import sentence
+
+    def told(path: Path) -> str:
+        with pytest.raises(BadFile) as caught:
+            judged(path)
+        return sentence(caught.value)
+
+    (tmp_path / "latin.json").write_bytes('{"billers": "é"}'.encode("latin-1"))
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "data.json").write_text("{}", "utf-8")
+    assert told(tmp_path / "none.json").endswith("none.json: there is no such file or folder; check its name")
+    assert told(tmp_path / "latin.json").endswith("latin.json: is not UTF-8, see its line 1; save it as UTF-8")
+    assert "is one CSV file; load the folder" in told(folder(customers="ref,name\n") / "customers.csv")
+    assert told(only).endswith(f"load its JSON file by itself: {only / 'data.json'}")
+
+
+def test_a_fault_is_told_without_words_of_python(written: Callable[..., Path]) -> None:
+    from invoicecore_adapters.cli.answers import sentence
+
+    rows = [{"ref": "A", "title": "T", "due": "2025-05-01", "total": "9.00"}, {"ref": "B", "title": "T"}]
+    path = written(units=[{"number": "1"}], assessments=rows, leases=[{**LEASE, "rent": "-5"}])
+    with pytest.raises(BadFile) as caught:
+        loaded(path, "memory://")
+    said = sentence(caught.value)
+    assert "assessments[0].due: 2025-05-01: is before 2026-01-01" in said
+    assert "leases[0].rent: -5: " in said
+    assert "assessments[1].due: is missing; give it" in said
+    assert not any(word in said for word in ("datetime", "Decimal", "None"))

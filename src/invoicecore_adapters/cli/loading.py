@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from invoicecore.billing.desk import new_biller_id
 from invoicecore.bookings import Group
 from invoicecore.errors import BadFile, InvalidValue, InvoicecoreError, KeyReused, PluginError, Refused, StoreError
 from invoicecore.invoices import Item
@@ -131,11 +130,11 @@ def checked(
     A due date that has passed is a fault, but not of an assessment that the desk of `present` was given before.
     """
     document, faults = judged(path)
-    late: list[tuple[AssessmentRow, Fault]] = []
+    late: list[_Late] = []
     with rehearsal() as desk:
         faults += _rehearsed(document, desk, {where for where, _, _ in faults}, on, late)
-    before = _given_before(document, [row for row, _ in late], present) if late else set()
-    faults += [fault for row, fault in late if row.ref not in before]
+    before = _given_before(document, late, present) if late else set()
+    faults += [one.fault for one in late if one.row.ref not in before]
     if faults:
         raise BadFile(str(path), faults)
     return document
@@ -148,17 +147,26 @@ def rehearsal() -> Billing:
     return Billing(Plugins.discover().store("memory://"))
 
 
-def _given_before(document: Document, rows: Sequence[AssessmentRow], present: Callable[[], Billing | None]) -> set[str]:
+@attrs.frozen
+class _Late:
+    """An assessment whose due date has passed, and its biller's id: one key gives one id in every store."""
+
+    row: AssessmentRow
+    biller: str
+    fault: Fault
+
+
+def _given_before(document: Document, late: Sequence[_Late], present: Callable[[], Billing | None]) -> set[str]:
     """The refs of the assessments that the desk was given before, whatever became of them since. Writes nothing."""
     billing = present()
     if billing is None:
         return set()
     with billing:
-        return {row.ref for row in rows if _Writing(document, billing, None, None).again(row)}
+        return {one.row.ref for one in late if _Writing(document, billing, None, None).again(one.row, one.biller)}
 
 
 def _rehearsed(
-    document: Document, desk: Billing, wrong: set[str], on: date | None, late: list[tuple[AssessmentRow, Fault]]
+    document: Document, desk: Billing, wrong: set[str], on: date | None, late: list[_Late]
 ) -> Iterator[Fault]:
     """What the desk's own rules refuse, row by row; rows already found wrong and what hangs on them stay out.
 
@@ -178,7 +186,7 @@ def _rehearsed(
             place, value = (placed.at(field), placed.said(field, error.value)) if known else (placed.where, error.value)
             fault = (place, value, f"{error.reason}; {error.way_out}")
             if field == "due" and isinstance(placed.row, AssessmentRow):
-                late.append((placed.row, fault))
+                late.append(_Late(placed.row, writing.biller(placed.row).id, fault))
             else:
                 yield fault
         except (StoreError, PluginError):
@@ -239,11 +247,10 @@ class _Writing:
         group = row.group if isinstance(row, BookingRow) else None
         return f"group {group!r}" if group is not None and group not in self._groups else None
 
-    def again(self, row: AssessmentRow) -> bool:
+    def again(self, row: AssessmentRow, biller: str) -> bool:
         """Whether the desk was given this assessment before, as it is or with other data. Writes nothing."""
-        owner = self._document.biller_of(row) or ""
         try:
-            self._billers[owner] = self._billing.billers.get(new_biller_id(f"load:biller:{owner}"))
+            self._billers[self._document.biller_of(row) or ""] = self._billing.billers.get(biller)
             # On the day after it is due nothing new can be drafted: the key answers, or nobody does.
             self.write(attrs.evolve(row, on=row.due + timedelta(days=1)))
         except KeyReused:
@@ -274,7 +281,7 @@ class _Writing:
                 )
             case CustomerRow():
                 self._customers[row.ref] = billing.customers.add(
-                    biller=self._biller(row),
+                    biller=self.biller(row),
                     name=row.name,
                     email=row.email,
                     address=row.address,
@@ -288,10 +295,10 @@ class _Writing:
                 )
             case UnitRow():
                 resident = self._customers[row.resident] if row.resident is not None else None
-                billing.units.add(biller=self._biller(row), number=row.number, resident=resident, actor=actor, key=key)
+                billing.units.add(biller=self.biller(row), number=row.number, resident=resident, actor=actor, key=key)
             case LeaseRow():
                 billing.leases.add(
-                    biller=self._biller(row),
+                    biller=self.biller(row),
                     customer=self._customers[row.customer],
                     unit=row.unit,
                     rent=self._money(row, row.rent),
@@ -322,11 +329,11 @@ class _Writing:
             case GroupRow():
                 organiser = self._customers[row.organiser]
                 self._groups[row.ref] = billing.groups.add(
-                    biller=self._biller(row), name=row.name, organiser=organiser, actor=actor, key=key
+                    biller=self.biller(row), name=row.name, organiser=organiser, actor=actor, key=key
                 )
             case BookingRow():
                 billing.bookings.add(
-                    biller=self._biller(row),
+                    biller=self.biller(row),
                     customer=self._customers[row.customer],
                     unit=row.unit,
                     arrives=row.arrives,
@@ -338,7 +345,7 @@ class _Writing:
                 )
             case AssessmentRow():
                 billing.invoices.draft_for_units(
-                    biller=self._biller(row),
+                    biller=self.biller(row),
                     units=row.units,
                     title=row.title,
                     amount=self._money(row, row.amount) if row.amount is not None else None,
@@ -352,11 +359,12 @@ class _Writing:
                     key=key,
                 )
 
-    def _biller(self, row: Row) -> Biller:
+    def biller(self, row: Row) -> Biller:
+        """The biller of a row, as it was written."""
         return self._billers[self._document.biller_of(row) or ""]
 
     def _money(self, row: Row, amount: Decimal) -> Money:
-        return Money(amount, self._biller(row).currency)
+        return Money(amount, self.biller(row).currency)
 
     def _items(self, row: BookingRow) -> list[Item]:
         return [

@@ -15,7 +15,7 @@ class Kept:
 
     def __init__(self, stream: TextIO | None) -> None:
         # Opened before any database: a closed descriptor 1 must not become the descriptor of a file.
-        self._stream: TextIO = open(os.devnull, "w", encoding="utf-8") if stream is None else stream  # noqa: SIM115
+        self._stream: TextIO = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") if stream is None else stream
         self.error: OSError | ValueError | None = BrokenPipeError("it is closed") if stream is None else None
 
     def write(self, text: str) -> int:

@@ -100,6 +100,11 @@ class Screen:
                 self._line_by_line([columns[i].heading for i in shown], [[row[i] for i in shown] for row in rows])
                 return
             shown.remove(spared)
+        widths = {
+            i: max(_cells(line) for line in (columns[i].heading, *(_text(row[i]) for row in rows))) for i in shown
+        }
+        for _ in range(sum(widths[i] + _GAP for i in shown) - _GAP - self._console.width):
+            widths[max(shown, key=lambda i: widths[i] - least[i])] -= 1
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
         for i in shown:
             column = columns[i]
@@ -107,7 +112,7 @@ class Screen:
                 Text(column.heading),
                 justify="right" if column.right else "left",
                 no_wrap=not column.wraps,
-                min_width=least[i],
+                width=widths[i],
                 overflow="fold" if column.wraps else "ellipsis",
             )
         for row in rows:
@@ -165,12 +170,17 @@ def _console(*, error: bool) -> Console:
 
 def _least(column: Column, texts: Sequence[str]) -> int:
     """The least width at which a column breaks no word, or nothing where it does not wrap."""
+    if not column.wraps:
+        return max(_cells(text) for text in (column.heading, *texts))
+    longest = max(_cells(word) for text in (column.heading, *texts) for word in text.split(" "))
+    return min(longest, _LONGEST_WORD)
+
+
+def _cells(text: str) -> int:
+    """How wide a text is on a screen: an ideograph takes two places."""
     from rich.cells import cell_len
 
-    if not column.wraps:
-        return max(cell_len(text) for text in (column.heading, *texts))
-    longest = max((cell_len(word) for text in (column.heading, *texts) for word in text.split(" ")), default=0)
-    return min(longest, _LONGEST_WORD)
+    return max(cell_len(line) for line in text.split("\n"))
 
 
 def _text(cell: str | Cell) -> str:
