@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import pendulum
-
 
 class SystemClock:
     """The machine's clock."""
@@ -17,5 +15,7 @@ class SystemClock:
 
 def local_date(at: datetime, timezone: str) -> date:
     """The civil date of an aware instant in an IANA time zone (M1)."""
+    import pendulum  # a fifth of what importing this library would cost, and only the desk needs it
+
     local = pendulum.instance(at).in_timezone(timezone)
     return date(local.year, local.month, local.day)
