@@ -88,11 +88,6 @@ def released(charges: Sequence[Charge]) -> tuple[Charge, ...]:
     return tuple(attrs.evolve(charge, state=ChargeState.OPEN, invoice=None) for charge in charges)
 
 
-def billing_day_in(year: int, month: int, billing_day: int) -> date:
-    """The client's billing day in a month, clamped to its last day (C9)."""
-    return clamp_day(year, month, billing_day)
-
-
 def next_cycle_after(customer: Customer, day: date) -> date | None:
     """The first billing day strictly after `day`; None for a client without a cycle (C9)."""
     if customer.billing_cycle is BillingCycle.NONE:

@@ -91,10 +91,9 @@ class Leases:
         with self._desk.change("leases.add", ref, on=on, actor=actor) as change:
             if (made := change.replayed(key, {"rows": [_told(row) for row in given]})) is not None:
                 return change.again(Lease, made)
-            customers = {self._desk.owner("customer", row.get("customer")) for row in given}
-            if any(owner != ref for owner, _ in customers):
-                raise NotFound("customer", next(who for owner, who in customers if owner != ref))
-            several(change.tx, Customer, ref, [who for _, who in customers])
+            several(
+                change.tx, Customer, ref, {self._desk.owner("customer", row.get("customer"), ref)[1] for row in given}
+            )
             units: dict[object, str | None] = {None: None}
             ids = change.ids("lea", len(given))
             leases = []

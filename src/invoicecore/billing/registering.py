@@ -310,7 +310,7 @@ def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str) -> Cu
     if type(billing_day) is not int or not (1 <= billing_day <= 31 or billing_day == -1):
         raise InvalidValue(at + "billing_day", billing_day, "is no day of a month", "give 1 to 31, or -1 for the last")
     notify, locale = row.get("notify"), row.get("locale")
-    customer = Customer(
+    return Customer(
         id=id,
         biller=biller,
         name=text(row.get("name"), at + "name"),
@@ -320,9 +320,9 @@ def _customer(row: Mapping[str, object], at: str, *, id: str, biller: str) -> Cu
         billing_cycle=cycle,
         billing_day=billing_day,
         notify=None if notify is None else yes_or_no(notify, at + "notify"),
+        # Due at once: the first run, whatever its day, goes by the last billing day it has reached (C9).
+        next_cycle_on=date.min if cycle is BillingCycle.MONTHLY else None,
     )
-    # Due at once: the first run, whatever its day, goes by the last billing day it has reached (C9).
-    return attrs.evolve(customer, next_cycle_on=date.min if cycle is BillingCycle.MONTHLY else None)
 
 
 def _past_billed(change: Change, customer: Customer) -> date | None:
@@ -341,10 +341,7 @@ def customer_ref(tx: Reader, desk: Desk, biller: str, customer: Customer | str |
     """The id of a customer that exists within the biller, None for None; NotFound otherwise (T1)."""
     if customer is None:
         return None
-    owner, ref = desk.owner("customer", customer)
-    if owner != biller:
-        raise NotFound("customer", ref)
-    return one(tx, Customer, biller, ref).id
+    return one(tx, Customer, biller, desk.owner("customer", customer, biller)[1]).id
 
 
 def _reschedule(change: Change, policy: Policy) -> None:
