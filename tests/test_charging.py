@@ -29,7 +29,7 @@ from invoicecore.invoices import Invoice, InvoiceKind
 from invoicecore.money import MAX_MINOR, from_minor, total
 from invoicecore.parties import Biller, BillingCycle, Customer
 from invoicecore.periods import clamp_day
-from invoicecore.ports import Message
+from invoicecore.messages import Message
 from invoicecore.testing import FixedClock
 
 TODAY = date(2026, 3, 2)

@@ -17,7 +17,8 @@ from invoicecore.billing import publishing
 from invoicecore.errors import Conflict, InvalidValue, KeyReused, NotAllowed, ObserverFailed
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, BillTo, Customer
-from invoicecore.ports import Event, Message, Record, Store, Writer
+from invoicecore.messages import Message
+from invoicecore.ports import Event, Record, Store, Writer
 from invoicecore.testing import FixedClock
 
 TODAY = date(2026, 3, 2)

@@ -23,7 +23,8 @@ from invoicecore.errors import InvalidValue, NotFound, Refused
 from invoicecore.leases import Lease
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.parties import Biller, Customer
-from invoicecore.ports import Event, Message, Reader, Record, Store, Writer
+from invoicecore.messages import Message
+from invoicecore.ports import Event, Reader, Record, Store, Writer
 from invoicecore.testing import FixedClock
 
 DAY = timedelta(days=1)

@@ -18,7 +18,8 @@ from invoicecore.errors import InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.payments import Payment
-from invoicecore.ports import Counter, Event, Message, Order
+from invoicecore.messages import Message
+from invoicecore.ports import Counter, Event, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
 

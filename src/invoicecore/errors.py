@@ -224,6 +224,83 @@ class ObserverFailed(PluginError):
     code = "observer_failed"
 
 
+class NotWired(InvoicecoreError):
+    """The host did not say how: no mailer, renderer, gateway or address of its pages was given to `Billing.open`."""
+
+    code = "not_wired"
+
+    def __init__(self, what: str, way_out: str) -> None:
+        self.what = what
+        self.way_out = way_out
+        super().__init__(f"there is no {what} here; {way_out}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.what, self.way_out))
+
+
+class MailError(InvoicecoreError):
+    """An e-mail did not go out: `why` is the server's answer or the fault."""
+
+    code = "mail"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the e-mail was not sent: {why}; {self._way_out}")
+
+    _way_out: ClassVar[str] = "look at the mailer's settings"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.why,))
+
+
+class MailRefused(MailError):
+    """The e-mail was refused for good: the address or the message will not be accepted (SMTP 5xx)."""
+
+    code = "mail_refused"
+    _way_out = "correct the address and queue it again"
+
+
+class MailDeferred(MailError):
+    """The e-mail was not accepted now and may be later (SMTP 4xx)."""
+
+    code = "mail_deferred"
+    _way_out = "it is tried again later"
+
+
+class MailUnavailable(MailDeferred):
+    """Nothing can be sent at present: the server is down, or does not let us in."""
+
+    code = "mail_unavailable"
+    _way_out = "check the server and the mailer's settings; it is tried again later"
+
+
+class BadSignature(InvoicecoreError):
+    """A webhook that is not signed as its gateway signs: nothing of it was read. `gateway` names it."""
+
+    code = "bad_signature"
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__(f"the webhook is not signed by {gateway!r}; check the secret it is verified with")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.gateway,))
+
+
+class RenderFailed(InvoicecoreError):
+    """A document or an e-mail cannot be laid out: `what` names it, `problem` says why and where."""
+
+    code = "render"
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.what = what
+        self.problem = problem
+        super().__init__(f"{what} cannot be laid out: {problem}; mend the template, font or picture it names")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.what, self.problem))
+
+
 class MissingExtra(InvoicecoreError, ImportError):
     """A vendor library is absent: `extra` names what to install."""
 

@@ -20,13 +20,14 @@ from invoicecore.taxes import TaxAmount, TaxRate, breakdown, tax_rates
 
 
 class InvoiceKind(StrEnum):
-    """Where an invoice comes from (S1, R2, C2)."""
+    """Where an invoice comes from (S1, R2, C2); a fee is for paying another one late (P3)."""
 
     STANDALONE = "standalone"
     CHARGES = "charges"
     LEASE = "lease"
     BOOKING = "booking"
     GROUP = "group"
+    FEE = "fee"
 
 
 class Lifecycle(StrEnum):

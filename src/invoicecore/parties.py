@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
 from typing import TypeVar
 
@@ -23,6 +24,36 @@ class InvoiceMethod(StrEnum):
     MANUAL = "manual"
 
 
+def _decimal_or_none(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
+        raise InvalidValue("late_fee", value, "is not an exact number", "write it as Decimal('5.00') or '5.00'")
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise InvalidValue("late_fee", value, "is not a number", "write it as Decimal('5.00') or '5.00'") from None
+
+
+def _steps(value: object) -> tuple[int, ...]:
+    steps = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    wrong = any(type(step) is not int or not -366 <= step <= 3660 for step in steps)
+    if wrong or len(set(steps)) != len(steps) or len(steps) > 30:
+        raise InvalidValue(
+            "policy.reminders", value, "are no different whole days from -366 to 3660", "give such as (-3, 0, 7, 21)"
+        )
+    return tuple(sorted(steps))
+
+
+def _late_fee(value: object) -> LateFee | None:
+    if value is None or isinstance(value, LateFee):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidValue("policy.late_fee", value, "is no late fee", "give LateFee(amount=…), its fields, or None")
+    known_fields(value, [field.name for field in attrs.fields(LateFee)], "policy.late_fee.")
+    return LateFee(**value)
+
+
 class BillingCycle(StrEnum):
     """Whether a client's open charges are invoiced by the run (C9)."""
 
@@ -31,12 +62,45 @@ class BillingCycle(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
+class LateFee:
+    """What a late invoice costs beside itself, always on something new and never on the invoice (P3).
+
+    Either `amount`, in the biller's currency, or `percent` of the balance. `after_days` counts from the later of due
+    and issue date (S5); `every_days` repeats it, None charges it once; all fees of one invoice stay within `cap`.
+    `bill_as` makes it a charge for the customer's next invoice, or an invoice of its own, published at once. Raises
+    InvalidValue.
+    """
+
+    amount: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
+    percent: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
+    after_days: int = 1
+    every_days: int | None = None
+    cap: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
+    bill_as: str = "charge"
+
+    def __attrs_post_init__(self) -> None:
+        if (self.amount is None) == (self.percent is None):
+            raise InvalidValue("late_fee.amount", self.amount, "and percent: one is needed", "give one of the two")
+        for field, value in (("amount", self.amount), ("percent", self.percent), ("cap", self.cap)):
+            if value is not None and not (value.is_finite() and value > 0):
+                raise InvalidValue(f"late_fee.{field}", value, "is not above zero", "give an exact, positive number")
+        for field, days, low in (("after_days", self.after_days, 1), ("every_days", self.every_days, 1)):
+            if (days is None and field == "after_days") or (
+                days is not None and (type(days) is not int or not low <= days <= 3660)
+            ):
+                raise InvalidValue(f"late_fee.{field}", days, "is out of range", "give whole days from 1 to 3660")
+        if self.bill_as not in ("charge", "invoice"):
+            raise InvalidValue("late_fee.bill_as", self.bill_as, "is not known", "give 'charge' or 'invoice'")
+
+
+@attrs.frozen(kw_only=True)
 class Policy:
     """How one biller bills: plain data, started from a preset and changed field by field (D4, R14, R15, C5, S4, S5).
 
     Days are whole days; `due_offset_days` counts from the first day of the billed period (-1 = the day before).
     `notify_on_publish=None` follows the draft's own wish (R7). `labels` names a preset's label set,
-    `own_labels` replaces it. Raises InvalidValue for a value outside its range.
+    `own_labels` replaces it. `reminders` are days from the later of due and issue date, such as (-3, 0, 7, 21); none
+    and no `late_fee` by default (P3). `notify_on_payment` e-mails receipts and refunds. Raises InvalidValue for a value outside its range.
     """
 
     preset: str = "residents"
@@ -56,6 +120,9 @@ class Policy:
     yearly_numbers: bool = False
     chronological: bool = False
     catch_up_warning: int = 3
+    notify_on_payment: bool = False
+    reminders: tuple[int, ...] = attrs.field(default=(), converter=_steps)
+    late_fee: LateFee | None = attrs.field(default=None, converter=_late_fee)
 
     def __attrs_post_init__(self) -> None:
         for field, low, high in (
@@ -71,7 +138,10 @@ class Policy:
                 raise InvalidValue(
                     f"policy.{field}", value, "is out of range", f"give whole days or digits from {low} to {high}"
                 )
-        for field in ("run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological"):
+        for field in (
+            "run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological",
+            "notify_on_payment",
+        ):  # fmt: skip
             if not isinstance(getattr(self, field), bool):
                 raise InvalidValue(f"policy.{field}", getattr(self, field), "is not a yes or no", "give True or False")
         if self.notify_on_publish is not None:

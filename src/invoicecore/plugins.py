@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 import pluggy
 
 from invoicecore.errors import InvalidValue, InvoicecoreError, ObserverFailed, PluginError, Refused
-from invoicecore.ports import Event, Store
+from invoicecore.ports import Composer, Event, Mailer, PaymentGateway, Renderer, Store
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -25,6 +25,12 @@ GROUP: Final = "invoicecore"
 
 StoreFactory: TypeAlias = Callable[[str], Store]
 """Opens the store a URL names."""
+
+MailerFactory: TypeAlias = Callable[[str], Mailer]
+"""Makes the mailer a URL names."""
+
+GatewayFactory: TypeAlias = Callable[[str], PaymentGateway]
+"""Makes the payment gateway a URL names."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -39,16 +45,20 @@ class Hooks:
         """URL scheme (`memory`) → what opens such a URL as a Store. Asked once, when the first store is opened."""
 
     @hookspec
-    def gateways(self) -> Mapping[str, object]:  # type: ignore[empty-body]  # a specification has no body
-        """Name → payment gateway, or what makes one."""
+    def gateways(self) -> Mapping[str, GatewayFactory]:  # type: ignore[empty-body]  # a specification has no body
+        """URL scheme (`memory`) → what makes a PaymentGateway of such a URL."""
 
     @hookspec
-    def mailers(self) -> Mapping[str, object]:  # type: ignore[empty-body]  # a specification has no body
-        """Name → mailer, or what makes one."""
+    def mailers(self) -> Mapping[str, MailerFactory]:  # type: ignore[empty-body]  # a specification has no body
+        """URL scheme (`smtp`) → what makes a Mailer of such a URL."""
 
     @hookspec
-    def renderers(self) -> Mapping[str, object]:  # type: ignore[empty-body]  # a specification has no body
-        """Name → renderer, or what makes one."""
+    def renderers(self) -> Mapping[str, Callable[[], Renderer]]:  # type: ignore[empty-body]  # as above
+        """Format (`pdf`) → what makes a Renderer of it."""
+
+    @hookspec
+    def composers(self) -> Mapping[str, Callable[[], Composer]]:  # type: ignore[empty-body]  # as above
+        """Name (`letters`) → what makes a Composer."""
 
     @hookspec
     def authorise(self, action: str, actor: str | None, biller: str, subject: str | None) -> str | None:
@@ -59,7 +69,7 @@ class Hooks:
         """Hear what one transaction wrote, once, after it was committed (R18)."""
 
 
-_OFFERS: Final = ("stores", "gateways", "mailers", "renderers")
+_OFFERS: Final = ("stores", "gateways", "mailers", "renderers", "composers")
 _HOOKS: Final = (*_OFFERS, "authorise", "observe")
 
 
@@ -180,36 +190,49 @@ class Plugins:
         Raises InvalidValue for text without a scheme, PluginError for a scheme nobody offers (the known ones named),
         for one that two plugins offer, and when the plugin fails; errors of this library pass as they are.
         """
-        offered = self._offered("stores")
+        store: Store = self._opened("stores", url)
+        return store
+
+    def mailer(self, url: str) -> Mailer:
+        """The mailer a URL such as `smtp://mail.example.org` names; found, and refused, as a store is."""
+        mailer: Mailer = self._opened("mailers", url)
+        return mailer
+
+    def gateway(self, url: str) -> PaymentGateway:
+        """The payment gateway a URL such as `memory://` names; found, and refused, as a store is."""
+        gateway: PaymentGateway = self._opened("gateways", url)
+        return gateway
+
+    def renderer(self, name: str = "pdf") -> Renderer:
+        """A renderer of that format; PluginError for one nobody offers, the known ones named."""
+        renderer: Renderer = self._made("renderers", name)
+        return renderer
+
+    def composer(self, name: str = "letters") -> Composer:
+        """The composer of that name; PluginError for one nobody offers, the known ones named."""
+        composer: Composer = self._made("composers", name)
+        return composer
+
+    def _opened(self, hook: str, url: str) -> Any:  # what the hook's factories make; each caller names its type
+        offered = self._offered(hook)
         scheme, found, _ = url.partition("://")
         if not found:
             # Only what precedes a colon: the rest of a mistyped URL may hold a password.
             start = f"start it with one of {', '.join(f'{name}://' for name in sorted(offered))}"
             raise InvalidValue("url", url.partition(":")[0], "has no scheme", start)
         scheme = scheme.lower()
-        key = scheme if scheme in offered else scheme.partition("+")[0]
-        plugin, factory = self._find("stores", key)
+        return self._made(hook, scheme if scheme in offered else scheme.partition("+")[0], url)
+
+    def _made(self, hook: str, name: str, *given: str) -> Any:  # as above
+        plugin, factory = self._find(hook, name)
         if not callable(factory):
-            raise PluginError(plugin, f"its store {key!r} cannot be called with a URL", self.names)
+            raise PluginError(plugin, f"its {hook[:-1]} {name!r} cannot be called", self.names)
         try:
-            store: Store = factory(url)
+            return factory(*given)
         except InvoicecoreError:
             raise
         except Exception as error:
-            raise PluginError(plugin, f"its store {key!r} did not open: {_told(error)}", self.names) from error
-        return store
-
-    def gateway(self, name: str) -> object:
-        """The payment gateway of that name; PluginError for an unknown name, the known ones named."""
-        return self._find("gateways", name)[1]
-
-    def mailer(self, name: str) -> object:
-        """The mailer of that name; PluginError for an unknown name, the known ones named."""
-        return self._find("mailers", name)[1]
-
-    def renderer(self, name: str) -> object:
-        """The renderer of that name; PluginError for an unknown name, the known ones named."""
-        return self._find("renderers", name)[1]
+            raise PluginError(plugin, f"its {hook[:-1]} {name!r} did not open: {_told(error)}", self.names) from error
 
     def authorise(self, action: str, actor: str | None, biller: str, subject: str | None = None) -> None:
         """Raise Refused with the first reason a plugin gives; return when none gives any (R18).

@@ -1,6 +1,7 @@
-"""What the core asks of the outside: a store for its records and a clock, in domain words.
+"""What the core asks of the outside: a store, a mailer, a renderer, a composer, a gateway and a clock, in domain words.
 
-A store author implements Store, Reader and Writer and adopts `invoicecore.testing.StoreContract`.
+A store author implements Store, Reader and Writer and adopts `invoicecore.testing.StoreContract`; mailers and
+renderers have their contracts too.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import attrs
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
+from invoicecore.documents import Letter, Sheet
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
+from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
 
@@ -47,16 +51,18 @@ class Event:
 
 
 @attrs.frozen(kw_only=True)
-class Message:
-    """An e-mail to be sent, written in the transaction of the change that causes it (R7, S9)."""
+class PayLink:
+    """An invoice's unguessable token, which its pay page is found by; a revoked one opens nothing any more (T2).
+
+    `id` is the token. An invoice has one that is not revoked at most.
+    """
 
     id: str
     biller: str
-    kind: str
     invoice: str
-    to: str
-    locale: str
-    queued_at: datetime
+    made_at: datetime
+    revoked_at: datetime | None = None
+    version: int = 1
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +106,7 @@ class InvoiceQuery:
     """Which invoices of a biller: every given field must match; None and empty match all (S10, D5).
 
     `status` is judged on the date `on`; a status matches exactly when `invoice.status_on(on)` does. `published` True
-    means ever published (R8). `payable` means lifecycle OPEN with a balance above zero. `claims` means it claims a
+    means ever published (R8). `payable` means lifecycle OPEN with a balance above zero, `due_by` a due date on or before that day. `claims` means it claims a
     lease's period or a client's month (period_index or cycle is set; N2, C9). `after` is the (sort value, id) of the last item of
     the page before: a date for DUE, minor units for TOTAL, the number for NUMBER, the id twice for CREATED.
     """
@@ -119,6 +125,7 @@ class InvoiceQuery:
     drafted_on: date | None = None
     published: bool | None = None
     payable: bool = False
+    due_by: date | None = None
     claims: bool = False
     order: Order = Order.CREATED
     after: tuple[str | int | date, str] | None = None
@@ -155,6 +162,7 @@ Record = (
     | CreditEntry
     | Event
     | Message
+    | PayLink
     | KeyUse
 )
 R = TypeVar("R", bound=Record)
@@ -172,11 +180,14 @@ FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
     Refund: ("invoice",),
     CreditEntry: ("customer", "invoice"),
     Event: ("subject",),
-    Message: ("invoice",),
+    Message: ("invoice", "state"),
+    PayLink: ("invoice",),
 }
 
 # Records that carry an optimistic version: replace() checks it and stores it plus one.
-VERSIONED: tuple[type[Record], ...] = (Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice)
+VERSIONED: tuple[type[Record], ...] = (
+    Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice, Message, PayLink,
+)  # fmt: skip
 
 
 class Reader(Protocol):
@@ -233,6 +244,16 @@ class Reader(Protocol):
         """Customers whose next_cycle_on is on or before a date, by (next_cycle_on, id), claimed likewise (C9)."""
         ...
 
+    def due_messages(
+        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Message]:
+        """Messages whose next_try_at is at or before an instant, by (next_try_at, id), claimed likewise (R7)."""
+        ...
+
+    def pay_link(self, token: str) -> PayLink | None:
+        """The link of a token, whichever biller's it is, revoked ones too; None for a token never given out (T2)."""
+        ...
+
     def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
         """The newest credit entry of each customer that has one; its `balance` is the credit there is (C8)."""
         ...
@@ -249,7 +270,8 @@ class Writer(Reader, Protocol):
         """Write new records, of any kinds, those that others refer to first. Raises Conflict when a key is taken.
 
         Unique within a biller: a unit's number; an invoice's number; (lease, period_index, revision) and
-        (customer, cycle) of invoices (N2, C9); one reversal a payment; (customer, currency, seq) of credit entries.
+        (customer, cycle) of invoices (N2, C9); one reversal a payment; (customer, currency, seq) of credit entries;
+        (invoice, kind, about) of messages that have an `about`; an invoice's link that is not revoked.
         """
         ...
 
@@ -290,4 +312,134 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """This instant, aware, in UTC (M1)."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Attachment:
+    """A file that goes with an e-mail."""
+
+    filename: str
+    media_type: str
+    content: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Composed:
+    """An e-mail laid out: its subject in one line, and the same content as plain text and as HTML."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@attrs.frozen(kw_only=True)
+class Mail:
+    """One e-mail, ready to go.
+
+    `id` is the message's: the Message-ID is made of it and of the sender's domain and of nothing else, so that a
+    repeat is recognisable. The address it is sent from is the mailer's own; `sender` is the name shown beside it,
+    `reply_to` the biller's address.
+    """
+
+    id: str
+    to_name: str
+    to: str
+    sender: str
+    reply_to: str | None
+    language: str
+    date: datetime
+    content: Composed
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Mailer(Protocol):
+    """What sends e-mails; one call at a time. An author adopts `invoicecore.testing.MailerContract`."""
+
+    def send(self, mail: Mail) -> None:
+        """Hand one e-mail over; it is accepted when this returns.
+
+        Raises MailRefused when it will never be accepted, MailDeferred when it may be later, MailUnavailable when
+        nothing can be sent at present.
+        """
+        ...
+
+    def close(self) -> None:
+        """End connections and files; a later send() opens them again."""
+        ...
+
+
+class Renderer(Protocol):
+    """What draws documents; an author adopts `invoicecore.testing.RendererContract`."""
+
+    def render(self, sheet: Sheet) -> bytes:
+        """The sheet as a PDF; the same sheet gives the same bytes (S11). Safe to call from several threads.
+
+        Raises RenderFailed naming what cannot be drawn.
+        """
+        ...
+
+
+class Composer(Protocol):
+    """What lays e-mails out."""
+
+    def compose(self, letter: Letter) -> Composed:
+        """The letter as subject, text and HTML; what a person entered is data in it, never markup.
+
+        Raises RenderFailed naming the template and what is wrong with it.
+        """
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Checkout:
+    """A request for a provider's payment page for an invoice.
+
+    `key` is the operation's own: the same key never makes a second charge. `success_url` and `cancel_url` are where
+    the payer comes back to.
+    """
+
+    key: str
+    biller: str
+    invoice: str
+    reference: str
+    description: str
+    amount: Money
+    email: str | None
+    locale: str
+    success_url: str
+    cancel_url: str
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """One event of a gateway's webhook: money it has received for an invoice. `id` is the event's own.
+
+    `invoice` is the one the checkout was made for, `reference` the provider's name of the payment.
+    """
+
+    id: str
+    biller: str
+    invoice: str
+    amount: Money
+    reference: str
+
+
+class PaymentGateway(Protocol):
+    """What takes payments: for the time being it opens a provider's page and tells of what was paid there."""
+
+    @property
+    def name(self) -> str:
+        """What its webhooks are addressed to: `/webhooks/{name}`."""
+        ...
+
+    def checkout(self, wanted: Checkout) -> str:
+        """The URL of a short-lived page of the provider, on which the payer pays (R12)."""
+        ...
+
+    def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
+        """The events of a webhook, verified before anything of it is read; BadSignature when it is not the provider's.
+
+        `headers` are by lower-case name. What it does not know is left out.
+        """
         ...

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from types import TracebackType
 
 from invoicecore.billing.charging import Charges, DraftingCharges
-from invoicecore.billing.collecting import Credits, Payments
+from invoicecore.billing.collecting import Collecting, Credits
+from invoicecore.billing.delivering import Delivering
 from invoicecore.billing.desk import Desk
+from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
 from invoicecore.billing.drafting import Drafting
 from invoicecore.billing.leasing import Leases
-from invoicecore.billing.outcomes import Report
+from invoicecore.billing.linking import Linking
+from invoicecore.billing.notifying import Messages
+from invoicecore.billing.outcomes import Deliveries, Report
 from invoicecore.billing.publishing import Publishing
-from invoicecore.billing.registering import Billers, Customers, Units
+from invoicecore.billing.receiving import Received, Receiving
+from invoicecore.billing.registering import Billers, Registering, Units
+from invoicecore.billing.reminding import Reminding
 from invoicecore.billing.reporting import Reporting
 from invoicecore.billing.reserving import Bookings, DraftingStays, Groups
 from invoicecore.billing.running import Running
+from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import SystemClock
 from invoicecore.parties import Biller
 from invoicecore.plugins import Plugins
-from invoicecore.ports import Clock, Store
+from invoicecore.ports import Clock, Composer, Mailer, PaymentGateway, Renderer, Store
 
 
-class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting):
+class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
     """Invoices from draft to paid, void or refunded: `billing.invoices`."""
+
+
+class Customers(Registering, DocumentingCustomers):
+    """Who pays: `billing.customers`."""
+
+
+class Payments(Collecting, Linking, DocumentingPayments):
+    """Money received and returned, its receipts, and the links to pay by: `billing.payments`."""
 
 
 class Billing:
@@ -34,10 +49,17 @@ class Billing:
     """
 
     def __init__(
-        self, store: Store, *, clock: Clock | None = None, plugins: Plugins | None = None, scope: str | None = None
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        plugins: Plugins | None = None,
+        wiring: Wiring | None = None,
+        scope: str | None = None,
     ) -> None:
         self._lent = False
-        self._desk = Desk(store, clock or SystemClock(), plugins if plugins is not None else Plugins.of(), scope)
+        plugged = plugins if plugins is not None else Plugins.of()
+        self._desk = Desk(store, clock or SystemClock(), plugged, wiring or Wiring(plugged), scope)
         self.billers = Billers(self._desk)
         self.units = Units(self._desk)
         self.customers = Customers(self._desk)
@@ -48,21 +70,38 @@ class Billing:
         self.invoices = Invoices(self._desk)
         self.payments = Payments(self._desk)
         self.credits = Credits(self._desk)
+        self.messages = Messages(self._desk)
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock | None = None, plugins: Plugins | None = None) -> Billing:
+    def open(
+        cls,
+        url: str,
+        *,
+        mailer: Mailer | str | None = None,
+        renderer: Renderer | None = None,
+        composer: Composer | None = None,
+        gateway: PaymentGateway | str | None = None,
+        base_url: str | None = None,
+        clock: Clock | None = None,
+        plugins: Plugins | None = None,
+    ) -> Billing:
         """A desk on the store that a URL names, such as `memory://`, with the installed plugins.
 
+        `mailer` and `gateway` are one of your own or the URL of one, as in `smtp://mail.example.com`; renderer and
+        composer are the installed ones unless you give yours. `base_url` is where your app serves the pay pages.
         `plugins` replaces the installed ones; give `Plugins.discover(mine)` to add to them. Raises PluginError for an
-        unknown scheme, StoreError for a store that cannot be used, MissingExtra naming what to install.
+        unknown scheme, StoreError for a store that cannot be used, MissingExtra naming what to install, InvalidValue
+        for a base URL that is none.
         """
         found = plugins if plugins is not None else Plugins.discover()
-        return cls(found.store(url), clock=clock, plugins=found)
+        wiring = Wiring(found, mailer=mailer, renderer=renderer, composer=composer, gateway=gateway, base_url=base_url)
+        return cls(found.store(url), clock=clock, plugins=found, wiring=wiring)
 
     def scoped(self, biller: Biller | str) -> Billing:
         """A desk for which other billers do not exist: the same NotFound as for an id never given out (T1)."""
         ref = self.billers.get(biller).id
-        desk = Billing(self._desk.store, clock=self._desk.clock, plugins=self._desk.plugins, scope=ref)
+        shared = self._desk
+        desk = Billing(shared.store, clock=shared.clock, plugins=shared.plugins, wiring=shared.wiring, scope=ref)
         desk._lent = True
         return desk
 
@@ -93,6 +132,55 @@ class Billing:
             running.bill_each(self._each_biller())
         return running.report
 
+    def remind(
+        self,
+        *,
+        on: date | None = None,
+        biller: Biller | str | None = None,
+        dry_run: bool = False,
+        actor: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Report:
+        """Queue the reminders and charge the late fees that each biller's policy has due by a day (P3, S5).
+
+        Each step of an invoice once, however often it is called; of steps that were missed only the latest. It stops
+        at balance zero, void, or a covering collection. The report's `created` are reminders and fees, by their code;
+        `skipped` have nobody to be told; `invoices` are the fees' own. Dates and hooks as for `run`.
+        """
+        reminding = Reminding(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
+        if biller is not None or self._desk.scope is not None:
+            reminding.remind(self.billers.get(self._desk.biller_id(biller)))
+        else:
+            reminding.remind_each(self._each_biller())
+        return reminding.report
+
+    def deliver(
+        self,
+        *,
+        biller: Biller | str | None = None,
+        actor: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Deliveries:
+        """Send the e-mails that are due, each with its document, and note what became of each (R7, R12, S9).
+
+        What the mailer does not accept now is tried again later, over about three days; what it refuses for good is
+        reported and not tried again. Several deliverers may work at once. Raises NotWired without a mailer, StoreError
+        inside a transaction (P2), Refused.
+        """
+        delivering = Delivering(self._desk, actor=actor, progress=progress)
+        if biller is not None or self._desk.scope is not None:
+            delivering.deliver(self.billers.get(self._desk.biller_id(biller)))
+        else:
+            delivering.deliver_each(self._each_biller())
+        return delivering.report
+
+    def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
+        """What became of each event of a gateway's webhook; raises BadSignature for one that is not the gateway's (D6).
+
+        Money that a provider reports is recorded once, however often it is told.
+        """
+        return Receiving(self._desk).receive(gateway, body, headers)
+
     def _each_biller(self) -> Iterator[Biller]:
         after = ""
         while True:
@@ -106,6 +194,7 @@ class Billing:
     def close(self) -> None:
         """Release the store's files and connections; a scoped desk leaves them to the desk it came from."""
         if not self._lent:
+            self._desk.wiring.close()
             self._desk.store.close()
 
     def __enter__(self) -> Billing:

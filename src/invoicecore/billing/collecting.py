@@ -10,11 +10,13 @@ import attrs
 
 from invoicecore.billing.desk import Change, Desk, one, several
 from invoicecore.billing.issuing import move_credit
+from invoicecore.billing.notifying import tell_payer
 from invoicecore.credits import CreditEntry, CreditKind, oldest_due_first
 from invoicecore.errors import InvalidValue, NotAllowed, NotEnough, NotFound, Overpayment
 from invoicecore.invoices import Invoice, Lifecycle, check
+from invoicecore.messages import MessageKind
 from invoicecore.money import Money, positive, total, zero
-from invoicecore.parties import Customer, member, text
+from invoicecore.parties import Customer, member, text, yes_or_no
 from invoicecore.payments import (
     Allocation,
     Payment,
@@ -33,8 +35,8 @@ from invoicecore.ports import InvoiceQuery
 M = TypeVar("M", Payment, Refund)
 
 
-class Payments:
-    """Money received and returned: `billing.payments`."""
+class Collecting:
+    """Money received and returned by hand: the ledger's part of `billing.payments`."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -48,6 +50,7 @@ class Payments:
         received_on: date | None = None,
         reference: str = "",
         rest: str | None = None,
+        notify: bool | None = None,
         on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
@@ -56,7 +59,7 @@ class Payments:
 
         Without `amount` it is the whole recordable balance (balance − in flight). Several invoices are settled in the
         order given. `rest="credit"` turns what is left over into the customer's credit, else more than is due raises
-        Overpayment (D6). Raises NotAllowed by status, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
+        Overpayment (D6). `notify` e-mails the receipt or does not; None leaves it to the policy. Raises NotAllowed by status, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
         given = list(invoice) if isinstance(invoice, Sequence) and not isinstance(invoice, str) else [invoice]
         if not given:
@@ -76,7 +79,7 @@ class Payments:
             day = _past(received_on, "received_on", change.on)
             paid = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
             wanted = {"invoices": refs, "amount": paid, "method": how, "received_on": received_on,
-                      "reference": reference, "rest": rest}  # fmt: skip
+                      "reference": reference, "rest": rest, **_wish(notify)}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
                 return change.again(Payment, made)[0]
             invoices = several(change.tx, Invoice, biller, refs)
@@ -115,6 +118,8 @@ class Payments:
             change.made(payment.id)
             for settled, allocation in zip(after, allocations, strict=True):
                 change.note(settled.id, settled.version + 1, "paid", f"{allocation.amount.amount} {how}")
+            if after:
+                tell_payer(change, MessageKind.RECEIPT, after[0], payment.id, notify=notify)
         return payment
 
     def reverse(
@@ -168,13 +173,15 @@ class Payments:
         method: PaymentMethod | str = PaymentMethod.TRANSFER,
         reference: str = "",
         reason: str = "",
+        notify: bool | None = None,
         on: date | None = None,
         actor: str | None = None,
         key: str | None = None,
     ) -> Refund:
         """Give back all or part of the money held on an invoice: to the payer, or with `to="credit"` as credit (S12).
 
-        The share that was paid by credit goes to credit only. Raises NotAllowed when nothing is held, NotEnough for
+        The share that was paid by credit goes to credit only. `notify` tells the payer or does not; None leaves it to
+        the policy. Raises NotAllowed when nothing is held, NotEnough for
         more than is held, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
         """
         biller, ref = self._desk.owner("invoice", invoice)
@@ -190,6 +197,7 @@ class Payments:
                 "method": how,
                 "reference": reference,
                 "reason": reason,
+                **_wish(notify),
             }
             if (made := change.replayed(key, wanted)) is not None:
                 return change.again(Refund, made)[0]
@@ -219,6 +227,7 @@ class Payments:
             change.tx.replace([attrs.evolve(before, facts=after_refund(before.facts, refund))])
             if to_credit.amount > 0 and before.customer is not None:
                 move_credit(change, before.customer, CreditKind.RETURNED, to_credit, invoice=before.id)
+            tell_payer(change, MessageKind.REFUND, before, refund.id, notify=notify)
             change.made(refund.id)
             change.note(before.id, before.version + 1, "refunded", f"{asked.amount} to {to}")
         return refund
@@ -392,6 +401,11 @@ def _take_credit_back(change: Change, payment: Payment, invoices: dict[str, Invo
     if wanted > lost:
         move_credit(change, customer, CreditKind.WITHDRAWN, lost - wanted, payment=payment.id)
     return lost
+
+
+def _wish(notify: bool | None) -> dict[str, object]:
+    # Only what was said is part of the request: a key from before there was a wish stays the same request (N3).
+    return {} if notify is None else {"notify": yes_or_no(notify, "notify")}
 
 
 def _past(day: date | None, field: str, today: date) -> date:

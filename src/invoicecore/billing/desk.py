@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import attrs
 
+from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
 from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
 from invoicecore.invoices import Invoice
@@ -74,12 +75,13 @@ def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
 
 
 class Desk:
-    """The wiring of one Billing: store, clock, plugins, and the biller it is scoped to, if any."""
+    """What one Billing stands on: store, clock, plugins, wiring, and the biller it is scoped to, if any."""
 
-    def __init__(self, store: Store, clock: Clock, plugins: Plugins, scope: str | None = None) -> None:
+    def __init__(self, store: Store, clock: Clock, plugins: Plugins, wiring: Wiring, scope: str | None = None) -> None:
         self.store = store
         self.clock = clock
         self.plugins = plugins
+        self.wiring = wiring
         self.scope = scope
 
     def today(self, biller: Biller, at: datetime | None = None) -> date:

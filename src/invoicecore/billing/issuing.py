@@ -9,14 +9,16 @@ import attrs
 
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.drafting import reach
+from invoicecore.billing.notifying import queue
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Caveat, Invoice, InvoiceKind, format_number, number_series, publish
+from invoicecore.messages import MessageKind
 from invoicecore.money import Money
 from invoicecore.parties import Biller, BillTo, Customer, Policy, Unit, bill_to
 from invoicecore.payments import after_credit
-from invoicecore.ports import Counter, InvoiceQuery, Message, Reader
+from invoicecore.ports import Counter, InvoiceQuery, Reader
 from invoicecore.wording import say
 
 
@@ -160,22 +162,7 @@ def _notices(
     wants: Callable[[Invoice, Customer | None], bool],
 ) -> set[str]:
     told = [(i, who) for i in issued if (who := payers.get(i.id)) is not None and who.email and wants(i, who)]
-    ids = change.ids("msg", len(told))
-    change.tx.add(
-        [
-            Message(
-                id=id,
-                biller=invoice.biller,
-                kind="invoice_issued",
-                invoice=invoice.id,
-                to=who.email or "",
-                locale=who.locale or change.biller.locale,
-                queued_at=change.at,
-            )
-            for id, (invoice, who) in zip(ids, told, strict=True)
-        ]
-    )
-    return {invoice.id for invoice, _ in told}
+    return queue(change, MessageKind.INVOICE_ISSUED, told)
 
 
 def wishes(biller: Biller, draft: Invoice, payer: Customer | None) -> bool:

@@ -117,11 +117,15 @@ class Report:
         tally: Tally = getattr(self, kind)
         tally.add(outcome)
 
+    def keep(self, invoice: Invoice) -> None:
+        """Keep an invoice that was made, while there is room."""
+        if len(self._invoices) < KEEP:
+            self._invoices.append(invoice)
+
     def add(self, invoice: Invoice, locale: str) -> None:
         """Count one invoice made, and keep it while there is room."""
         # Sentences and items are worth their time only while they are kept.
-        if len(self._invoices) < KEEP:
-            self._invoices.append(invoice)
+        self.keep(invoice)
         for tally in (self.created, self.late) if invoice.late else (self.created,):
             if tally.full:
                 tally.count += 1
@@ -133,6 +137,30 @@ class Report:
         names = ("created", "existing", "late", "skipped", "failed", "warnings")
         counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
         return f"Report({counts}, dry_run={self.dry_run})"
+
+
+class Deliveries:
+    """What `deliver` did: tallies of messages sent, deferred (tried again later), failed (for good) and cancelled.
+
+    `stopped` says why nothing could be sent any more: the rest waits in the outbox.
+    """
+
+    def __init__(self) -> None:
+        self.sent = Tally()
+        self.deferred = Tally()
+        self.failed = Tally()
+        self.cancelled = Tally()
+        self.stopped = ""
+
+    def tell(self, kind: str, outcome: Outcome) -> None:
+        """Count one outcome under sent, deferred, failed or cancelled."""
+        tally: Tally = getattr(self, kind)
+        tally.add(outcome)
+
+    def __repr__(self) -> str:
+        names = ("sent", "deferred", "failed", "cancelled")
+        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
+        return f"Deliveries({counts}, stopped={self.stopped!r})"
 
 
 def about(invoice: Invoice, code: str, locale: str, *, written: bool = True) -> Outcome:

@@ -29,6 +29,7 @@ from invoicecore.parties import (
 )
 from invoicecore.periods import clamp_day
 from invoicecore.ports import InvoiceQuery, Reader
+from invoicecore.reminders import check_fee
 from invoicecore.wording import label_set, locale_of
 
 
@@ -66,7 +67,7 @@ class Billers:
             currency=currency_of(currency).code,
             timezone=_timezone(timezone),
             locale=locale_of(locale),
-            policy=_usable(policy_for(preset, policy)),
+            policy=_usable(policy_for(preset, policy), currency),
             payments=yes_or_no(payments, "payments"),
             address=text(address, "address", required=False, lines=True),
             email=email_address(email),
@@ -109,7 +110,7 @@ class Billers:
                 name=text(name, "name") if name is not None else before.name,
                 locale=locale_of(locale) if locale is not None else before.locale,
                 payments=yes_or_no(payments, "payments") if payments is not None else before.payments,
-                policy=_usable(changed_policy(before.policy, policy or {})),
+                policy=_usable(changed_policy(before.policy, policy or {}), before.currency),
                 address=text(address, "address", required=False, lines=True) if address is not None else before.address,
                 email=email_address(email) if email is not None else before.email,
             )
@@ -198,7 +199,7 @@ class Units:
             return sorted(tx.find(Unit, ref, {}), key=lambda unit: natural_key(unit.number))
 
 
-class Customers:
+class Registering:
     """Residents, clients, guests and tenants: `billing.customers`."""
 
     def __init__(self, desk: Desk) -> None:
@@ -356,8 +357,9 @@ def _advance(policy: Policy) -> tuple[int, int]:
     return policy.advance_days_email_pdf, policy.advance_days_direct_debit
 
 
-def _usable(policy: Policy) -> Policy:
+def _usable(policy: Policy, currency: str) -> Policy:
     label_set(policy.labels, policy.own_labels)  # refuses an unknown or incomplete label set (D4)
+    check_fee(policy.late_fee, currency)
     return policy
 
 

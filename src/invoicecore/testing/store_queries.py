@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, Phase, Status
+from invoicecore.messages import Message, MessageKind
 from invoicecore.money import MAX_MINOR, minor
 from invoicecore.parties import BillingCycle, Customer
-from invoicecore.ports import InvoiceQuery, Order, Reader, Store, Sums
+from invoicecore.ports import InvoiceQuery, Order, PayLink, Reader, Store, Sums
 from invoicecore.testing import samples, strategies
 from invoicecore.testing.checks import assert_same, examples, ids, rule, write
 from invoicecore.testing.samples import DAY, TOMORROW, YESTERDAY, World, world
+from invoicecore.testing.store_records import AT
 from invoicecore.testing.strategies import sort_value
 
 
@@ -28,6 +30,7 @@ def matches(invoice: Invoice, wanted: InvoiceQuery) -> bool:
         and (not wanted.kinds or invoice.kind in wanted.kinds)
         and (not wanted.customers or invoice.customer in wanted.customers)
         and (wanted.published is None or invoice.published is wanted.published)
+        and (wanted.due_by is None or invoice.due_on <= wanted.due_by)
         and (not wanted.claims or invoice.period_index is not None or invoice.cycle is not None)
         and (not wanted.payable or (invoice.lifecycle is Lifecycle.OPEN and minor(invoice.balance) > 0))
         and all(
@@ -110,6 +113,7 @@ FILTERS: dict[str, list[object]] = {
     "drafted_on": [DAY, YESTERDAY],
     "published": [True, False],
     "payable": [True],
+    "due_by": [DAY, YESTERDAY],
     "claims": [True],
 }
 
@@ -341,6 +345,48 @@ class QueriesContract:
             assert ids(reader.due_customers(here.id, DAY, after=(YESTERDAY, "d2"), limit=1)) == ["d0"]
             assert ids(reader.due_customers(here.id, DAY, after=(DAY, "d0"), limit=5)) == ["d4"]
             assert reader.due_customers(here.id, date(2019, 1, 1), after=None, limit=5) == []
+
+    @rule("R7", "S9")
+    def test_due_messages_come_by_instant_in_pages(self, store: Store) -> None:
+        """Those whose next try has come, that instant included and to the microsecond, by (instant, id)."""
+        here = world()
+        tick, early = timedelta(microseconds=1), AT - timedelta(days=400)
+        tries = [AT, AT + tick, AT - tick, None, AT, early]
+        messages = [
+            Message(
+                id=f"d{n}", biller=here.id, kind=MessageKind.REMINDER, invoice="i1", to="c@example.org", locale="fr_FR",
+                queued_at=early, next_try_at=at, about=f"+{n}",
+            )
+            for n, at in enumerate(tries)
+        ]  # fmt: skip
+        write(store, *here.records, samples.invoice(here, "i1", number="INV-1"), *messages)
+        with store.writing() as writer:
+            due = writer.due_messages(here.id, AT, after=None, limit=100)
+            assert ids(due) == ["d5", "d2", "d0", "d4"]
+            assert_same(due[2], messages[0])
+            assert ids(writer.due_messages(here.id, AT, after=(AT - tick, "d2"), limit=1)) == ["d0"]
+            assert ids(writer.due_messages(here.id, AT + tick, after=(AT, "d0"), limit=5)) == ["d4", "d1"]
+            assert writer.due_messages(here.id, early - tick, after=None, limit=5) == []
+            writer.replace([attrs.evolve(due[0], next_try_at=None)])
+            assert ids(writer.due_messages(here.id, AT, after=None, limit=100)) == ["d2", "d0", "d4"]
+
+    @rule("T1", "T2")
+    def test_a_link_is_found_by_its_token_whoever_its_biller_is(self, store: Store) -> None:
+        """Revoked ones too, which open nothing; a token nobody was given finds nothing."""
+        here, there = world("b1"), world("b2")
+        links = {
+            one.id: PayLink(id=f"token of {one.id}", biller=one.id, invoice="i1", made_at=AT) for one in (here, there)
+        }
+        for one in (here, there):
+            write(store, *one.records, samples.invoice(one, "i1", number="INV-1"), links[one.id])
+        with store.writing() as writer:
+            assert_same(writer.pay_link("token of b2"), links["b2"])
+            writer.replace([attrs.evolve(links["b1"], revoked_at=AT)])
+            writer.add([PayLink(id="another", biller="b1", invoice="i1", made_at=AT)])
+        with store.reading() as reader:
+            assert_same(reader.pay_link("token of b1"), attrs.evolve(links["b1"], revoked_at=AT, version=2))
+            assert reader.pay_link("token of b3") is None
+            assert ids(reader.find(PayLink, "b1", {"invoice": "i1"})) == ["another", "token of b1"]
 
     @rule("C8")
     def test_the_last_credit_of_each_customer_has_the_highest_number(self, store: Store) -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Caveat, Invoice
+from invoicecore.messages import Message, MessageKind
 from invoicecore.money import MAX_MINOR, MIN_MINOR, from_minor
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, PaymentMethod, Refund, Reversal
-from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, KeyUse, Message, Record, Store, Sums
+from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, KeyUse, PayLink, Record, Store, Sums
 from invoicecore.testing import samples, strategies
 from invoicecore.testing.checks import assert_same, examples, ids, rule, stored_invoices, there, write
 from invoicecore.testing.samples import DAY, World, world
@@ -71,7 +72,7 @@ def one_of_each(here: World) -> list[Record]:
             Message(
                 id=f"m{n}",
                 biller=here.id,
-                kind="invoice",
+                kind=MessageKind.INVOICE_ISSUED,
                 invoice=f"i{n}",
                 to="c1@example.org",
                 locale="fr_FR",
@@ -79,6 +80,7 @@ def one_of_each(here: World) -> list[Record]:
             )
             for n in (1, 2)
         ),
+        *(PayLink(id=f"t{n}", biller=here.id, invoice=f"i{n}", made_at=AT) for n in (1, 2)),
         KeyUse(id="key 1", biller=here.id, action="draft", digest="0f", results=("i1", "i2")),
     ]
 
@@ -130,6 +132,7 @@ class RecordsContract:
                 "credit": strategies.credit_entries(here, "e9", 9, "i1", "p1"),
                 "event": strategies.events(here, "i1"),
                 "message": strategies.messages(here, "m9", "i1"),
+                "link": strategies.pay_links(here, "t9", "i1"),
                 "key": strategies.key_uses(here, "a key"),
             }
             record = data.draw(drawn[data.draw(st.sampled_from(sorted(drawn)))])

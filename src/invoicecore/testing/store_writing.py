@@ -12,9 +12,10 @@ from invoicecore.charges import Charge
 from invoicecore.errors import Conflict, InvoicecoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, Status
 from invoicecore.leases import Lease, RentChange
+from invoicecore.messages import Message, MessageKind
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Reversal
-from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Record, Store, Writer
+from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, PayLink, Record, Store, Writer
 from invoicecore.testing import samples
 from invoicecore.testing.checks import (
     Step,
@@ -31,7 +32,7 @@ from invoicecore.testing.checks import (
     write,
 )
 from invoicecore.testing.samples import DAY, World, world
-from invoicecore.testing.store_records import event, one_of_each
+from invoicecore.testing.store_records import AT, event, one_of_each
 
 
 class Oops(Exception):
@@ -61,6 +62,15 @@ def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
     def cycle(id: str, customer: str = "c1") -> Invoice:
         return invoice(here, id, kind=InvoiceKind.CHARGES, cycle=month, customer=customer)
 
+    def message(id: str, about: str) -> Message:
+        return Message(
+            id=id, biller=here.id, kind=MessageKind.REMINDER, invoice="i1", to="c1@example.org", locale="fr_FR",
+            queued_at=AT, about=about,
+        )  # fmt: skip
+
+    def link(id: str) -> PayLink:
+        return PayLink(id=id, biller=here.id, invoice="i1", made_at=AT)
+
     return [
         ("a unit's number", [], Unit(id="u9", biller=here.id, number="1")),
         ("an invoice's number", [invoice(here, "i1", number="INV-1")], invoice(here, "i2", number="INV-1")),
@@ -73,6 +83,8 @@ def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
         ("a customer's cycle", [cycle("i1")], cycle("i2")),
         ("a payment's reversal", [*paid, reversal("r1")], reversal("r2")),
         ("a ledger's number", [credit(here, 1)], credit(here, 1, id="another")),
+        ("a message", [*paid, message("m1", "+7")], message("m2", "+7")),
+        ("an invoice's link", [*paid, link("t1")], link("t2")),
     ]
 
 
@@ -136,7 +148,22 @@ class WritingContract:
             samples.credit(here, 1, currency="JPY"),
             samples.credit(here, 1, customer="c2"),
             samples.charge(here, "i1"),
-        )
+            *(
+                Message(
+                    id=f"m{n}", biller=here.id, kind=kind, invoice="i5", to="c1@example.org", locale="fr_FR",
+                    queued_at=AT, about=about,
+                )
+                for n, (kind, about) in enumerate(
+                    [
+                        (MessageKind.REMINDER, "+7"), (MessageKind.REMINDER, "+21"), (MessageKind.RECEIPT, "+7"),
+                        (MessageKind.INVOICE_ISSUED, None), (MessageKind.INVOICE_ISSUED, None),
+                    ]
+                )
+            ),
+            *(PayLink(id=f"t{n}", biller=here.id, invoice="i5", made_at=AT, revoked_at=AT) for n in range(2)),
+            PayLink(id="t3", biller=here.id, invoice="i5", made_at=AT),
+            PayLink(id="t4", biller=here.id, invoice="i6", made_at=AT),
+        )  # fmt: skip
         assert len(stored_invoices(store, here.id)) == 14
 
     @rule("N2")

@@ -1,4 +1,7 @@
-"""Words for people, in English and French: label sets, sentences, invoice lines, dates and money (R13, S2, M11)."""
+"""Words for people: label sets, sentences, invoice lines, dates and money (R13, S2, M11).
+
+English and French are here, and any other language that a host adds as a catalogue (`add_catalogues`).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,19 @@ from invoicecore.wording.labels import (
     late_badge,
     status_label,
 )
-from invoicecore.wording.locales import DATE_PATTERNS, LOCALES, format_date, format_money, language_of, locale_of
+from invoicecore.wording.languages import AddedCatalogues, add_catalogues, missing
+from invoicecore.wording.locales import (
+    DATE_PATTERNS,
+    LOCALES,
+    decimal_mark,
+    format_date,
+    format_money,
+    language_of,
+    locale_of,
+)
 from invoicecore.wording.sentences import (
+    Catalogue,
+    can_say,
     frequency_name,
     heading,
     kind_name,
@@ -29,8 +43,13 @@ __all__ = [
     "DATE_PATTERNS",
     "LABEL_SETS",
     "LOCALES",
+    "AddedCatalogues",
+    "Catalogue",
     "LabelSet",
+    "add_catalogues",
+    "can_say",
     "card_label",
+    "decimal_mark",
     "format_date",
     "format_money",
     "frequency_name",
@@ -41,6 +60,7 @@ __all__ = [
     "late_badge",
     "locale_of",
     "method_name",
+    "missing",
     "rent_line",
     "say",
     "status_label",

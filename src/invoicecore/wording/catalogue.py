@@ -1,284 +1,180 @@
-"""The catalogue: every sentence and name shown to people, by language; nothing but data (R13, R3, R9, R10, S7, M10).
+"""One catalogue: a .po file of gettext, read into sentences by key, and what is wrong with it (D4, M11).
 
-`{name}` takes data; a key ending in `.one` and its `.other` are the two forms of a sentence that counts.
+An entry's msgid is our key and its msgstr the sentence; `{name}` takes data. A sentence that counts has its key as
+msgid_plural too, and the forms that the file's own Plural-Forms header tells apart. What is fuzzy or empty is not
+there: the next catalogue in line is asked. The msgctxt of an entry is the domain of the package that says it, and the
+core's own sentences have none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from string import Formatter
+from types import MappingProxyType
 from typing import Final
 
-_EN: Final[Mapping[str, str]] = {
-    # invoice lines (S1, S2, M6)
-    "rent": "Rent",
-    "pro_rata": "pro-rata",
-    "accommodation": "Accommodation",
-    "site": "Site {unit}",
-    "nights.one": "{count} night",
-    "nights.other": "{count} nights",
-    "share_of_days.one": "{count} of {of_days} days",
-    "share_of_days.other": "{count} of {of_days} days",
-    # why the run made nothing (R1, M10, S4, S7, N2, C9)
-    "payments_off": "Payments are off",
-    "nothing_due": "Nothing due",
-    "already_there": "Already invoiced",
-    "manual_lease": "Manual lease, invoiced only when asked",
-    "finished": "The lease has ended",
-    "before_bill_from": "Nothing is billed before {day}",
-    "skipped_claim": "Its draft was deleted, so this period is skipped",
-    "voided_claim": "Its invoice was voided, ask for a reissue",
-    # warnings (R3, R9, R10, S6, S7, M9)
-    "due_passed": "The due date {due} has passed",
-    "no_resident": "Unit {unit} has no primary resident",
-    "no_email": "{name} has no e-mail address",
-    "no_address_to_notify": "There is no e-mail address, nobody can be notified",
-    "late": "Issued after its period had begun",
-    "many_periods.one": "{count} period at once",
-    "many_periods.other": "{count} periods at once",
-    "periods_to_credit.one": "{count} invoiced period to credit: {periods}",
-    "periods_to_credit.other": "{count} invoiced periods to credit: {periods}",
-    # money beside the status (D2, D6, C8, R7, S12)
-    "partly_paid": "Partly paid",
-    "partly_refunded": "Partly refunded",
-    "in_flight": "{amount} is being collected",
-    "credit_applied": "{amount} of credit applied",
-    "credit_returned": "{amount} of credit returned",
-    "overpaid_to_credit": "{amount} more than was due became credit",
-    "nothing_left": "Nothing left to pay",
-    # publishing (R9, R11, R12)
-    "publish_all.one": "{count} draft to publish, {total} in all",
-    "publish_all.other": "{count} drafts to publish, {total} in all",
-    "expected_number": "{number} (expected)",
-    "pay_now": "Pay Now",
-    "notice_subject": "Invoice {number} from {biller}",
-    "notice_hello": "Hello {name},",
-    "notice_due": "Invoice {number} for {amount} is due on {due}.",
-    "notice_paid": "Invoice {number} has nothing left to pay.",
-    "no_invoices": "No invoices",
-    # the run's report (R11, S7)
-    "report.created": "Created",
-    "report.existing": "Already there",
-    "report.late": "Late",
-    "report.skipped": "Skipped",
-    "report.failed": "Failed",
-    "report.warnings": "Warnings",
-    "report.published": "Published",
-    # steps of an invoice's timeline (R18)
-    "event.drafted": "Drafted",
-    "event.edited": "Edited",
-    "event.charge_edited": "A charge edited",
-    "event.published": "Published",
-    "event.paid": "Paid",
-    "event.payment_reversed": "Payment reversed",
-    "event.credit_applied": "Credit applied",
-    "event.credit_returned": "Credit returned",
-    "event.refunded": "Refunded",
-    "event.voided": "Voided",
-    "event.deleted": "Deleted",
-    # ways of paying (C7)
-    "method.cash": "Cash",
-    "method.cheque": "Cheque",
-    "method.transfer": "Bank transfer",
-    "method.card": "Card",
-    "method.direct_debit": "Direct Debit",
-    "method.other": "Other",
-    # frequencies (M2)
-    "frequency.weekly": "Weekly",
-    "frequency.fortnightly": "Fortnightly",
-    "frequency.four_weekly": "Four-weekly",
-    "frequency.monthly": "Monthly",
-    "frequency.quarterly": "Quarterly",
-    "frequency.half_yearly": "Half-yearly",
-    "frequency.yearly": "Yearly",
-    # kinds of invoice (S1, R2, C2)
-    "kind.booking": "Booking",
-    "kind.lease": "Lease",
-    "kind.group": "Group booking",
-    "kind.standalone": "Standalone",
-    "kind.one_time": "One-time",
-    "kind.charges": "Charges",
-    # how a lease's invoices go out (S4, S9)
-    "invoice_method.email_pdf": "PDF by e-mail",
-    "invoice_method.direct_debit": "Direct Debit",
-    "invoice_method.manual": "Manual",
-    # headings of tables
-    "heading.actor": "Who",
-    "heading.amount": "Amount",
-    "heading.arrives": "Arrives",
-    "heading.balance": "Balance",
-    "heading.biller": "Biller",
-    "heading.booking": "Booking",
-    "heading.credit": "Credit",
-    "heading.currency": "Currency",
-    "heading.customer": "Customer",
-    "heading.date": "Date",
-    "heading.departs": "Departs",
-    "heading.description": "Description",
-    "heading.drafts": "Drafts",
-    "heading.due": "Due",
-    "heading.email": "E-mail",
-    "heading.event": "Event",
-    "heading.frequency": "Frequency",
-    "heading.group": "Group",
-    "heading.invoice": "Invoice",
-    "heading.issued": "Issued",
-    "heading.kind": "Kind",
-    "heading.lease": "Lease",
-    "heading.method": "Method",
-    "heading.name": "Name",
-    "heading.nights": "Nights",
-    "heading.number": "Number",
-    "heading.paid": "Paid",
-    "heading.period": "Period",
-    "heading.price": "Price",
-    "heading.quantity": "Quantity",
-    "heading.reason": "Reason",
-    "heading.reference": "Reference",
-    "heading.refunded": "Refunded",
-    "heading.rent": "Rent",
-    "heading.site": "Site",
-    "heading.status": "Status",
-    "heading.subtotal": "Subtotal",
-    "heading.tax": "Tax",
-    "heading.title": "Title",
-    "heading.total": "Total",
-    "heading.unit": "Unit",
-}
+import attrs
 
-_FR: Final[Mapping[str, str]] = {
-    "rent": "Loyer",
-    "pro_rata": "au prorata",
-    "accommodation": "Hébergement",
-    "site": "Emplacement {unit}",
-    "nights.one": "{count} nuit",
-    "nights.other": "{count} nuits",
-    "share_of_days.one": "{count} jour sur {of_days}",
-    "share_of_days.other": "{count} jours sur {of_days}",
-    "payments_off": "Les paiements sont désactivés",
-    "nothing_due": "Rien à facturer",
-    "already_there": "Déjà facturé",
-    "manual_lease": "Bail manuel, facturé seulement sur demande",
-    "finished": "Le bail est terminé",
-    "before_bill_from": "Rien n'est facturé avant le {day}",
-    "skipped_claim": "Son brouillon a été supprimé, cette période est donc ignorée",
-    "voided_claim": "Sa facture a été annulée, demandez une nouvelle émission",
-    "due_passed": "La date d'échéance du {due} est dépassée",
-    "no_resident": "L'unité {unit} n'a pas de résident principal",
-    "no_email": "{name} n'a pas d'adresse courriel",
-    "no_address_to_notify": "Il n'y a pas d'adresse courriel, personne ne peut être avisé",
-    "late": "Émise après le début de sa période",
-    "many_periods.one": "{count} période à la fois",
-    "many_periods.other": "{count} périodes à la fois",
-    "periods_to_credit.one": "{count} période facturée à créditer\N{NO-BREAK SPACE}: {periods}",
-    "periods_to_credit.other": "{count} périodes facturées à créditer\N{NO-BREAK SPACE}: {periods}",
-    "partly_paid": "Payée en partie",
-    "partly_refunded": "Remboursée en partie",
-    "in_flight": "{amount} en cours d'encaissement",
-    "credit_applied": "{amount} de crédit appliqué",
-    "credit_returned": "{amount} de crédit restitué",
-    "overpaid_to_credit": "{amount} de trop-perçu porté au crédit",
-    "nothing_left": "Plus rien à payer",
-    "publish_all.one": "{count} brouillon à publier, {total} en tout",
-    "publish_all.other": "{count} brouillons à publier, {total} en tout",
-    "expected_number": "{number} (prévu)",
-    "pay_now": "Payer maintenant",
-    "notice_subject": "Facture {number} de {biller}",
-    "notice_hello": "Bonjour {name},",
-    "notice_due": "La facture {number} de {amount} est à payer au plus tard le {due}.",
-    "notice_paid": "Il ne reste rien à payer sur la facture {number}.",
-    "no_invoices": "Aucune facture",
-    "report.created": "Créées",
-    "report.existing": "Déjà présentes",
-    "report.late": "Émises tardivement",
-    "report.skipped": "Ignorées",
-    "report.failed": "En échec",
-    "report.warnings": "Avertissements",
-    "report.published": "Publiées",
-    "event.drafted": "Brouillon créé",
-    "event.edited": "Modifiée",
-    "event.charge_edited": "Frais modifiés",
-    "event.published": "Publiée",
-    "event.paid": "Paiement reçu",
-    "event.payment_reversed": "Paiement annulé",
-    "event.credit_applied": "Crédit appliqué",
-    "event.credit_returned": "Crédit restitué",
-    "event.refunded": "Remboursée",
-    "event.voided": "Annulée",
-    "event.deleted": "Supprimée",
-    "method.cash": "Espèces",
-    "method.cheque": "Chèque",
-    "method.transfer": "Virement bancaire",
-    "method.card": "Carte",
-    "method.direct_debit": "Prélèvement automatique",
-    "method.other": "Autre",
-    "frequency.weekly": "Hebdomadaire",
-    # "Bimensuel" is twice a month, which is not every fourteen days.
-    "frequency.fortnightly": "Toutes les deux semaines",
-    "frequency.four_weekly": "Toutes les quatre semaines",
-    "frequency.monthly": "Mensuel",
-    "frequency.quarterly": "Trimestriel",
-    "frequency.half_yearly": "Semestriel",
-    "frequency.yearly": "Annuel",
-    "kind.booking": "Réservation",
-    "kind.lease": "Bail",
-    "kind.group": "Réservation de groupe",
-    "kind.standalone": "Indépendante",
-    "kind.one_time": "Ponctuelle",
-    "kind.charges": "Frais",
-    "invoice_method.email_pdf": "PDF par courriel",
-    "invoice_method.direct_debit": "Prélèvement automatique",
-    "invoice_method.manual": "Manuel",
-    "heading.actor": "Qui",
-    "heading.amount": "Montant",
-    "heading.arrives": "Arrivée",
-    "heading.balance": "Solde",
-    "heading.biller": "Émetteur",
-    "heading.booking": "Réservation",
-    "heading.credit": "Crédit",
-    "heading.currency": "Devise",
-    "heading.customer": "Client",
-    "heading.date": "Date",
-    "heading.departs": "Départ",
-    "heading.description": "Description",
-    "heading.drafts": "Brouillons",
-    "heading.due": "Échéance",
-    "heading.email": "Courriel",
-    "heading.event": "Événement",
-    "heading.frequency": "Fréquence",
-    "heading.group": "Groupe",
-    "heading.invoice": "Facture",
-    "heading.issued": "Émise le",
-    "heading.kind": "Type",
-    "heading.lease": "Bail",
-    "heading.method": "Mode",
-    "heading.name": "Nom",
-    "heading.nights": "Nuits",
-    "heading.number": "Numéro",
-    "heading.paid": "Payé",
-    "heading.period": "Période",
-    "heading.price": "Prix",
-    "heading.quantity": "Quantité",
-    "heading.reason": "Motif",
-    "heading.reference": "Référence",
-    "heading.refunded": "Remboursé",
-    "heading.rent": "Loyer",
-    "heading.site": "Emplacement",
-    "heading.status": "Statut",
-    "heading.subtotal": "Sous-total",
-    "heading.tax": "Taxe",
-    "heading.title": "Titre",
-    "heading.total": "Total",
-    "heading.unit": "Unité",
-}
+from invoicecore.errors import InvalidValue
 
-SENTENCES: Final[Mapping[str, Mapping[str, str]]] = {"en": _EN, "fr": _FR}
-"""Language → key → sentence; every language has the same keys and placeholders (a test holds it)."""
+LOCALE_KEYS: Final = frozenset({"locale.date_pattern", "locale.region"})
+"""What a catalogue says of its locale itself, beside sentences."""
 
-REGIONAL: Final[Mapping[str, Mapping[str, str]]] = {
-    "en_US": {"method.cheque": "Check"},
-    "fr_CA": {
-        "method.direct_debit": "Débit préautorisé",
-        "invoice_method.direct_debit": "Débit préautorisé",
-    },
-}
-"""Locale → key → sentence, where one country says it in another way than its language does."""
+_FORMATTER: Final = Formatter()
+_COUNTS_TRIED: Final = 1000  # every rule of CLDR for whole numbers repeats within this
+
+
+@attrs.frozen(eq=False)
+class Counting:
+    """A sentence that counts: its forms, and which of them a number takes."""
+
+    forms: tuple[str, ...]
+    form_of: Callable[[int], int]
+
+    def form(self, count: int) -> str:
+        """The form for a whole number; below zero as above it."""
+        return self.forms[self.form_of(abs(count))]
+
+
+Entry = str | Counting
+Entries = Mapping[str, Entry]
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class PoFile:
+    """What one .po file says: its name, its locale in CLDR's spelling, and domain → key → sentence."""
+
+    name: str
+    locale: str
+    domains: Mapping[str, Entries]
+
+    def of(self, domain: str) -> Entries:
+        """The sentences of one domain; none where the file has none."""
+        return self.domains.get(domain, {})
+
+
+def read(data: bytes, name: str) -> PoFile:
+    """The .po file called `name`, which is its locale: `es.po`, `es_MX.po`.
+
+    Raises InvalidValue for a locale that CLDR does not know, for what is not a .po file in UTF-8, for a header that
+    speaks of another language, and for plural forms that do not count.
+    """
+    # Neither is needed before somebody is spoken to.
+    from gettext import c2py
+
+    from babel.messages.pofile import PoFileError, read_po
+
+    locale = _locale(name)
+    try:
+        text = data.decode("utf-8-sig")
+        # Not splitlines(), which knows more ends of a line than gettext does.
+        catalogue = read_po(text.replace("\r\n", "\n").split("\n"), abort_invalid=True)
+    except (PoFileError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _refused(name, f"is not a .po file in UTF-8 ({error})", "check it with `msgfmt --check`") from None
+    if "msgid" not in text:
+        raise _refused(name, "is not a .po file, it has no entries", "begin with a copy of en.po")
+    spoken = catalogue.locale_identifier
+    if spoken and not _same(spoken, name):
+        raise _refused(name, f"says Language: {spoken}", "name the file and its Language header alike")
+    catalogue.locale = locale
+    forms, expression = catalogue.num_plurals, catalogue.plural_expr
+    try:
+        form_of = c2py(expression)
+        counts = all(0 <= form_of(n) < forms for n in range(_COUNTS_TRIED))
+    except (ValueError, ArithmeticError, RecursionError):
+        counts = False
+    if not counts:
+        way_out = "take the line for your language from the manual of gettext"
+        raise _refused(name, f"has Plural-Forms that do not count: nplurals={forms}; plural={expression};", way_out)
+    domains: dict[str, dict[str, Entry]] = {}
+    for message in catalogue:
+        said, key = message.string, message.id
+        if not key or message.fuzzy:
+            continue
+        words = domains.setdefault(message.context or "", {})
+        if isinstance(key, str):
+            if isinstance(said, str) and said.strip():
+                words[key] = said
+        elif said and all(form.strip() for form in said):
+            words[key[0]] = Counting(tuple(said), form_of)
+    return PoFile(
+        name=name,
+        locale=locale,
+        domains=MappingProxyType({domain: MappingProxyType(words) for domain, words in domains.items()}),
+    )
+
+
+def faults(words: Entries, english: Entries) -> list[str]:
+    """What of these sentences cannot stand in for the English ones, each in a few words."""
+    found = []
+    for key, entry in words.items():
+        wanted = english.get(key)
+        if wanted is None:
+            if key not in LOCALE_KEYS:
+                found.append(f"{key} is not a known sentence")
+        elif isinstance(entry, Counting) != isinstance(wanted, Counting):
+            found.append(
+                f"{key} {'counts: it needs' if isinstance(wanted, Counting) else 'does not count: no'} msgid_plural"
+            )
+        else:
+            found += _wrong_data(key, entry, wanted)
+    return found
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The names a sentence wants data for."""
+    return frozenset(name for _, name, _, _ in _FORMATTER.parse(template) if name is not None)
+
+
+def forms(entry: Entry) -> tuple[str, ...]:
+    """Every text of a sentence: one, or its plural forms."""
+    return entry.forms if isinstance(entry, Counting) else (entry,)
+
+
+def _wrong_data(key: str, entry: Entry, wanted: Entry) -> list[str]:
+    data = placeholders(forms(wanted)[-1])
+    found = []
+    for form in forms(entry):
+        try:
+            parts = [
+                (name, spec, conversion) for _, name, spec, conversion in _FORMATTER.parse(form) if name is not None
+            ]
+        except ValueError as error:
+            found.append(f"{key} has a broken placeholder ({error})")
+            continue
+        given = {name for name, _, _ in parts}
+        # A form that is for one number only may spell it: "one night".
+        optional = {"count"} if isinstance(wanted, Counting) else set()
+        if any(spec or conversion for _, spec, conversion in parts) or not data - optional <= given <= data:
+            shown = ", ".join(f"{{{name}}}" for name in sorted(data)) or "none"
+            found.append(f"{key} has other placeholders than the English sentence, which has {shown}")
+    return found
+
+
+def _locale(name: str) -> str:
+    from babel import Locale, UnknownLocaleError
+
+    stem = name.removesuffix(".po")
+    try:
+        locale = Locale.parse(stem.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        locale = None
+    if locale is None or not _same(
+        f"{locale.language}_{locale.territory}" if locale.territory else locale.language, name
+    ):
+        way_out = "name the file by its language, as es.po, or by its language and country, as es_MX.po"
+        raise _refused(name, "is not named by a locale that CLDR knows", way_out)
+    return str(locale)
+
+
+def _same(locale: str, name: str) -> bool:
+    """Whether a locale and a file's name mean the same language and country; the script may be left out."""
+
+    def parts(text: str) -> tuple[str, ...]:
+        return tuple(part for part in text.lower().replace("-", "_").split("_") if len(part) != 4)
+
+    return parts(locale) == parts(name.removesuffix(".po"))
+
+
+def _refused(name: str, reason: str, way_out: str) -> InvalidValue:
+    return InvalidValue("catalogues", name, reason, way_out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,7 +10,8 @@ import attrs
 
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Status
-from invoicecore.wording.locales import language_of
+from invoicecore.wording.locales import SPOKEN, known, language_of
+from invoicecore.wording.sentences import CORE
 
 CARDS: Final[tuple[str, ...]] = ("total", "open", "overdue", "paid")
 """The summary cards; their labels are plural (R13, R16)."""
@@ -18,7 +19,7 @@ CARDS: Final[tuple[str, ...]] = ("total", "open", "overdue", "paid")
 BADGES: Final[tuple[str, ...]] = ("late",)
 """The badges; `late` says how an invoice was made and is never the word for Overdue (R13, S6)."""
 
-_LANGUAGES: Final = ("en", "fr")
+_LANGUAGES: Final = ("en", "fr")  # that every set of own words has
 _KEYS: Final = tuple(
     [f"status.{status.value}" for status in Status]
     + [f"card.{card}" for card in CARDS]
@@ -32,7 +33,7 @@ class LabelSet:
     """One biller's words, complete in English and French (D4).
 
     `words` is language (`en`, `fr`) → key (`status.paid`, `card.paid`, `badge.late`) → label. Make one with
-    `label_set`, which checks that nothing lacks.
+    `label_set`, which checks that nothing lacks. A language it does not have is spoken in English.
     """
 
     name: str
@@ -44,8 +45,9 @@ def label_set(name: str, custom: Mapping[str, Mapping[str, Mapping[str, str]]] |
 
     `custom` is language → `status`, `card` and `badge` → key → label, as in
     `{"en": {"status": {"draft": "Draft", …}, "card": {"total": "Total", …}, "badge": {"late": "Late"}}, "fr": …}`,
-    over every `Status`, every card and every badge. Raises InvalidValue for an unknown name, and for a custom set
-    names each label that lacks, is blank, is not known, or is the same for the late badge as for Overdue (R13).
+    over every `Status`, every card and every badge; beside `en` and `fr` it may have the languages of added
+    catalogues. Raises InvalidValue for an unknown name, and for a custom set names each label that lacks, is blank, is
+    not known, or is the same for the late badge as for Overdue (R13).
     """
     if custom is not None:
         return LabelSet(name=name, words=_checked(custom))
@@ -59,28 +61,36 @@ def label_set(name: str, custom: Mapping[str, Mapping[str, Mapping[str, str]]] |
 
 def status_label(status: Status, *, labels: LabelSet, locale: str) -> str:
     """What one invoice's status is called (R13, S8)."""
-    return labels.words[language_of(locale)][f"status.{status.value}"]
+    return _word(labels, f"status.{status.value}", locale)
 
 
 def card_label(card: str, *, labels: LabelSet, locale: str) -> str:
     """What a summary card (`CARDS`) is called, in the plural (R13); InvalidValue for an unknown card."""
-    found = labels.words[language_of(locale)].get(f"card.{card}")
-    if found is None:
+    if card not in CARDS:
         raise InvalidValue("card", card, "is not a summary card", f"choose one of {', '.join(CARDS)}")
-    return found
+    return _word(labels, f"card.{card}", locale)
 
 
 def late_badge(*, labels: LabelSet, locale: str) -> str:
     """What the badge of an invoice that was generated late says (R13, S6)."""
-    return labels.words[language_of(locale)]["badge.late"]
+    return _word(labels, "badge.late", locale)
+
+
+def _word(labels: LabelSet, key: str, locale: str) -> str:
+    words = labels.words
+    if isinstance(words, _PresetWords):
+        return words.word(key, locale)
+    own = words.get(language_of(locale))
+    return (words["en"] if own is None else own)[key]
 
 
 def _checked(custom: object) -> Mapping[str, Mapping[str, str]]:
     if not isinstance(custom, Mapping):
         raise InvalidValue("own_labels", custom, "is not a mapping", "give {'en': {'status': {…}, …}, 'fr': {…}}")
-    faults = [f"{language} is not a language here" for language in custom if language not in _LANGUAGES]
+    here = SPOKEN.value.plain
+    faults = [f"{language} is not a language here" for language in custom if language not in here]
     words: dict[str, Mapping[str, str]] = {}
-    for language in _LANGUAGES:
+    for language in (*_LANGUAGES, *(one for one in custom if one in here and one not in _LANGUAGES)):
         given = _flat(custom.get(language))
         good = {key: label.strip() for key, label in given.items() if key in _KEYS and _usable(label)}
         faults += [f"{language}.{key} lacks" for key in _KEYS if key not in given]
@@ -116,59 +126,32 @@ def _usable(label: object) -> bool:
     return isinstance(label, str) and bool(label.strip()) and len(label) <= _LONGEST and label.isprintable()
 
 
-def _preset(name: str, en: Mapping[str, str], fr: Mapping[str, str]) -> LabelSet:
-    return LabelSet(name=name, words=MappingProxyType({"en": MappingProxyType(en), "fr": MappingProxyType(fr)}))
+class _PresetWords(Mapping[str, Mapping[str, str]]):
+    """A preset's words, in every language that is spoken, read when they are asked for."""
 
+    __slots__ = ("name",)
 
-_RESIDENTS_EN: Final = {
-    "status.draft": "Draft",
-    "status.open": "Open",
-    "status.paid": "Paid",
-    "status.pending": "Pending",
-    "status.overdue": "Overdue",
-    "status.void": "Void",
-    "status.refunded": "Refunded",
-    "card.total": "Total",
-    "card.open": "Open",
-    "card.overdue": "Overdue",
-    "card.paid": "Paid",
-    "badge.late": "Late",
-}
-# The words of page 002; Pending says that the payment is on its way, because "en attente" is what the page calls Open.
-_RESIDENTS_FR: Final = {
-    "status.draft": "Brouillon",
-    "status.open": "Ouverte",
-    "status.paid": "Payée",
-    "status.pending": "Paiement en cours",
-    "status.overdue": "En retard",
-    "status.void": "Annulée",
-    "status.refunded": "Remboursée",
-    "card.total": "Total",
-    "card.open": "Ouvertes",
-    "card.overdue": "En retard",
-    "card.paid": "Payées",
-    "badge.late": "Émise tardivement",
-}
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def word(self, key: str, locale: str) -> str:
+        return str(CORE.words(known(locale))[f"label.{self.name}.{key}"])
+
+    def __getitem__(self, language: str) -> Mapping[str, str]:
+        words = CORE.words(SPOKEN.value.plain[language])
+        return MappingProxyType({key: str(words[f"label.{self.name}.{key}"]) for key in _KEYS})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SPOKEN.value.plain)
+
+    def __len__(self) -> int:
+        return len(SPOKEN.value.plain)
+
+    def __repr__(self) -> str:
+        return f"<the words of {self.name}>"
+
 
 LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
-    {
-        "residents": _preset("residents", _RESIDENTS_EN, _RESIDENTS_FR),
-        # Page 003 has no table of statuses; its notice calls a finalized invoice "ready for payment".
-        "clients": _preset(
-            "clients",
-            {**_RESIDENTS_EN, "status.open": "Ready for payment", "card.open": "Ready for payment"},
-            {**_RESIDENTS_FR, "status.open": "À payer", "card.open": "À payer"},
-        ),
-        "stays": _preset(
-            "stays",
-            {**_RESIDENTS_EN, "status.open": "Unpaid", "status.void": "Voided", "card.open": "Unpaid"},
-            {
-                **_RESIDENTS_FR,
-                "status.open": "Impayée",
-                "status.pending": "Prélèvement en cours",
-                "card.open": "Impayées",
-            },
-        ),
-    }
+    {name: LabelSet(name=name, words=_PresetWords(name)) for name in ("residents", "clients", "stays")}
 )
-"""The label sets of the three presets (R13, S8)."""
+"""The label sets of the three presets; their words are in the catalogues, as `label.<preset>.<key>` (R13, S8)."""

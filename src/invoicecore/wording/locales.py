@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, overload
 
-from babel import Locale
-from babel.numbers import get_currency_symbol, parse_pattern
+import attrs
+from babel import Locale, UnknownLocaleError
+from babel.numbers import get_currency_symbol, get_decimal_symbol, parse_pattern
 
 from invoicecore.errors import InvalidValue
 from invoicecore.money import Money, decimals, minor
+from invoicecore.wording.catalogue import Entries, PoFile
+from invoicecore.wording.outside import Shared
 
-DATE_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
+# One explicit pattern per locale, in CLDR's letters: CLDR's own short dates change between its versions and drop the
+# century (M11).
+_OUR_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "en_CA": "yyyy-MM-dd",
         "en_GB": "dd/MM/yyyy",
@@ -24,19 +30,162 @@ DATE_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         "fr_FR": "dd/MM/yyyy",
     }
 )
-"""One explicit pattern per supported locale, in CLDR's letters: CLDR's own short dates change between its versions and
-drop the century (M11)."""
-
-LOCALES: Final[tuple[str, ...]] = tuple(DATE_PATTERNS)
-"""The supported locales in their canonical spelling."""
-
 # A language alone means the country whose rules the pages were written by: day before month in both.
-_PLAIN: Final = {"en": "en_GB", "fr": "fr_FR"}
-_SPELLINGS: Final[Mapping[str, str]] = {**{name.lower(): name for name in LOCALES}, **_PLAIN}
-_DATE_TEMPLATES: Final[Mapping[str, str]] = {
-    name: pattern.replace("yyyy", "{0.year:04}").replace("MM", "{0.month:02}").replace("dd", "{0.day:02}")
-    for name, pattern in DATE_PATTERNS.items()
-}
+_OUR_PLAIN: Final[Mapping[str, str]] = MappingProxyType({"en": "en_GB", "fr": "fr_FR"})
+
+Layer = Mapping[str, PoFile]
+"""The catalogues of one folder: locale → file."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Spoken:
+    """What this process can speak: ours, and what a host has added; replaced as a whole, never changed."""
+
+    layers: tuple[Layer, ...] = ()
+    """What was added, the oldest first."""
+    patterns: Mapping[str, str] = _OUR_PATTERNS
+    """Locale → the pattern of its dates."""
+    plain: Mapping[str, str] = _OUR_PLAIN
+    """Language → the locale it means."""
+    spellings: Mapping[str, str] = attrs.field(init=False)
+    templates: Mapping[str, str] = attrs.field(init=False)
+    words: dict[tuple[str, str], Entries] = attrs.field(init=False, factory=dict)
+    """Domain and locale → the sentences that were asked for already."""
+
+    @spellings.default
+    def _all_spellings(self) -> Mapping[str, str]:
+        names = {name.lower(): name for name in self.patterns}
+        # zh_CN.po is the file of zh_Hans_CN
+        files = {file.name.removesuffix(".po"): file.locale for layer in self.layers for file in layer.values()}
+        extra = {stem.replace("-", "_").lower(): name for stem, name in files.items() if name in self.patterns}
+        return {**extra, **names, **{name.lower(): region for name, region in self.plain.items()}}
+
+    @templates.default
+    def _all_templates(self) -> Mapping[str, str]:
+        return {
+            name: pattern.replace("yyyy", "{0.year:04}").replace("MM", "{0.month:02}").replace("dd", "{0.day:02}")
+            for name, pattern in self.patterns.items()
+        }
+
+
+SPOKEN: Final = Shared(Spoken())
+
+
+def speaking(layers: Sequence[Layer]) -> Spoken:
+    """What is spoken with these catalogues added to ours; InvalidValue for a locale they do not describe well."""
+    patterns, plain = dict(_OUR_PATTERNS), dict(_OUR_PLAIN)
+    for layer in layers:
+        given = {name: _pattern(file) for name, file in layer.items()}
+        # A language before its countries: they inherit its pattern.
+        for name, file in sorted(layer.items(), key=lambda one: len(ancestors(one[0]))):
+            if Locale.parse(name).territory is None:
+                region = _region(file, plain)
+                plain[name] = region
+                pattern = given.get(region) or given[name]
+            else:
+                if "locale.region" in file.of(""):
+                    raise InvalidValue(
+                        "catalogues", file.name, "has a locale.region", "say it in the file of the language only"
+                    )
+                region = name
+                pattern = next((given[one] for one in reversed(ancestors(name)) if given.get(one)), None)
+            if pattern is not None:
+                patterns[region] = pattern
+            elif region not in patterns:
+                example = "dd/MM/yyyy"
+                raise InvalidValue(
+                    "catalogues",
+                    file.name,
+                    f"does not say how {region} writes a date",
+                    f'give it an entry msgid "locale.date_pattern", such as msgstr "{example}"',
+                )
+    return Spoken(layers=tuple(layers), patterns=MappingProxyType(patterns), plain=MappingProxyType(plain))
+
+
+def ancestors(locale: str) -> tuple[str, ...]:
+    """A locale's catalogues from the language to the country: `es_MX` → `es`, `es_MX`."""
+    parts = locale.split("_")
+    return tuple("_".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+def _region(file: PoFile, plain: Mapping[str, str]) -> str:
+    """The country whose rules a language alone means: what the file says, else what holds, else CLDR's likely one."""
+    said = file.of("").get("locale.region")
+    if said is None and file.locale in plain:
+        return plain[file.locale]
+    try:
+        if said is None:
+            from babel.core import get_global
+
+            likely = get_global("likely_subtags").get(file.locale, "")
+            found = Locale.parse(f"{file.locale}_{likely.rpartition('_')[2]}")
+        else:
+            found = Locale.parse(str(said).replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        found = None
+    if found is None or found.territory is None or file.locale not in ancestors(str(found)):
+        raise InvalidValue(
+            "catalogues",
+            file.name,
+            f"does not say which country {file.locale} alone means" if said is None else f"has locale.region {said!r}",
+            f'give it an entry msgid "locale.region" with a locale of CLDR that begins with {file.locale}_',
+        )
+    return str(found)
+
+
+def _pattern(file: PoFile) -> str | None:
+    said = file.of("").get("locale.date_pattern")
+    if said is None:
+        return None
+    pattern = str(said).strip()
+    letters = sorted(re.findall("[A-Za-z]+", pattern))
+    if letters != ["MM", "dd", "yyyy"] or re.search("['{}%]", pattern) or not pattern.isprintable():
+        raise InvalidValue(
+            "catalogues",
+            file.name,
+            f"has locale.date_pattern {pattern!r}",
+            "write yyyy, MM and dd once each, in CLDR's letters, with what stands between them: a year has four digits",
+        )
+    return pattern
+
+
+class _Patterns(Mapping[str, str]):
+    def __getitem__(self, locale: str) -> str:
+        return SPOKEN.value.patterns[locale]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SPOKEN.value.patterns)
+
+    def __len__(self) -> int:
+        return len(SPOKEN.value.patterns)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class _Locales(Sequence[str]):
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return tuple(SPOKEN.value.patterns)[index]
+
+    def __contains__(self, locale: object) -> bool:
+        return locale in SPOKEN.value.patterns
+
+    def __len__(self) -> int:
+        return len(SPOKEN.value.patterns)
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+DATE_PATTERNS: Final[Mapping[str, str]] = _Patterns()
+"""Locale → the pattern of its dates in CLDR's letters, the locales of added catalogues included."""
+
+LOCALES: Final[Sequence[str]] = _Locales()
+"""The supported locales in their canonical spelling, those of added catalogues included."""
 
 
 # An amount that would lose a digit raises instead of being printed rounded.
@@ -48,21 +197,23 @@ def locale_of(value: object, field: str = "locale") -> str:
 
     Plain `en` is `en_GB`. Raises InvalidValue with `field` and the supported locales named.
     """
+    spoken = SPOKEN.value
     if isinstance(value, str):
-        found = _SPELLINGS.get(value.replace("-", "_").lower())
+        found = spoken.spellings.get(value.replace("-", "_").lower())
         if found is not None:
             return found
-    raise InvalidValue(field, value, "is not a supported locale", f"choose one of {', '.join((*LOCALES, *_PLAIN))}")
+    choice = ", ".join((*spoken.patterns, *spoken.plain))
+    raise InvalidValue(field, value, "is not a supported locale", f"choose one of {choice}")
 
 
 def known(locale: str) -> str:
     """`locale_of`, without its work when the spelling is canonical already, as it is on every stored record."""
-    return locale if locale in _DATE_TEMPLATES else locale_of(locale)
+    return locale if locale in SPOKEN.value.templates else locale_of(locale)
 
 
 def language_of(locale: str) -> str:
-    """`en` or `fr`; InvalidValue for an unsupported locale (D4)."""
-    return known(locale)[:2]
+    """`en`, `fr` or the language of an added catalogue; InvalidValue for an unsupported locale (D4)."""
+    return known(locale).partition("_")[0]
 
 
 def format_date(day: date, locale: str) -> str:
@@ -70,7 +221,9 @@ def format_date(day: date, locale: str) -> str:
 
     Raises InvalidValue for an unsupported locale.
     """
-    return _DATE_TEMPLATES[known(locale)].format(day)
+    templates = SPOKEN.value.templates
+    template = templates.get(locale)
+    return (templates[locale_of(locale)] if template is None else template).format(day)
 
 
 def format_money(money: Money, locale: str) -> str:
@@ -83,7 +236,13 @@ def format_money(money: Money, locale: str) -> str:
     return _amount(minor(money), money.currency.code, known(locale))
 
 
-# Rents repeat: a run over many leases prints a few hundred different amounts.
+def decimal_mark(locale: str) -> str:
+    """What stands before the decimals of a number in the locale, by CLDR; InvalidValue for an unsupported locale."""
+    return get_decimal_symbol(known(locale))
+
+
+# Rents repeat: a run over many leases prints a few hundred different amounts. What CLDR says of a locale does not
+# change with the catalogues.
 @lru_cache(maxsize=8192)
 def _amount(units: int, code: str, locale: str) -> str:
     value = Decimal(units).scaleb(-decimals(code), _EXACT)

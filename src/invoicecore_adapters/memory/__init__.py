@@ -13,11 +13,21 @@ from threading import RLock
 
 from invoicecore.errors import InvalidValue, StoreError
 from invoicecore.plugins import hookimpl
-from invoicecore.ports import Reader, Store, Writer
+from invoicecore.ports import PaymentGateway, Reader, Store, Writer
+from invoicecore_adapters.memory.gateway import MemoryGateway, open_gateway
 from invoicecore_adapters.memory.tables import Tables
 from invoicecore_adapters.memory.views import MemoryReader, MemoryWriter
 
-__all__ = ["MemoryPlugin", "MemoryReader", "MemoryStore", "MemoryWriter", "Tables", "open_memory", "plugin"]
+__all__ = [
+    "MemoryGateway",
+    "MemoryPlugin",
+    "MemoryReader",
+    "MemoryStore",
+    "MemoryWriter",
+    "Tables",
+    "open_memory",
+    "plugin",
+]
 
 
 class MemoryStore:
@@ -84,6 +94,11 @@ class MemoryPlugin:
     def stores(self) -> Mapping[str, Callable[[str], Store]]:
         """The scheme and what opens it."""
         return {"memory": open_memory}
+
+    @hookimpl
+    def gateways(self) -> Mapping[str, Callable[[str], PaymentGateway]]:
+        """The scheme and what makes a gateway of it."""
+        return {"memory": open_gateway}
 
 
 def open_memory(url: str) -> Store:

@@ -9,9 +9,10 @@ from typing import Final
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Reversal
-from invoicecore.ports import FINDABLE, Counter, Record
+from invoicecore.ports import FINDABLE, Counter, PayLink, Record
 
 Kind = type[object]  # one of Record's; the port's type[R] fits where this is asked for
 Value = str | int | date | None
@@ -43,6 +44,8 @@ def index_keys(record: Record) -> list[tuple[str, Value]]:
         keys.append(("due", "lease"))
     elif isinstance(record, Customer) and record.next_cycle_on is not None:
         keys.append(("due", "customer"))
+    elif isinstance(record, Message) and record.next_try_at is not None:
+        keys.append(("due", "message"))
     return [key for key in keys if key[1] is not None]
 
 
@@ -54,6 +57,10 @@ def unique_keys(record: Record) -> list[tuple[Value, ...]]:
         return [("reversal of payment", record.payment)]
     if isinstance(record, CreditEntry):
         return [("credit entry", record.customer, record.amount.currency.code, record.seq)]
+    if isinstance(record, Message):
+        return [("message", record.invoice, record.kind, record.about)] if record.about is not None else []
+    if isinstance(record, PayLink):
+        return [("link of invoice", record.invoice)] if record.revoked_at is None else []
     keys: list[tuple[Value, ...]] = []
     if isinstance(record, Invoice):
         if record.number is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from heapq import nlargest, nsmallest
 from typing import Final, TypeVar, cast, get_args
 
@@ -13,9 +13,10 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, StoreError
 from invoicecore.invoices import Invoice, Lifecycle, Phase, Status, status_of
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.money import minor
 from invoicecore.parties import Biller, Customer
-from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Order, R, Record, Sums
+from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Order, PayLink, R, Record, Sums
 from invoicecore_adapters.memory.tables import FIELDS, QUERIED, Kind, Tables, Value, biller_of, unique_keys
 
 T = TypeVar("T")
@@ -140,6 +141,18 @@ class MemoryReader:
         """See Reader.due_customers."""
         return _due(self._with_dates(Customer, biller), lambda customer: customer.next_cycle_on, on, after, limit)
 
+    def due_messages(
+        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Message]:
+        """See Reader.due_messages."""
+        return _due(self._with_dates(Message, biller), lambda message: message.next_try_at, at, after, limit)
+
+    def pay_link(self, token: str) -> PayLink | None:
+        """See Reader.pay_link."""
+        tables = self._live().rows.items()
+        found = (rows[token] for (kind, _), rows in tables if kind is PayLink and token in rows)
+        return cast(PayLink | None, next(found, None))
+
     def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
         """See Reader.last_credits."""
         tables = self._live()
@@ -175,6 +188,7 @@ class MemoryReader:
             and wanted.drafted_on in (None, invoice.drafted_on)
             and wanted.published in (None, invoice.published)
             and (not wanted.claims or not (invoice.period_index is None and invoice.cycle is None))
+            and (wanted.due_by is None or invoice.due_on <= wanted.due_by)
             and (not wanted.payable or (invoice.lifecycle is Lifecycle.OPEN and invoice.balance.amount > 0))
         )
 

@@ -60,11 +60,11 @@ class Days(dict[date | None, Bound]):
         return text
 
 
-class Instants(dict[datetime, Bound]):
+class Instants(dict[datetime | None, Bound]):
     """Each instant of a batch as the driver takes it, made once."""
 
-    def __missing__(self, instant: datetime) -> Bound:
-        text = self[instant] = instant.astimezone(UTC).isoformat(" ")
+    def __missing__(self, instant: datetime | None) -> Bound:
+        text = self[instant] = None if instant is None else instant.astimezone(UTC).isoformat(" ")
         return text
 
 

@@ -1,4 +1,4 @@
-"""The indexes and unique keys of the tables, each led by the biller (T1).
+"""The indexes and unique keys of the tables, each led by the biller but one (T1, T2).
 
 They are few on purpose, for each one is paid for by every invoice of a run. Which query each of them answers is held
 by `tests/test_sqlite_behaviour.py`, from the database's own query plans.
@@ -55,6 +55,20 @@ _index(schema.refunds, "biller", "invoice", "id")
 _index(schema.credit_entries, "biller", "customer", "currency", "seq", unique=True)
 _index(schema.credit_entries, "biller", "invoice", "customer", "currency", "seq")
 _index(schema.messages, "biller", "invoice", "id")
+_index(schema.messages, "biller", "state", "id")
+_index(schema.messages, "biller", "next_try_at", "id")
+_index(schema.messages, "biller", "invoice", "kind", "about", unique=True)
+_index(schema.pay_links, "biller", "invoice", "id")
+# A link is found by its token alone, before anybody knows whose it is: the one index that the biller does not lead.
+Index("pay_links_by_token", schema.pay_links.c.id)
+_LIVE = schema.pay_links.c.revoked_at.is_(None)
+Index(
+    "pay_links_unique_invoice",
+    *(schema.pay_links.c[name] for name in ("biller", "invoice")),
+    unique=True,
+    sqlite_where=_LIVE,
+    postgresql_where=_LIVE,
+)
 
 # A unique key in the words of the domain, by its columns after the biller.
 UNIQUE_KEYS: Final = {
@@ -64,4 +78,6 @@ UNIQUE_KEYS: Final = {
     ("invoices", "customer", "cycle"): "the customer's billing month",
     ("reversals", "payment"): "the payment's reversal",
     ("credit_entries", "customer", "currency", "seq"): "the customer's next credit entry",
+    ("messages", "invoice", "kind", "about"): "the message",
+    ("pay_links", "invoice"): "the invoice's link",
 }

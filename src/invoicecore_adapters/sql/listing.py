@@ -206,6 +206,8 @@ def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(_column(name, way) == value)
+    if wanted.due_by is not None:
+        found.append(_column("due_on", way) <= wanted.due_by)
     if wanted.published is not None:
         number = unindexed(invoices.c.number)
         found.append(number.is_not(None) if wanted.published else number.is_(None))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, select
 
 from invoicecore.errors import StoreError
 from invoicecore_adapters.sql import indexes  # noqa: F401  # the tables are created with them
-from invoicecore_adapters.sql.schema import meta, metadata
+from invoicecore_adapters.sql.schema import messages, meta, metadata, pay_links
 
 APPLICATION: Final = "invoicecore"
 """What `meta` says about whose tables these are."""
@@ -41,7 +41,25 @@ class Plan:
         return self.steps[-1].version if self.steps else FIRST
 
 
-PLAN: Final = Plan(steps=())
+def _outbox_and_links(connection: Connection) -> None:
+    # Columns added later stand last in `schema` too: rows are read by their place.
+    for column, kind in (
+        ("about", "TEXT"),
+        ("state", "TEXT NOT NULL DEFAULT 'queued'"),
+        ("tries", "INTEGER NOT NULL DEFAULT 0"),
+        ("next_try_at", "TEXT"),
+        ("sent_at", "TEXT"),
+        ("error", "TEXT NOT NULL DEFAULT ''"),
+        ("version", "INTEGER NOT NULL DEFAULT 1"),
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE messages ADD COLUMN {column} {kind}")
+    connection.exec_driver_sql("UPDATE messages SET next_try_at = queued_at")
+    for index in messages.indexes:
+        index.create(connection, checkfirst=True)
+    pay_links.create(connection)
+
+
+PLAN: Final = Plan(steps=(Step(version=2, title="the outbox's states, and pay links", apply=_outbox_and_links),))
 """The schema of this library; a change of `schema` adds a step here."""
 
 

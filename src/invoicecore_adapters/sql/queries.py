@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, func, literal, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from invoicecore.charges import Charge
@@ -17,9 +17,10 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue, InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
-from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, R, Sums
+from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, PayLink, R, Sums
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
 from invoicecore_adapters.sql.listing import listed, summed, sums_of
@@ -118,6 +119,16 @@ class SqlReader:
         query = self._due(schema.customers, "next_cycle_on", biller, on, after)
         return list(self._records(Customer, query.limit(limit)))
 
+    def due_messages(
+        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Message]:
+        """See Reader.due_messages."""
+        return list(self._records(Message, self._due(schema.messages, "next_try_at", biller, at, after).limit(limit)))
+
+    def pay_link(self, token: str) -> PayLink | None:
+        """See Reader.pay_link."""
+        return next(self._records(PayLink, select(schema.pay_links).where(schema.pay_links.c.id == token)), None)
+
     def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
         """See Reader.last_credits."""
         table = schema.credit_entries
@@ -153,7 +164,7 @@ class SqlReader:
         day = table.c[column]
         query = select(table).where(table.c.biller == biller, day <= on)
         if after is not None:
-            query = query.where(tuple_(day, table.c.id) > after)
+            query = query.where(tuple_(day, table.c.id) > tuple_(literal(after[0], day.type), literal(after[1])))
         return query.order_by(day, table.c.id)
 
     def _place(

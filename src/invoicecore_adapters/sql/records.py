@@ -13,11 +13,12 @@ from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.invoices import Invoice, InvoiceKind, Item, Lifecycle, Line, Share
 from invoicecore.leases import Lease, RentChange
+from invoicecore.messages import Message, MessageKind, MessageState
 from invoicecore.money import Money, from_minor
 from invoicecore.parties import Biller, BillingCycle, BillTo, Customer, InvoiceMethod, Policy, Unit
 from invoicecore.payments import Allocation, Facts, Payment, PaymentMethod, Refund, Reversal
 from invoicecore.periods import Frequency, Period
-from invoicecore.ports import Event, KeyUse, Message
+from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.proration import DayCount
 from invoicecore.serde import loads
 from invoicecore.taxes import TaxAmount, TaxRate
@@ -343,8 +344,32 @@ class Page:
 
     def message(self, row: Found) -> Message:
         """A message of its row."""
-        biller, id, kind, invoice, to, locale, queued_at = row
-        return Message(id=id, biller=biller, kind=kind, invoice=invoice, to=to, locale=locale, queued_at=queued_at)
+        # fmt: off
+        (
+            biller, id, kind, invoice, to, locale, queued_at, about, state, tries, next_try_at, sent_at, error, version,
+        ) = row
+        # fmt: on
+        return Message(
+            id=id,
+            biller=biller,
+            kind=MessageKind(kind),
+            invoice=invoice,
+            to=to,
+            locale=locale,
+            queued_at=queued_at,
+            about=about,
+            state=MessageState(state),
+            tries=tries,
+            next_try_at=next_try_at,
+            sent_at=sent_at,
+            error=error,
+            version=version,
+        )
+
+    def pay_link(self, row: Found) -> PayLink:
+        """A link of its row."""
+        biller, id, invoice, made_at, revoked_at, version = row
+        return PayLink(id=id, biller=biller, invoice=invoice, made_at=made_at, revoked_at=revoked_at, version=version)
 
     def key_use(self, row: Found) -> KeyUse:
         """The use of a key of its row."""
@@ -368,5 +393,6 @@ PLAIN: Final[Mapping[type[object], Callable[[Page, Found], object]]] = {
     CreditEntry: Page.credit_entry,
     Event: Page.event,
     Message: Page.message,
+    PayLink: Page.pay_link,
     KeyUse: Page.key_use,
 }

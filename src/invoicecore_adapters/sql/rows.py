@@ -18,10 +18,11 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import CurrencyMismatch
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.money import Money, minor
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import Event, KeyUse, Message, Record
+from invoicecore.ports import Event, KeyUse, PayLink, Record
 from invoicecore.serde import dumps
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Bound, Dialect
@@ -330,7 +331,33 @@ class Batch:
 
     def message(self, it: Message) -> Row:
         """A row of messages."""
-        return (it.biller, it.id, it.kind, it.invoice, it.to, it.locale, self._instants[it.queued_at])
+        return (
+            it.biller,
+            it.id,
+            it.kind.value,
+            it.invoice,
+            it.to,
+            it.locale,
+            self._instants[it.queued_at],
+            it.about,
+            it.state.value,
+            it.tries,
+            self._instants[it.next_try_at],
+            self._instants[it.sent_at],
+            it.error,
+            it.version,
+        )
+
+    def pay_link(self, it: PayLink) -> Row:
+        """A row of pay_links."""
+        return (
+            it.biller,
+            it.id,
+            it.invoice,
+            self._instants[it.made_at],
+            self._instants[it.revoked_at],
+            it.version,
+        )
 
     def key_use(self, it: KeyUse) -> Row:
         """A row of key_uses."""
@@ -386,6 +413,9 @@ SHELVES: Final[Mapping[type[object], Shelf]] = {
     Refund: _shelf("refund", schema.refunds, Batch.refund),
     CreditEntry: _shelf("credit entry", schema.credit_entries, Batch.credit_entry),
     Event: _shelf("event", schema.events, Batch.event),
-    Message: _shelf("message", schema.messages, Batch.message),
+    Message: _shelf(
+        "message", schema.messages, Batch.message, hot="state tries next_try_at sent_at error", to="recipient"
+    ),
+    PayLink: _shelf("link", schema.pay_links, Batch.pay_link),
     KeyUse: _shelf("key", schema.key_uses, Batch.key_use),
 }

@@ -5,7 +5,7 @@ Their indexes are in `indexes`.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -39,6 +39,12 @@ class Instant(TypeDecorator[datetime]):
         if dialect.name == "sqlite":
             return dialect.type_descriptor(Text())
         return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
+        """The instant as the rows have it, so that it can be compared with them."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).isoformat(" ")
 
     def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
         """The text read back as an instant."""
@@ -400,7 +406,26 @@ messages = _table(
     _text("recipient"),
     _text("locale"),
     Column("queued_at", Instant, nullable=False),
+    _text("about", null=True),
+    _text("state"),
+    _int("tries"),
+    Column("next_try_at", Instant, nullable=True),
+    Column("sent_at", Instant, nullable=True),
+    _text("error"),
+    _int("version"),
     _refers("invoice", "invoices"),
+)
+
+pay_links = _table(
+    "pay_links",
+    _id("biller"),
+    _id("id"),
+    _id("invoice"),
+    Column("made_at", Instant, nullable=False),
+    Column("revoked_at", Instant, nullable=True),
+    _int("version"),
+    _refers("invoice", "invoices"),
+    clustered=True,
 )
 
 key_uses = _table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, Final, cast
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer
 from invoicecore.ports import VERSIONED, Counter, Record
 from invoicecore_adapters.sql import schema
@@ -118,6 +119,13 @@ class SqlWriter(SqlReader):
         """See Reader.due_customers; locked likewise."""
         query = self._due(schema.customers, "next_cycle_on", biller, on, after).limit(limit)
         return list(self._records(Customer, query.with_for_update(skip_locked=True)))
+
+    def due_messages(
+        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[Message]:
+        """See Reader.due_messages; locked likewise."""
+        query = self._due(schema.messages, "next_try_at", biller, at, after).limit(limit)
+        return list(self._records(Message, query.with_for_update(skip_locked=True)))
 
     def _add_parts(self, shelf: Shelf, batch: Batch, records: Sequence[Record]) -> None:
         for table, rows_of in shelf.parts:

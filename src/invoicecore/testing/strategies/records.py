@@ -11,10 +11,11 @@ from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.leases import Lease, RentChange
+from invoicecore.messages import Message, MessageKind, MessageState
 from invoicecore.parties import Biller, BillingCycle, Customer, InvoiceMethod, Policy, Unit
 from invoicecore.payments import Allocation, Payment, PaymentMethod, Refund, Reversal
 from invoicecore.periods import Frequency
-from invoicecore.ports import Event, KeyUse, Message
+from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.proration import DayCount
 from invoicecore.testing.samples import World
 from invoicecore.testing.strategies.values import (
@@ -268,11 +269,31 @@ def messages(here: World, id: str, invoice: str) -> SearchStrategy[Message]:
         Message,
         id=st.just(id),
         biller=st.just(here.id),
-        kind=st.sampled_from(["invoice", "reminder"]),
+        kind=st.sampled_from(MessageKind),
         invoice=st.just(invoice),
         to=st.just("someone@example.org"),
         locale=st.sampled_from(["fr_FR", "en_GB"]),
         queued_at=instants(),
+        about=maybe(texts(20)),
+        state=st.sampled_from(MessageState),
+        tries=st.integers(0, 20),
+        next_try_at=maybe(instants()),
+        sent_at=maybe(instants()),
+        error=texts(required=False),
+        version=st.integers(1, 1000),
+    )
+
+
+def pay_links(here: World, id: str, invoice: str) -> SearchStrategy[PayLink]:
+    """Links of one token to an invoice."""
+    return st.builds(
+        PayLink,
+        id=st.just(id),
+        biller=st.just(here.id),
+        invoice=st.just(invoice),
+        made_at=instants(),
+        revoked_at=maybe(instants()),
+        version=st.integers(1, 1000),
     )
 
 

@@ -1,0 +1,207 @@
+"""Delivering: the outbox goes out, each message once, whoever else delivers and whatever dies meanwhile (R7, S9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+
+from invoicecore.billing.desk import Desk
+from invoicecore.billing.documenting import receipts_of, sheets_of
+from invoicecore.billing.linking import links_of
+from invoicecore.billing.outcomes import Deliveries, Outcome
+from invoicecore.documents import Letter, Sheet
+from invoicecore.documents.letter import invoice_letter, receipt_letter, refund_letter, reminder_letter
+from invoicecore.errors import Conflict, MailRefused, MailUnavailable, MissingExtra, NotFound, NotWired, PluginError
+from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.messages import (
+    LEASE,
+    Message,
+    MessageKind,
+    MessageState,
+    cancelled,
+    deferred,
+    given_back,
+    refused,
+    sent,
+    taken,
+)
+from invoicecore.parties import Biller
+from invoicecore.payments import Payment, Refund
+from invoicecore.ports import Attachment, Mail
+from invoicecore.reminders import remindable
+
+PAGE = 50  # messages taken at a time: few enough to be sent within their lease by a slow server
+
+_WIRING = (NotWired, MissingExtra, PluginError)
+
+
+@attrs.frozen(kw_only=True)
+class _Page:
+    """The messages one deliverer has, and what their letters are made of."""
+
+    messages: Sequence[Message]
+    invoices: Mapping[str, Invoice]
+    sheets: Mapping[str, Sheet]
+    payments: Mapping[str, Payment]
+    receipts: Mapping[str, Sheet]
+    refunds: Mapping[str, Refund]
+
+
+class Delivering:
+    """One call of `Billing.deliver`: biller by biller, a page of messages at a time, no transaction open while sending."""
+
+    def __init__(self, desk: Desk, *, actor: str | None, progress: Callable[[int], None] | None) -> None:
+        self._desk = desk
+        self._actor = actor
+        self._progress = progress
+        self.report = Deliveries()
+
+    def deliver_each(self, billers: Iterable[Biller]) -> None:
+        """Deliver for one biller after the other, until nothing can be sent at all."""
+        for biller in billers:
+            self.deliver(biller)
+            if self.report.stopped:
+                return
+
+    def deliver(self, biller: Biller) -> None:
+        """Send what is due of one biller."""
+        self._desk.plugins.authorise(action="deliver", actor=self._actor, biller=biller.id)
+        # Look first without the writer's lock: at most times most billers have nothing to send.
+        with self._desk.view() as tx:
+            due = tx.due_messages(biller.id, self._desk.clock.now(), after=None, limit=1)
+        while due and not self.report.stopped:
+            # What it takes to send is asked for before anything is taken.
+            self._desk.wiring.mailer, self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
+            due = self._take(biller)
+            if due:
+                self._send_page(biller, due)
+            if self._progress is not None:
+                self._progress(self.report.sent.count)
+
+    def _take(self, biller: Biller) -> list[Message]:
+        at = self._desk.clock.now()
+        with self._desk.store.writing() as tx:
+            mine = [taken(message, at) for message in tx.due_messages(biller.id, at, after=None, limit=PAGE)]
+            tx.replace(mine)
+        return [attrs.evolve(message, version=message.version + 1) for message in mine]
+
+    def _send_page(self, biller: Biller, messages: Sequence[Message]) -> None:
+        until = self._desk.clock.now() + LEASE / 2  # a message begun later might not be done within the lease
+        page = self._page(biller, messages)
+        for n, message in enumerate(messages):
+            if self._desk.clock.now() > until:
+                self._give_back(messages[n:], "the deliverer ran out of time")
+                return
+            try:
+                after = self._send(biller, message, page)
+            except _WIRING as error:
+                self._give_back(messages[n:], str(error))
+                raise
+            except MailUnavailable as error:
+                self.report.stopped = error.why
+                self._give_back(messages[n:], error.why)
+                return
+            self._record(after)
+
+    def _send(self, biller: Biller, message: Message, page: _Page) -> Message:
+        """Send one message; the message as it is afterwards. Raises MailUnavailable, and what is wrong with the wiring."""
+        try:
+            why = _overtaken(message, page)
+            if why is not None:
+                return cancelled(message, why)
+            self._desk.wiring.mailer.send(self._mail(biller, message, page))
+        except (MailUnavailable, *_WIRING):
+            raise
+        except MailRefused as error:
+            return refused(message, error.why)
+        except Exception as error:  # one message that cannot be made or sent never stops the others
+            return deferred(message, self._desk.clock.now(), getattr(error, "why", f"{type(error).__name__}: {error}"))
+        return sent(message, self._desk.clock.now())
+
+    def _mail(self, biller: Biller, message: Message, page: _Page) -> Mail:
+        letter, sheet = _letter(biller, message, page)
+        pdf = self._desk.wiring.renderer.render(sheet)
+        return Mail(
+            id=message.id,
+            to_name=sheet.customer.name if sheet.customer is not None else "",
+            to=message.to,
+            sender=letter.sender,
+            reply_to=biller.email,
+            language=letter.language,
+            date=message.queued_at,
+            content=self._desk.wiring.composer.compose(letter),
+            attachments=(Attachment(filename=f"{sheet.filename}.pdf", media_type="application/pdf", content=pdf),),
+        )
+
+    def _page(self, biller: Biller, messages: Sequence[Message]) -> _Page:
+        refs = {message.invoice for message in messages}
+
+        def about(kind: MessageKind) -> set[str]:
+            return {message.about for message in messages if message.kind is kind and message.about is not None}
+
+        with self._desk.view() as tx:
+            found = list(tx.get(Invoice, biller.id, refs).values())
+        urls = links_of(self._desk, biller, found)
+        with self._desk.view() as tx:
+            invoices = tx.get(Invoice, biller.id, refs)
+            payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
+            return _Page(
+                messages=messages,
+                invoices=invoices,
+                sheets=sheets_of(tx, biller, list(invoices.values()), urls),
+                payments=payments,
+                receipts=receipts_of(tx, biller, list(payments.values())),
+                refunds=tx.get(Refund, biller.id, about(MessageKind.REFUND)),
+            )
+
+    def _record(self, message: Message) -> None:
+        # One commit for each: what a server has accepted cannot be taken back, and must not be forgotten either.
+        self._write([message])
+        state = {MessageState.QUEUED: "deferred"}.get(message.state, message.state.value)
+        self.report.tell(state, _outcome(message))
+
+    def _give_back(self, messages: Sequence[Message], why: str) -> None:
+        back = [given_back(message, self._desk.clock.now(), why) for message in messages]
+        self._write(back)
+        for message in back:
+            self.report.tell("deferred", _outcome(message))
+
+    def _write(self, messages: Sequence[Message]) -> None:
+        try:
+            with self._desk.store.writing() as tx:
+                tx.replace(messages)
+        except Conflict:
+            # The lease was over and another deliverer has it now: its word counts.
+            return
+
+
+def _overtaken(message: Message, page: _Page) -> str | None:
+    """Why what a message would say is no longer so (P3); None when it still is."""
+    invoice = page.invoices.get(message.invoice)
+    if invoice is None:
+        raise NotFound("invoice", message.invoice)
+    about_debt = message.kind in (MessageKind.INVOICE_ISSUED, MessageKind.REMINDER)
+    if about_debt and invoice.lifecycle is Lifecycle.VOID:
+        return "the invoice is void"
+    if message.kind is MessageKind.REMINDER and not remindable(invoice):
+        return "nothing is left to ask for"
+    return None
+
+
+def _letter(biller: Biller, message: Message, page: _Page) -> tuple[Letter, Sheet]:
+    """What a message says, and the document that goes with it."""
+    invoice, sheet, about = page.invoices[message.invoice], page.sheets[message.invoice], message.about or ""
+    if message.kind is MessageKind.RECEIPT:
+        receipt = page.receipts[about]
+        return receipt_letter(page.payments[about], invoice, receipt, biller), receipt
+    if message.kind is MessageKind.REFUND:
+        return refund_letter(page.refunds[about], invoice, sheet, biller), sheet
+    if message.kind is MessageKind.REMINDER:
+        return reminder_letter(invoice, sheet, biller, int(about)), sheet
+    return invoice_letter(invoice, sheet, biller), sheet
+
+
+def _outcome(message: Message) -> Outcome:
+    text = f"{message.to}: {message.error}" if message.error else message.to
+    return Outcome(code=message.kind.value, text=text, biller=message.biller, invoice=message.invoice)

@@ -1,0 +1,169 @@
+"""Documenting: invoices, statements and receipts as sheets and as PDFs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from invoicecore.billing.desk import Desk, biller_in, one
+from invoicecore.billing.issuing import payers_of
+from invoicecore.billing.linking import links_of
+from invoicecore.credits import CreditEntry
+from invoicecore.documents import Sheet
+from invoicecore.documents.account import receipt_sheet, statement_sheet
+from invoicecore.documents.invoice import Beside, invoice_sheet
+from invoicecore.errors import InvalidValue
+from invoicecore.invoices import Invoice
+from invoicecore.leases import Lease
+from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to
+from invoicecore.payments import Payment, Refund, Reversal
+from invoicecore.periods import as_date
+from invoicecore.ports import InvoiceQuery, Reader
+from invoicecore.statements import Statement, account, statement
+
+
+def sheets_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice], urls: Mapping[str, str]) -> dict[str, Sheet]:
+    """The sheet of each invoice by its id, from a few reads for all of them; `urls` are their pay pages."""
+    refs = [invoice.id for invoice in invoices]
+    payments = tx.find(Payment, biller.id, {"invoice": refs})
+    bounced = {each.payment for each in tx.find(Reversal, biller.id, {"payment": [each.id for each in payments]})}
+    paid: dict[str, list[Payment]] = {}
+    for payment in payments:
+        for part in payment.allocations:
+            if payment.id not in bounced:
+                paid.setdefault(part.invoice, []).append(payment)
+    refunds: dict[str, list[Refund]] = {}
+    for refund in tx.find(Refund, biller.id, {"invoice": refs}):
+        refunds.setdefault(refund.invoice, []).append(refund)
+    units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices if invoice.unit})
+    leases = tx.get(Lease, biller.id, {invoice.lease for invoice in invoices if invoice.lease})
+    payers = payers_of(tx, biller, [invoice for invoice in invoices if invoice.bill_to is None])
+    sheets = {}
+    for invoice in invoices:
+        payer = payers.get(invoice.id)
+        beside = Beside(
+            biller=biller,
+            who=bill_to(payer, biller) if payer is not None else None,
+            unit=units[invoice.unit].number if invoice.unit in units else None,
+            payments=paid.get(invoice.id, ()),
+            refunds=refunds.get(invoice.id, ()),
+            method=leases[invoice.lease].method if invoice.lease in leases else None,
+            url=urls.get(invoice.id),
+        )
+        sheets[invoice.id] = invoice_sheet(invoice, beside)
+    return sheets
+
+
+def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Sheet]:
+    """The receipt of each payment by its id."""
+    invoices = tx.get(Invoice, biller.id, {part.invoice for payment in payments for part in payment.allocations})
+    units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
+    customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
+    reversals = {each.payment: each for each in tx.find(Reversal, biller.id, {"payment": [p.id for p in payments]})}
+    sheets = {}
+    for payment in payments:
+        mine = {part.invoice: invoices[part.invoice] for part in payment.allocations}
+        sheets[payment.id] = receipt_sheet(
+            payment,
+            who=_payer(payment, mine, customers, biller),
+            invoices=mine,
+            units={ref: units[invoice.unit].number for ref, invoice in mine.items() if invoice.unit in units},
+            biller=biller,
+            reversal=reversals.get(payment.id),
+        )
+    return sheets
+
+
+def _payer(
+    payment: Payment, invoices: Mapping[str, Invoice], customers: Mapping[str, Customer], biller: Biller
+) -> BillTo | None:
+    frozen = next((invoice.bill_to for invoice in invoices.values() if invoice.bill_to is not None), None)
+    if frozen is not None:
+        return frozen
+    customer = customers.get(payment.customer or "")
+    return bill_to(customer, biller) if customer is not None else None
+
+
+class DocumentingInvoices:
+    """The documents of `billing.invoices`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def sheet(self, invoice: Invoice | str) -> Sheet:
+        """What the invoice's document says, in the payer's language: for a renderer or a page of your own (S11).
+
+        A payable invoice has its stable link on it where the host serves pay pages, which is made if there is none yet.
+        """
+        biller, ref = self._desk.owner("invoice", invoice)
+        with self._desk.view() as tx:
+            owner, found = biller_in(tx, biller), one(tx, Invoice, biller, ref)
+        urls = links_of(self._desk, owner, [found])
+        with self._desk.view() as tx:
+            return sheets_of(tx, owner, [one(tx, Invoice, biller, ref)], urls)[ref]
+
+    def pdf(self, invoice: Invoice | str) -> bytes:
+        """The invoice as a PDF: drafts and void ones marked, late ones with their badge (S11, S6).
+
+        Its bytes depend on what is stored, the templates and the locale, never on the day it is read. Raises NotFound,
+        PluginError without a renderer, MissingExtra naming what to install, RenderFailed.
+        """
+        sheet = self.sheet(invoice)
+        return self._desk.wiring.renderer.render(sheet)
+
+
+class DocumentingCustomers:
+    """The documents of `billing.customers`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def statement(self, customer: Customer | str, *, since: date, until: date | None = None) -> Statement:
+        """A customer's invoices, payments, refunds and credit from `since` to `until`, inclusive, and the balance (D1).
+
+        `until` None is today. Up to today, the closing balance is what is owed less the credit there is. Raises
+        InvalidValue for an end before its beginning, NotFound.
+        """
+        biller, ref = self._desk.owner("customer", customer)
+        with self._desk.view() as tx:
+            owner = biller_in(tx, biller)
+            first, last = as_date(since, "since"), self._desk.day(owner, until)
+            if last < first:
+                raise InvalidValue("until", last, f"is before {first}", "give that day or a later one")
+            one(tx, Customer, biller, ref)
+            invoices = tx.invoices(InvoiceQuery(biller=biller, on=last, customers=(ref,), published=True))
+            payments = tx.find(Payment, biller, {"customer": ref})
+            entries = account(
+                invoices,
+                payments,
+                tx.find(Reversal, biller, {"payment": [payment.id for payment in payments]}),
+                tx.find(Refund, biller, {"invoice": [invoice.id for invoice in invoices]}),
+                tx.find(CreditEntry, biller, {"customer": ref}),
+                currency=owner.currency,
+            )
+        return statement(entries, customer=ref, since=first, until=last, currency=owner.currency)
+
+    def statement_pdf(self, customer: Customer | str, *, since: date, until: date | None = None) -> bytes:
+        """The statement of account as a PDF, in the customer's language (S11). Raises as `statement` and `invoices.pdf` do."""
+        facts = self.statement(customer, since=since, until=until)
+        biller, ref = self._desk.owner("customer", customer)
+        with self._desk.view() as tx:
+            sheet = statement_sheet(facts, customer=one(tx, Customer, biller, ref), biller=biller_in(tx, biller))
+        return self._desk.wiring.renderer.render(sheet)
+
+
+class DocumentingPayments:
+    """The documents of `billing.payments`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def receipt(self, payment: Payment | str) -> Sheet:
+        """What the payment's receipt says; for residential rent in France a *quittance* once the rent is paid in full."""
+        biller, ref = self._desk.owner("payment", payment)
+        with self._desk.view() as tx:
+            return receipts_of(tx, biller_in(tx, biller), [one(tx, Payment, biller, ref)])[ref]
+
+    def receipt_pdf(self, payment: Payment | str) -> bytes:
+        """The payment's receipt as a PDF (S11). Raises NotFound, and as `invoices.pdf` does."""
+        return self._desk.wiring.renderer.render(self.receipt(payment))

@@ -1,0 +1,175 @@
+"""Linking: an invoice's stable link to its pay page, what the page shows, and the provider's page behind its button."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+
+import attrs
+
+from invoicecore.billing.desk import Desk, one
+from invoicecore.errors import Conflict, NotAllowed, NotFound, PaymentsOff
+from invoicecore.invoices import Invoice, Lifecycle, Status
+from invoicecore.parties import Biller
+from invoicecore.payments import is_zero
+from invoicecore.ports import Checkout, PayLink, Reader, Writer
+
+
+class PayState(StrEnum):
+    """What a pay page has to say: `payable` has a button, the others say why there is none (R12, T2).
+
+    `in_flight`: what is owed is being collected; `off`: the biller takes no payments online; `void`, `paid` and
+    `refunded` as the statuses.
+    """
+
+    PAYABLE = "payable"
+    IN_FLIGHT = "in_flight"
+    OFF = "off"
+    PAID = "paid"
+    REFUNDED = "refunded"
+    VOID = "void"
+
+
+@attrs.frozen(kw_only=True)
+class PayPage:
+    """What a token opens: its one invoice, whose it is, and whether it can be paid now (T2)."""
+
+    state: PayState
+    invoice: Invoice
+    biller: Biller
+    locale: str
+
+
+class Linking:
+    """The links of `billing.payments`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def link(self, invoice: Invoice | str, *, on: date | None = None, actor: str | None = None) -> str:
+        """The stable URL of an invoice's pay page: the same each time, until it is revoked (R12).
+
+        It does not expire while the invoice can be paid. Raises NotAllowed for a draft and a void invoice (C6),
+        PaymentsOff (R1), NotWired without a base URL, NotFound.
+        """
+        biller, ref = self._desk.owner("invoice", invoice)
+        self._desk.wiring.page("")  # refuses before anything is written
+        with self._desk.change("payments.link", biller, on=on, actor=actor, subject=ref) as change:
+            found = one(change.tx, Invoice, biller, ref)
+            change.payments_on()
+            if found.lifecycle is not Lifecycle.OPEN:
+                raise NotAllowed("link", found.status_on(change.on).value, (), "only an open invoice has a pay page")
+            live = _live(change.tx.find(PayLink, biller, {"invoice": ref}))
+            if not live:
+                live = [_new(found, change.at)]
+                change.tx.add(live)
+            return self._desk.wiring.page(live[0].id)
+
+    def revoke_link(self, invoice: Invoice | str, *, on: date | None = None, actor: str | None = None) -> int:
+        """Make an invoice's link open nothing any more, and return how many there were; `link` then makes another."""
+        biller, ref = self._desk.owner("invoice", invoice)
+        with self._desk.change("payments.revoke_link", biller, on=on, actor=actor, subject=ref) as change:
+            one(change.tx, Invoice, biller, ref)
+            live = _live(change.tx.find(PayLink, biller, {"invoice": ref}))
+            change.tx.replace([attrs.evolve(link, revoked_at=change.at) for link in live])
+            return len(live)
+
+    def page(self, token: str) -> PayPage | None:
+        """What a link's token opens; None for one that was revoked or never given out, whatever it looks like (T2).
+
+        It takes the same reads either way.
+        """
+        with self._desk.view() as tx:
+            link = self._opened(tx, token)
+            owner, ref = (link.biller, link.invoice) if link is not None else ("", "")
+            biller, invoice = tx.get(Biller, owner, [owner]).get(owner), tx.get(Invoice, owner, [ref]).get(ref)
+            if biller is None or invoice is None:
+                return None
+        who = invoice.bill_to
+        locale = (who.locale if who is not None else None) or biller.locale
+        return PayPage(state=_state(invoice, biller), invoice=invoice, biller=biller, locale=locale)
+
+    def checkout(self, token: str) -> str:
+        """The provider's short-lived page for what is left to pay, made when the payer asks for it (R12).
+
+        Raises NotFound for a token that opens nothing, PaymentsOff, NotAllowed when there is nothing to pay now,
+        NotWired without a gateway.
+        """
+        page = self.page(token)
+        if page is None:
+            raise NotFound("link", "…")  # a token is a secret: it is in no message and no log
+        invoice = page.invoice
+        if page.state is PayState.OFF:
+            raise PaymentsOff(page.biller.id, "pay online")
+        if page.state is not PayState.PAYABLE:
+            raise NotAllowed("pay online", page.state.value, (), "nothing is left to pay now")
+        url = self._desk.wiring.page(token)
+        wanted = Checkout(
+            key=f"checkout/{invoice.id}/{invoice.version}",
+            biller=page.biller.id,
+            invoice=invoice.id,
+            reference=invoice.reference,
+            description=invoice.title,
+            amount=invoice.recordable,
+            email=invoice.bill_to.email if invoice.bill_to is not None else None,
+            locale=page.locale,
+            success_url=f"{url}?back=paid",
+            cancel_url=url,
+        )
+        return self._desk.wiring.gateway.checkout(wanted)
+
+    def _opened(self, tx: Reader, token: str) -> PayLink | None:
+        # What cannot be a token is looked for like one that is not there.
+        link = tx.pay_link(token if token.isascii() and token.isprintable() and len(token) <= 100 else "")
+        if link is None or link.revoked_at is not None or self._desk.scope not in (None, link.biller):
+            return None
+        return link
+
+
+def links_of(desk: Desk, biller: Biller, invoices: Iterable[Invoice]) -> dict[str, str]:
+    """The pay page of each invoice that can be paid, by its id; links that lack are made (R12).
+
+    Empty where the host serves no pages or the biller takes no payments (R1).
+    """
+    payable = [invoice for invoice in invoices if _state(invoice, biller) is PayState.PAYABLE]
+    if not payable or not desk.wiring.has_pages:
+        return {}
+    refs = [invoice.id for invoice in payable]
+    with desk.view() as tx:
+        live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
+    if len(live) < len(payable):
+        try:
+            with desk.store.writing() as writer:
+                live = _made(writer, biller, payable, desk.clock.now())
+        except Conflict:  # somebody else made one between our look and our writing
+            with desk.view() as tx:
+                live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
+    return {link.invoice: desk.wiring.page(link.id) for link in live}
+
+
+def _made(writer: Writer, biller: Biller, payable: Sequence[Invoice], at: datetime) -> list[PayLink]:
+    live = _live(writer.find(PayLink, biller.id, {"invoice": [invoice.id for invoice in payable]}))
+    there = {link.invoice for link in live}
+    fresh = [_new(invoice, at) for invoice in payable if invoice.id not in there]
+    writer.add(fresh)
+    return live + fresh
+
+
+def _live(links: Iterable[PayLink]) -> list[PayLink]:
+    return [link for link in links if link.revoked_at is None]
+
+
+def _new(invoice: Invoice, at: datetime) -> PayLink:
+    # 192 random bits: nobody guesses one, and no two are the same.
+    return PayLink(id=secrets.token_urlsafe(24), biller=invoice.biller, invoice=invoice.id, made_at=at)
+
+
+def _state(invoice: Invoice, biller: Biller) -> PayState:
+    phase = invoice.phase.value
+    if phase in (Status.PAID.value, Status.REFUNDED.value, Status.VOID.value):
+        return PayState(phase)
+    if not biller.payments or not invoice.published:
+        return PayState.OFF
+    return PayState.IN_FLIGHT if is_zero(invoice.recordable) else PayState.PAYABLE

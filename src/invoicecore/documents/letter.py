@@ -1,0 +1,124 @@
+"""Letters: what each e-mail says, in the payer's language (R7, R12)."""
+
+from __future__ import annotations
+
+from invoicecore.documents.invoice import due_passed_at_issue
+from invoicecore.documents.sheet import Fact, Letter, Sheet
+from invoicecore.documents.words import fact, plain
+from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.messages import MessageKind
+from invoicecore.parties import Biller
+from invoicecore.payments import Payment, Refund, is_zero
+from invoicecore.wording import format_date, format_money, method_name, say
+
+
+def invoice_letter(invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
+    """ "Here is your invoice", with Pay Now unless nothing is left to pay (R7, R12, C4)."""
+    due = "notice_was_due" if due_passed_at_issue(invoice) else "notice_due"
+    said = [_said(invoice, biller, sheet, due if _owed(invoice) else "notice_paid")]
+    if not is_zero(invoice.facts.credit):
+        said.append(say("mail.credit", sheet.locale, amount=invoice.facts.credit))
+    subject = _said(invoice, biller, sheet, "notice_subject")
+    return _letter(MessageKind.INVOICE_ISSUED, subject, said, invoice, sheet, biller)
+
+
+def reminder_letter(invoice: Invoice, sheet: Sheet, biller: Biller, step: int) -> Letter:
+    """ "Still to be paid", before the due date or after it (P3)."""
+    when = "before" if step <= 0 else "after"
+    said = [_said(invoice, biller, sheet, f"mail.reminder_{when}"), say("mail.crossed", sheet.locale)]
+    subject = _said(invoice, biller, sheet, f"mail.reminder_{when}_subject")
+    return _letter(MessageKind.REMINDER, subject, said, invoice, sheet, biller, step=step)
+
+
+def receipt_letter(payment: Payment, invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
+    """ "We have received your payment", with its receipt (C7)."""
+    locale = sheet.locale
+    facts = (
+        fact("heading.amount", format_money(payment.amount, locale), locale),
+        fact("doc.received_on", format_date(payment.received_on, locale), locale),
+        fact("heading.method", method_name(payment.method.value, locale), locale),
+    )
+    said = [say("mail.receipt", locale, amount=payment.amount, day=payment.received_on)]
+    if not is_zero(payment.credited):
+        said.append(say("overpaid_to_credit", locale, amount=payment.credited))
+    subject = say("mail.receipt_subject", locale, biller=plain(biller.name))
+    return _letter(MessageKind.RECEIPT, subject, said, invoice, sheet, biller, facts=facts, payable=False)
+
+
+def refund_letter(refund: Refund, invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
+    """ "We have given money back", to the payer or as credit (S12)."""
+    locale, cash = sheet.locale, refund.amount - refund.to_credit
+    said = []
+    if not is_zero(cash):
+        said.append(say("mail.refund", locale, amount=cash, number=plain(invoice.reference)))
+    if not is_zero(refund.to_credit):
+        said.append(say("mail.refund_to_credit", locale, amount=refund.to_credit, number=plain(invoice.reference)))
+    facts = [
+        fact("heading.amount", format_money(refund.amount, locale), locale),
+        fact("heading.date", format_date(refund.refunded_on, locale), locale),
+    ]
+    if refund.reason:
+        facts.append(fact("heading.reason", plain(refund.reason), locale))
+    subject = say("mail.refund_subject", locale, biller=plain(biller.name))
+    return _letter(MessageKind.REFUND, subject, said, invoice, sheet, biller, facts=tuple(facts), payable=False)
+
+
+def _letter(
+    kind: MessageKind,
+    subject: str,
+    said: list[str],
+    invoice: Invoice,
+    sheet: Sheet,
+    biller: Biller,
+    *,
+    facts: tuple[Fact, ...] | None = None,
+    payable: bool = True,
+    step: int | None = None,
+) -> Letter:
+    locale = sheet.locale
+    pay = sheet.pay if payable else None
+    if pay is not None and pay.url is None:
+        said.append(pay.text)
+    name = sheet.customer.name if sheet.customer is not None else ""
+    return Letter(
+        kind=kind.value,
+        locale=locale,
+        language=sheet.language,
+        subject=subject,
+        greeting=say("notice_hello", locale, name=name),
+        paragraphs=(*said, say("mail.attached", locale, document=sheet.heading)),
+        facts=facts if facts is not None else _facts(invoice, sheet),
+        action=Fact(label=say("pay_now", locale), value=pay.url) if pay is not None and pay.url is not None else None,
+        closing=say("mail.closing", locale),
+        sender=plain(biller.name),
+        sheet=sheet,
+        step=step,
+    )
+
+
+def _facts(invoice: Invoice, sheet: Sheet) -> tuple[Fact, ...]:
+    locale = sheet.locale
+    facts = [
+        fact("heading.invoice", plain(invoice.reference), locale),
+        fact("heading.title", plain(invoice.title), locale),
+        fact("heading.total", format_money(invoice.total, locale), locale),
+        fact("doc.due_date", format_date(invoice.due_on, locale), locale),
+    ]
+    if invoice.balance != invoice.total:
+        facts.append(fact("doc.balance_due", format_money(invoice.balance, locale), locale))
+    return tuple(facts)
+
+
+def _said(invoice: Invoice, biller: Biller, sheet: Sheet, key: str) -> str:
+    return say(
+        key,
+        sheet.locale,
+        number=plain(invoice.reference),
+        biller=plain(biller.name),
+        amount=invoice.balance,
+        due=invoice.due_on,
+    )
+
+
+def _owed(invoice: Invoice) -> bool:
+    return invoice.lifecycle is Lifecycle.OPEN and not is_zero(invoice.balance)

@@ -1,0 +1,105 @@
+"""The outbox: e-mails as rows, what becomes of each, and when one is tried again (R7, S9)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+
+class MessageKind(StrEnum):
+    """What an e-mail tells."""
+
+    INVOICE_ISSUED = "invoice_issued"
+    RECEIPT = "receipt"
+    REFUND = "refund"
+    REMINDER = "reminder"
+
+
+class MessageState(StrEnum):
+    """What became of an e-mail; a queued one is tried when its `next_try_at` has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+RETRIES: Final[tuple[timedelta, ...]] = (
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=12),
+    timedelta(hours=24),
+    timedelta(hours=24),
+)
+"""How long to wait after each try that did not go through, as RFC 5321 advises (4.5.4.1): about three days in all."""
+
+LEASE: Final = timedelta(minutes=15)
+"""How long a deliverer has for the messages it took; after that another one may take them."""
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """An e-mail to be sent, written in the transaction of the change that causes it (R7, S9).
+
+    `about` is what it tells of: the payment, the refund, or a reminder's step ("+7"); of one kind, one invoice and
+    one `about` there is one message. `tries` counts attempts, `error` says why the last one failed. The e-mail's
+    Message-ID is made of `id`, so that a repeat is recognisable.
+    """
+
+    id: str
+    biller: str
+    kind: MessageKind
+    invoice: str
+    to: str
+    locale: str
+    queued_at: datetime
+    about: str | None = None
+    state: MessageState = MessageState.QUEUED
+    tries: int = 0
+    next_try_at: datetime | None = None
+    sent_at: datetime | None = None
+    error: str = ""
+    version: int = 1
+
+
+def taken(message: Message, at: datetime) -> Message:
+    """The message while one deliverer has it: nobody else takes it before the lease is over."""
+    return attrs.evolve(message, tries=message.tries + 1, next_try_at=at + LEASE)
+
+
+def sent(message: Message, at: datetime) -> Message:
+    """The message once the mailer has accepted it."""
+    return attrs.evolve(message, state=MessageState.SENT, sent_at=at, next_try_at=None, error="")
+
+
+def cancelled(message: Message, why: str) -> Message:
+    """The message when what it would say is no longer so: its invoice is void, its reminder's invoice paid (P3)."""
+    return attrs.evolve(message, state=MessageState.CANCELLED, next_try_at=None, error=why)
+
+
+def refused(message: Message, why: str) -> Message:
+    """The message after a refusal that will not change: it is not tried again."""
+    return attrs.evolve(message, state=MessageState.FAILED, next_try_at=None, error=why)
+
+
+def deferred(message: Message, at: datetime, why: str) -> Message:
+    """The message after a try that may go through later; failed once every wait of RETRIES was in vain."""
+    if message.tries > len(RETRIES):
+        return refused(message, why)
+    return attrs.evolve(message, next_try_at=at + RETRIES[max(message.tries, 1) - 1], error=why)
+
+
+def given_back(message: Message, at: datetime, why: str) -> Message:
+    """The message that was taken and not tried, because nothing could be sent at all: the try does not count."""
+    return attrs.evolve(message, tries=message.tries - 1, next_try_at=at + RETRIES[0], error=why)
+
+
+def tried_again(message: Message, at: datetime, to: str) -> Message:
+    """The failed or cancelled message, queued anew, perhaps to another address."""
+    return attrs.evolve(message, to=to, state=MessageState.QUEUED, tries=0, next_try_at=at, error="")
