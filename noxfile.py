@@ -32,8 +32,8 @@ PYTHON_FILES = ("src", "tests", "noxfile.py", "benchmarks", "examples")
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Load the example businesses, run months of billing, and show the result."""
-    session.install(".[cli]")
+    """Load the example businesses, run months of billing, write their PDFs and e-mails, and show the result."""
+    session.install(".[cli,pdf,mail]")
     session.run("invoicecore", "demo", *session.posargs)
 
 
@@ -103,9 +103,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The billing run against the floor: raw inserts of the same rows."""
-    session.install(".[sql]")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib."""
+    session.install(".[sql,pdf,mail]")
+    scripts = [word for word in session.posargs if word.endswith(".py")] or [
+        "benchmarks/run.py",
+        "benchmarks/papers.py",
+    ]
+    for script in scripts:
+        session.run("python", script, *(word for word in session.posargs if not word.endswith(".py")))
 
 
 def interpreter(version: str) -> str | None:

@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                 "R1",
                 "A biller has payments switched on or off. Off refuses new invoices, pay links and charges with a named "
                 "error, and the run reports it; publishing, recording, refunding and voiding stay allowed.",
-                in_part="pay links and charges come with the gateways",
+                in_part="charges by a gateway come with the gateways",
             ),
             Requirement("R2", "A one-time invoice is for one unit; units list in natural order, lived in or not."),
             Requirement("R3", "No resident, or no e-mail address: the invoice is made all the same, with warnings."),
@@ -48,7 +48,6 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                 "R7",
                 "Notifying is a wish on the draft and happens at publish; what is said at publish wins. Notices are "
                 "composed after credit is applied.",
-                in_part="sending the e-mail comes with the mailers",
             ),
             Requirement("R8", "A new invoice is a draft; a customer sees an invoice only if it was ever published."),
             Requirement(
@@ -61,7 +60,7 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "R12",
                 "The e-mail carries the details and a Pay Now link, for card or bank transfer.",
-                later="needs mailers, pay links and gateways",
+                in_part="the providers' own pages come with the gateways",
             ),
             Requirement("R13", "Statuses, cards and the late badge have labels of their own, in English and French."),
             Requirement(
@@ -124,9 +123,7 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                 in_part="the debit itself comes with the gateways",
             ),
             Requirement("S10", "Invoices are found by booking, lease, group, customer and unit, sorted and in pages."),
-            Requirement(
-                "S11", "Every invoice can be had as a PDF, the same bytes on any day.", later="needs a renderer"
-            ),
+            Requirement("S11", "Every invoice can be had as a PDF, the same bytes on any day."),
             Requirement(
                 "S12",
                 "A refund in full or part, to where the money came from or to credit.",
@@ -192,7 +189,6 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "T2",
                 "A customer sees only their own published invoices; a link opens one invoice and tells of no other.",
-                in_part="links come with the web pages",
             ),
         ),
     ),
@@ -202,8 +198,12 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "P1", "A debit is charged on the due date or when the mandate allows.", later="needs a gateway"
             ),
-            Requirement("P2", "Collecting and sending refuse to run in a host's transaction.", later="needs a gateway"),
-            Requirement("P3", "Reminders stop at zero, void, or a covering collection.", later="needs mailers"),
+            Requirement(
+                "P2",
+                "Collecting and sending refuse to run in a host's transaction.",
+                in_part="collecting needs a gateway",
+            ),
+            Requirement("P3", "Reminders stop at zero, void, or a covering collection."),
             Requirement("P4", "Refunding a debit that can be reversed warns until when.", later="needs a gateway"),
             Requirement("P5", "A credit note is numbered and never exceeds its invoice.", later="comes after refunds"),
         ),

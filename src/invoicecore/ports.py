@@ -298,8 +298,12 @@ class Store(Protocol):
         """A consistent view for the length of a `with` block."""
         ...
 
-    def writing(self) -> AbstractContextManager[Writer]:
-        """One transaction: committed when the `with` block ends, rolled back when it raises."""
+    def writing(self, *, lasting: bool = True) -> AbstractContextManager[Writer]:
+        """One transaction: committed when the `with` block ends, rolled back when it raises.
+
+        What a `lasting` one wrote outlives the machine losing its power. Another need only outlive this process, which
+        is all that is asked where each row is a commit of its own; a store may treat both alike.
+        """
         ...
 
     def close(self) -> None:

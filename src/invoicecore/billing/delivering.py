@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import attrs
 
@@ -89,28 +90,33 @@ class Delivering:
     def _send_page(self, biller: Biller, messages: Sequence[Message]) -> None:
         until = self._desk.clock.now() + LEASE / 2  # a message begun later might not be done within the lease
         page = self._page(biller, messages)
-        for n, message in enumerate(messages):
-            if self._desk.clock.now() > until:
-                self._give_back(messages[n:], "the deliverer ran out of time")
-                return
-            try:
-                after = self._send(biller, message, page)
-            except _WIRING as error:
-                self._give_back(messages[n:], str(error))
-                raise
-            except MailUnavailable as error:
-                self.report.stopped = error.why
-                self._give_back(messages[n:], error.why)
-                return
-            self._record(after)
+        maker = ThreadPoolExecutor(max_workers=1)  # e-mails are made, in order, while those before are on their way
+        try:
+            making = [maker.submit(self._mail, biller, message, page) for message in messages]
+            for n, (message, mail) in enumerate(zip(messages, making, strict=True)):
+                if self._desk.clock.now() > until:
+                    self._give_back(messages[n:], "the deliverer ran out of time")
+                    return
+                try:
+                    after = self._send(message, mail)
+                except _WIRING as error:
+                    self._give_back(messages[n:], str(error))
+                    raise
+                except MailUnavailable as error:
+                    self.report.stopped = error.why
+                    self._give_back(messages[n:], error.why)
+                    return
+                self._record(after)
+        finally:
+            maker.shutdown(cancel_futures=True)
 
-    def _send(self, biller: Biller, message: Message, page: _Page) -> Message:
+    def _send(self, message: Message, mail: Future[Mail | str]) -> Message:
         """Send one message; the message as it is afterwards. Raises MailUnavailable, and what is wrong with the wiring."""
         try:
-            why = _overtaken(message, page)
-            if why is not None:
-                return cancelled(message, why)
-            self._desk.wiring.mailer.send(self._mail(biller, message, page))
+            made = mail.result()
+            if isinstance(made, str):
+                return cancelled(message, made)
+            self._desk.wiring.mailer.send(made)
         except (MailUnavailable, *_WIRING):
             raise
         except MailRefused as error:
@@ -119,7 +125,10 @@ class Delivering:
             return deferred(message, self._desk.clock.now(), getattr(error, "why", f"{type(error).__name__}: {error}"))
         return sent(message, self._desk.clock.now())
 
-    def _mail(self, biller: Biller, message: Message, page: _Page) -> Mail:
+    def _mail(self, biller: Biller, message: Message, page: _Page) -> Mail | str:
+        """The e-mail of a message, or why it has been overtaken."""
+        if (why := _overtaken(message, page)) is not None:
+            return why
         letter, sheet = _letter(biller, message, page)
         pdf = self._desk.wiring.renderer.render(sheet)
         return Mail(
@@ -156,8 +165,9 @@ class Delivering:
             )
 
     def _record(self, message: Message) -> None:
-        # One commit for each: what a server has accepted cannot be taken back, and must not be forgotten either.
-        self._write([message])
+        # One commit for each: what a server has accepted cannot be taken back, and must not be forgotten either. It
+        # does not wait for the disk: a loss of power may repeat the last few, which their Message-ID tells.
+        self._write([message], lasting=False)
         state = {MessageState.QUEUED: "deferred"}.get(message.state, message.state.value)
         self.report.tell(state, _outcome(message))
 
@@ -167,9 +177,9 @@ class Delivering:
         for message in back:
             self.report.tell("deferred", _outcome(message))
 
-    def _write(self, messages: Sequence[Message]) -> None:
+    def _write(self, messages: Sequence[Message], *, lasting: bool = True) -> None:
         try:
-            with self._desk.store.writing() as tx:
+            with self._desk.store.writing(lasting=lasting) as tx:
                 tx.replace(messages)
         except Conflict:
             # The lease was over and another deliverer has it now: its word counts.

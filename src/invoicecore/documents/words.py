@@ -21,7 +21,8 @@ _LETTER_COUNTRIES: Final = frozenset({"US", "CA", "MX", "PH", "CL", "CO", "CR", 
 
 def plain(text: str) -> str:
     """The text in one line, without controls of any kind."""
-    return _SPACES.sub(" ", _shown(text).replace("\n", " ")).strip()
+    shown = _shown(text)
+    return _SPACES.sub(" ", shown).strip() if not shown.isprintable() or "  " in shown else shown.strip()
 
 
 def plain_lines(text: str) -> tuple[str, ...]:
@@ -30,6 +31,8 @@ def plain_lines(text: str) -> tuple[str, ...]:
 
 
 def _shown(text: str) -> str:
+    if text.isprintable() and (text.isascii() or _TURNING.isdisjoint(text)):
+        return text  # nearly always
     unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     kept = (" " if c == "\t" else c for c in unified if c in "\n\t" or (c not in _TURNING and not _control(c)))
     return "".join(kept)

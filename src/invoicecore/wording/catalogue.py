@@ -21,7 +21,8 @@ LOCALE_KEYS: Final = frozenset({"locale.date_pattern", "locale.region"})
 """What a catalogue says of its locale itself, beside sentences."""
 
 _FORMATTER: Final = Formatter()
-_COUNTS_TRIED: Final = 1000  # every rule of CLDR for whole numbers repeats within this
+# Every rule of CLDR for whole numbers repeats within a thousand, but for millions.
+_COUNTS_TRIED: Final = (*range(1000), 10_000, 100_000, 1_000_000, 1_000_001, 2_000_000)
 
 
 @attrs.frozen(eq=False)
@@ -68,7 +69,10 @@ def read(data: bytes, name: str) -> PoFile:
     try:
         text = data.decode("utf-8-sig")
         # Not splitlines(), which knows more ends of a line than gettext does.
-        catalogue = read_po(text.replace("\r\n", "\n").split("\n"), abort_invalid=True)
+        lines = text.replace("\r\n", "\n").split("\n")
+        catalogue = read_po(
+            lines, locale=locale, abort_invalid=True
+        )  # the locale, for the plural forms it has by default
     except (PoFileError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _refused(name, f"is not a .po file in UTF-8 ({error})", "check it with `msgfmt --check`") from None
     if "msgid" not in text:
@@ -76,11 +80,10 @@ def read(data: bytes, name: str) -> PoFile:
     spoken = catalogue.locale_identifier
     if spoken and not _same(spoken, name):
         raise _refused(name, f"says Language: {spoken}", "name the file and its Language header alike")
-    catalogue.locale = locale
     forms, expression = catalogue.num_plurals, catalogue.plural_expr
     try:
         form_of = c2py(expression)
-        counts = all(0 <= form_of(n) < forms for n in range(_COUNTS_TRIED))
+        counts = all(0 <= form_of(n) < forms for n in _COUNTS_TRIED)
     except (ValueError, ArithmeticError, RecursionError):
         counts = False
     if not counts:

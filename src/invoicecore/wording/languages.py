@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING
 
 from invoicecore.errors import InvalidValue
 from invoicecore.wording.catalogue import PoFile, read
 from invoicecore.wording.labels import LABEL_SETS
 from invoicecore.wording.locales import SPOKEN, Layer, Spoken, ancestors, known, speaking
-from invoicecore.wording.outside import Folder, in_folder
+from invoicecore.wording.outside import in_folder
 from invoicecore.wording.sentences import CORE, DOMAINS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class AddedCatalogues:
@@ -36,7 +40,7 @@ class AddedCatalogues:
         self.remove()
 
 
-def add_catalogues(folder: Folder) -> AddedCatalogues:
+def add_catalogues(folder: str | Path) -> AddedCatalogues:
     """Speak by the .po files of a folder too, from now on and in the whole process: call it once, at start-up.
 
     A file is called by its language (`es.po`) or by its language and country (`es_MX.po`). It adds a language, a

@@ -49,8 +49,8 @@ class Spoken:
     """Language → the locale it means."""
     spellings: Mapping[str, str] = attrs.field(init=False)
     templates: Mapping[str, str] = attrs.field(init=False)
-    words: dict[tuple[str, str], Entries] = attrs.field(init=False, factory=dict)
-    """Domain and locale → the sentences that were asked for already."""
+    words: dict[tuple[object, str], Entries] = attrs.field(init=False, factory=dict)
+    """Catalogue and locale → the sentences that were asked for already."""
 
     @spellings.default
     def _all_spellings(self) -> Mapping[str, str]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import ENOENT
-from pathlib import Path
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
-
-Folder = str | Path
-"""Where a host keeps its catalogues."""
 
 
 class Shared(Generic[T]):
@@ -45,6 +44,8 @@ def packaged(package: str, file: str) -> bytes | None:
         raise
 
 
-def in_folder(folder: Folder, suffix: str) -> dict[str, bytes]:
+def in_folder(folder: str | Path, suffix: str) -> dict[str, bytes]:
     """File name → content of every file in a folder that ends in `suffix`, by name; OSError as it comes."""
+    from pathlib import Path  # a process without a host's catalogues does without it
+
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.suffix == suffix}

@@ -25,7 +25,13 @@ class Catalogue:
 
     __slots__ = ("_ours", "domain", "package")
 
+    package: str
+    domain: str
+
     def __init__(self, package: str, *, domain: str) -> None:
+        other = DOMAINS.get(domain)
+        if other is not None and other.package != package:
+            raise InvalidValue("domain", domain, f"is the domain of {other.package}", "choose another for your package")
         self.package = package
         self.domain = domain
         self._ours: dict[str, Entries] = {}
@@ -57,9 +63,9 @@ class Catalogue:
         """Key → sentence in a locale of `LOCALES`: the host's words before ours, a country's before its language's,
         and English for what lacks."""
         spoken = SPOKEN.value
-        found = spoken.words.get((self.domain, locale))
+        found = spoken.words.get((self, locale))
         if found is None:
-            found = spoken.words[self.domain, locale] = self.merged(spoken, locale)
+            found = spoken.words[self, locale] = self.merged(spoken, locale)
         return found
 
     def merged(self, spoken: Spoken, locale: str) -> Entries:
@@ -77,6 +83,9 @@ class Catalogue:
         found = self._ours.get(name)
         if found is None:
             data = packaged(self.package, f"catalogues/{name}.po")
+            if data is None and name == "en":
+                way_out = "put the sentences there in English, in a folder beside the package's __init__.py"
+                raise InvalidValue("package", self.package, "has no catalogues/en.po", way_out)
             found = self._ours[name] = {} if data is None else read(data, f"{name}.po").of(self.domain)
         return found
 

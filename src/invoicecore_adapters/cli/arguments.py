@@ -41,7 +41,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments. Raises Misused for what is not understood."""
     top = _parser()
     found = top.parse_args(_joined(argv))
-    if found.command not in ("demo", "plugins"):
+    if found.command not in ("demo", "plugins", "pdf", "statement", "deliver", "web"):
         found.on = getattr(found, "on", None)
     elif hasattr(found, "on"):
         top.error(f"{found.command} takes no --on")
@@ -187,6 +187,50 @@ def _parser() -> argparse.ArgumentParser:
     _biller(summary)
     _on(summary, "the day the status is judged on")
 
+    pdf = command("pdf", "write an invoice as a PDF")
+    _invoice(pdf)
+    _out(pdf)
+    _base_url(pdf)
+
+    statement = command("statement", "write a customer's statement of account as a PDF")
+    statement.add_argument("customer", metavar="CUSTOMER", help="id, name or e-mail address")
+    statement.add_argument("--since", type=day, metavar="DATE", required=True, help="the first day")
+    statement.add_argument("--until", type=day, metavar="DATE", help="the last day (default: today)")
+    _biller(statement)
+    _out(statement)
+
+    deliver = command("deliver", "send the e-mails that are due, each with its document")
+    deliver.add_argument(
+        "--mailer",
+        metavar="URL",
+        default=os.environ.get("INVOICECORE_MAILER"),
+        help="smtp://…, smtps://…, files://FOLDER or console:// (default: $INVOICECORE_MAILER)",
+    )
+    _base_url(deliver)
+    _biller(deliver)
+
+    remind = command("remind", "queue the reminders and charge the late fees that are due; harmless to repeat")
+    _on(remind, "the day to remind for")
+    remind.add_argument("--dry-run", action="store_true", help="say what would be queued, write nothing")
+    _biller(remind)
+
+    link = command("link", "show the stable link to an invoice's pay page")
+    _invoice(link)
+    link.add_argument("--revoke", action="store_true", help="make the link open nothing any more")
+    _base_url(link)
+    _on(link, "the day it counts for")
+
+    web = command("web", "serve the pay pages, the PDFs behind them and the gateway's webhooks")
+    web.add_argument("--host", default="127.0.0.1", metavar="HOST", help="(default: 127.0.0.1)")
+    web.add_argument("--port", type=_port, default=8000, metavar="PORT", help="(default: 8000)")
+    web.add_argument(
+        "--gateway",
+        metavar="URL",
+        default=os.environ.get("INVOICECORE_GATEWAY"),
+        help="what takes the payments (default: $INVOICECORE_GATEWAY)",
+    )
+    _base_url(web)
+
     command("plugins", "list the installed plugins and what they offer")
     return top
 
@@ -220,6 +264,25 @@ def _biller(command: argparse.ArgumentParser) -> None:
 def _invoice(command: argparse.ArgumentParser) -> None:
     command.add_argument("invoice", metavar="INVOICE")
     _biller(command)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _out(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", metavar="FILE", help="a file, a folder, or - (default: its own name, in this folder)")
+
+
+def _base_url(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--base-url",
+        metavar="URL",
+        default=os.environ.get("INVOICECORE_BASE_URL"),
+        help="where the pay pages are served, for the links (default: $INVOICECORE_BASE_URL)",
+    )
 
 
 def _key(command: argparse.ArgumentParser) -> None:

@@ -28,15 +28,25 @@ class Unclear(InvoicecoreError):
     code = "unclear"
 
 
-def opened(url: str, *, plugins: Plugins | None = None, new: bool = False) -> Billing:
-    """The desk of a store. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""
+def opened(
+    url: str,
+    *,
+    plugins: Plugins | None = None,
+    new: bool = False,
+    mailer: str | None = None,
+    gateway: str | None = None,
+    base_url: str | None = None,
+) -> Billing:
+    """The desk of a store, and what it is wired to. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""
     # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
     path = url.removeprefix(_FILE).partition("?")[0]
     if not new and url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
         raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
     try:
-        return Billing.open(url, plugins=plugins)
+        return Billing.open(url, mailer=mailer, gateway=gateway, base_url=base_url, plugins=plugins)
     except InvalidValue as error:
+        if error.field == "base_url":
+            raise
         raise StoreError(str(error)) from error
 
 

@@ -27,6 +27,7 @@ from invoicecore_adapters.cli.choosing import (
     the_invoice,
 )
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
+from invoicecore_adapters.cli.posting import POSTING
 from invoicecore_adapters.cli.speech import tell
 from invoicecore_adapters.cli.tables import Names, Screen, can_show, cards, invoice_table, progress
 
@@ -351,4 +352,5 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "refund": _refund,
     "summary": _summary,
     "plugins": _plugins,
+    **POSTING,
 }

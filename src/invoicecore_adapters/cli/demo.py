@@ -22,7 +22,7 @@ from invoicecore.invoices import Lifecycle, Status
 from invoicecore.money import Money
 from invoicecore.parties import Biller
 from invoicecore.ports import Order
-from invoicecore.wording import format_date
+from invoicecore.wording import format_date, say
 from invoicecore_adapters.cli.answers import answer, invoice_data, summary_data
 from invoicecore_adapters.cli.choosing import opened, spoken
 from invoicecore_adapters.cli.documents import read
@@ -37,6 +37,7 @@ SOURCES: Final = ("residents", "clients/practice.json", "stays/campground.json")
 
 _ONE_DAY: Final = timedelta(days=1)
 _SHOWN: Final = 12
+_PAGES: Final = "https://pay.example.com"
 _MONTHS: Final = ("", "Janvier", "Février", "Mars", "Avril", "Mai", "Juin")
 
 
@@ -51,8 +52,8 @@ def examples() -> Path:
 
 def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
     """Load the examples into a fresh database, bill half a year, show the result. Returns the exit code."""
-    if find_spec("sqlalchemy") is None:
-        raise MissingExtra("the demo", "cli")
+    if any(find_spec(library) is None for library in ("sqlalchemy", "typst", "segno", "jinja2")):
+        raise MissingExtra("the demo", "cli,pdf,mail")
     source = examples()
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="invoicecore-demo-"))
     place.mkdir(parents=True, exist_ok=True)
@@ -72,17 +73,44 @@ def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
             staff.morning(day)
             billing.run(on=day, actor="nightly run")
             staff.afternoon(day)
+            billing.remind(on=day, actor="nightly run")
             bar(n + 1, days)
+    folders = {}
+    with progress(tell("writing", spoken(None, language))) as bar:
+        for biller in billers.values():
+            folders[biller.id] = _papers(place / biller.policy.preset, biller, url, lambda done: bar(done, None))
     with opened(url) as billing:
         show = _as_json if as_json else _as_tables
-        show(billing, [billers[preset] for preset in ("residents", "clients", "stays")], language, url)
+        show(billing, [billers[preset] for preset in ("residents", "clients", "stays")], language, url, folders)
     return 0
 
 
-def _as_json(billing: Billing, billers: list[Biller], language: str | None, url: str) -> None:
+def _papers(folder: Path, biller: Biller, url: str, progress: Callable[[int], None]) -> Path:
+    """What people receive: every invoice as a PDF, the e-mails with theirs, a receipt and a statement of account."""
+    mails = folder / "e-mails"
+    mails.mkdir(parents=True)
+    with opened(url, mailer=f"files://{mails.absolute()}", base_url=_PAGES) as billing:
+        invoices = _all(billing, biller)
+        for n, invoice in enumerate(invoices):
+            (folder / f"{billing.invoices.sheet(invoice).filename}.pdf").write_bytes(billing.invoices.pdf(invoice))
+            progress(n + 1)
+        paid = next(invoice for invoice in invoices if invoice.facts.paid.amount > 0 and invoice.customer is not None)
+        payment = billing.payments.find(invoice=paid)[0]
+        name = billing.payments.receipt(payment).filename
+        (folder / f"{name}.pdf").write_bytes(billing.payments.receipt_pdf(payment))
+        account = billing.customers.statement_pdf(paid.customer or "", since=FIRST, until=LAST)
+        (folder / f"{say('doc.statement', biller.locale)}.pdf").write_bytes(account)
+        billing.deliver(biller=biller)
+    return folder
+
+
+def _as_json(
+    billing: Billing, billers: list[Biller], language: str | None, url: str, folders: Mapping[str, Path]
+) -> None:
     told = [
         {
             **summary_data(billing, biller, LAST),
+            "folder": str(folders[biller.id]),
             "invoices": [
                 invoice_data(invoice, biller, LAST, spoken(biller, language)) for invoice in _all(billing, biller)
             ],
@@ -92,7 +120,9 @@ def _as_json(billing: Billing, billers: list[Biller], language: str | None, url:
     answer({"db": url, "on": LAST, "billers": told})
 
 
-def _as_tables(billing: Billing, billers: list[Biller], language: str | None, url: str) -> None:
+def _as_tables(
+    billing: Billing, billers: list[Biller], language: str | None, url: str, folders: Mapping[str, Path]
+) -> None:
     screen, names = Screen(), Names(billing)
     for biller in billers:
         locale = spoken(biller, language)
@@ -104,6 +134,7 @@ def _as_tables(billing: Billing, billers: list[Biller], language: str | None, ur
         picked = _picked(found)
         invoice_table(screen, names, biller, picked, LAST, locale)
         screen.line(tell("of", locale, shown=len(picked), count=len(found)))
+        screen.line(tell("written", locale, folder=folders[biller.id]))
         screen.line()
     screen.line(f"invoicecore --db {url} invoices --on {LAST}")
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from invoicecore import Billing, Invoice, Money
 from invoicecore.parties import Biller
 from invoicecore.plugins import PluginRow
-from invoicecore.wording import format_date, format_money, heading, kind_name, language_of, method_name, say
-from invoicecore.wording.catalogue import SENTENCES
+from invoicecore.wording import can_say, format_date, format_money, heading, kind_name, language_of, method_name, say
 from invoicecore_adapters.cli.arguments import METHODS
 from invoicecore_adapters.cli.loading import WHATS, LoadReport
 from invoicecore_adapters.cli.rows import SECTIONS
@@ -149,7 +148,7 @@ _WITH_MONEY: Final = frozenset({"paid", "payment reversed", "refunded", "credit 
 def _step(step: Event, invoice: Invoice, locale: str) -> tuple[str, str, str]:
     """What was done, by whom, and more of it, in the reader's words where there are any."""
     key = f"event.{step.action.replace(' ', '_')}"
-    action = say(key, locale) if key in SENTENCES["en"] else step.action
+    action = say(key, locale) if can_say(key) else step.action
     detail = step.detail
     number, _, how = detail.partition(" ")
     if step.action in _WITH_MONEY and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", number):
@@ -217,7 +216,8 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
         screen.line()
         screen.title(say(f"report.{kind}", locale))
         # What was made is called by its title; the reason of the others is what the report says of them.
-        titles = [invoice.title for invoice in report.invoices[:_SHOWN]] if kind == "created" else []
+        runs = kind == "created" and all(outcome.code == "created" for outcome in tally.items)
+        titles = [invoice.title for invoice in report.invoices[:_SHOWN]] if runs else []
         rows = [
             (
                 *names.subject(outcome.customer, outcome.lease, outcome.biller),
@@ -231,7 +231,7 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
         columns = [
             Column(heading("customer", locale), wraps=True),
             Column(heading("unit", locale)),
-            Column(heading("reason" if kind != "created" else "title", locale), wraps=True),
+            Column(heading("title" if runs else "reason", locale), wraps=True),
             Column(heading("period", locale), spare=1),
             Column(heading("amount", locale), right=True),
         ]

@@ -54,7 +54,7 @@ class MemoryStore:
                 reader.end()
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already.
 
         A Conflict that was swallowed inside the block is raised again at its end, and nothing is kept.

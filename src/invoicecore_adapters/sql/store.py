@@ -60,7 +60,7 @@ class SqlStore:
                 reader.end()
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already, or others write for too long.
 
         An error of a write that was swallowed inside the block is raised again at its end, and nothing is kept.
@@ -75,7 +75,7 @@ class SqlStore:
             )
         try:
             self._writing_here.now = True
-            with self._transaction(self._dialect.begin_writing) as connection:
+            with self._transaction(self._dialect.begin_writing, lasting=lasting) as connection:
                 writer = SqlWriter(connection, self._dialect)
                 try:
                     yield writer
@@ -95,7 +95,7 @@ class SqlStore:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _transaction(self, begin: str, *, lasting: bool = True) -> Iterator[Connection]:
         """A connection within a transaction, rolled back at the end unless it was committed."""
         self._own_process()
         if self._closed:
@@ -104,7 +104,10 @@ class SqlStore:
             connection = self._engine.connect().execution_options(begin=begin)
         except SQLAlchemyError as error:
             raise self._dialect.told(error) from error
+        driver = connection.connection.driver_connection
         try:
+            if not lasting and driver is not None:
+                self._dialect.hasten(driver, True)
             try:
                 connection.begin()
                 # Reading fixes the view; what it reads is whether another version of this library moved on meanwhile.
@@ -116,6 +119,9 @@ class SqlStore:
             check_version(version, self._plan, self._file.place)
             yield connection
         finally:
+            if not lasting and driver is not None:
+                connection.rollback()  # nothing is left to undo unless the block raised
+                self._dialect.hasten(driver, False)
             connection.close()
 
     def _commit(self, connection: Connection) -> None:
