@@ -11,6 +11,8 @@ import pytest
 # "AssertionError".
 pytest.register_assert_rewrite(
     "invoicecore.testing.checks",
+    "invoicecore.testing.mailer_contract",
+    "invoicecore.testing.renderer_contract",
     "invoicecore.testing.store_contract",
     "invoicecore.testing.store_queries",
     "invoicecore.testing.store_records",
@@ -19,6 +21,8 @@ pytest.register_assert_rewrite(
 )
 
 from invoicecore.testing.clock import FixedClock  # noqa: E402  # see above
+from invoicecore.testing.mailer_contract import MailerContract  # noqa: E402  # see above
+from invoicecore.testing.renderer_contract import RendererContract  # noqa: E402  # see above
 from invoicecore.testing.store_contract import StoreContract  # noqa: E402  # see above
 
-__all__ = ["FixedClock", "StoreContract"]
+__all__ = ["FixedClock", "MailerContract", "RendererContract", "StoreContract"]

@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, cast
 
-from invoicecore.errors import InvalidValue
+from invoicecore import Billing
+from invoicecore.errors import InvalidValue, MissingExtra
 from invoicecore.parties import Biller
 from invoicecore.wording import say
 from invoicecore_adapters.cli.answers import answer
@@ -132,14 +133,32 @@ def _link(args: argparse.Namespace) -> int:
 
 
 def _web(args: argparse.Namespace) -> int:
-    from invoicecore_adapters.web import app, serve
-
+    pages = _the_pages()
     base_url = args.base_url or f"http://{args.host}:{args.port}"
     with opened(args.db, base_url=base_url, gateway=args.gateway) as billing:
         if not args.json:
             print(tell("serving", spoken(None, args.lang), url=base_url), file=sys.stderr)
-        serve(app(billing), host=args.host, port=args.port)
+        pages.serve(pages.app(billing), host=args.host, port=args.port)
     return _DONE
+
+
+class _Pages(Protocol):
+    """What serves pay pages, as this module uses it."""
+
+    def app(self, billing: Billing, /) -> object:
+        """The pages of a desk."""
+
+    def serve(self, app: object, /, *, host: str, port: int) -> None:
+        """Serve them until told to stop."""
+
+
+def _the_pages() -> _Pages:
+    # By its entry point, as everything is that this package does not know (docs/architecture.md).
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="invoicecore.commands", name="web"):
+        return cast(_Pages, point.load())
+    raise MissingExtra("serving the pay pages", "web")
 
 
 POSTING: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
