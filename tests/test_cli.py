@@ -21,7 +21,6 @@ from invoicecore.payments import PaymentMethod
 from invoicecore.ports import Order
 from invoicecore_adapters.cli import main
 from invoicecore_adapters.cli.arguments import METHODS, ORDERS, STATUSES
-from invoicecore_adapters.cli.speech import MESSAGES
 
 RUN = [sys.executable, "-c", "import sys; from invoicecore_adapters.cli import main; sys.exit(main())"]
 
@@ -75,7 +74,8 @@ Command = Callable[..., Answer]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs one command in a folder of its own and gives back what came of it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("INVOICECORE_DB", raising=False)
+    for name in ("INVOICECORE_DB", "INVOICECORE_CATALOGUES"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*words: str) -> Answer:
         code = main(words)
@@ -433,17 +433,6 @@ def test_the_choices_of_the_command_line_are_the_librarys() -> None:
     assert tuple(status.value for status in Status) == STATUSES
     assert tuple(method.value for method in PaymentMethod) == METHODS
     assert tuple(order.value for order in Order) == ORDERS
-
-
-def test_the_commands_own_sentences_are_complete_in_both_languages() -> None:
-    english, french = MESSAGES["en"], MESSAGES["fr"]
-    assert set(english) == set(french)
-    for key, sentence in english.items():
-        assert set(placeholders(sentence)) == set(placeholders(french[key])), key
-
-
-def placeholders(sentence: str) -> list[str]:
-    return [part.partition("}")[0] for part in sentence.split("{")[1:]]
 
 
 # --- as its own process -----------------------------------------------------------------------------------------------

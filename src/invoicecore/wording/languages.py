@@ -6,7 +6,6 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
 from invoicecore.errors import InvalidValue
-from invoicecore.wording.catalogue import PoFile, read
 from invoicecore.wording.labels import LABEL_SETS
 from invoicecore.wording.locales import SPOKEN, Layer, Spoken, ancestors, known, speaking
 from invoicecore.wording.outside import in_folder
@@ -14,6 +13,8 @@ from invoicecore.wording.sentences import CORE, DOMAINS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from invoicecore.wording.catalogue import PoFile
 
 
 class AddedCatalogues:
@@ -52,6 +53,8 @@ def add_catalogues(folder: str | Path) -> AddedCatalogues:
     that CLDR does not know, a date without all four digits of its year, unknown sentences, placeholders that differ
     from the English ones, plural forms that do not count, and a Late that is the word for Overdue (R13).
     """
+    from invoicecore.wording.catalogue import read
+
     try:
         files = in_folder(folder, ".po")
     except OSError as error:

@@ -8,67 +8,62 @@ from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, TypeAlias, overload
 
-import attrs
 from babel import Locale, UnknownLocaleError
 from babel.numbers import get_currency_symbol, get_decimal_symbol, parse_pattern
 
 from invoicecore.errors import InvalidValue
 from invoicecore.money import Money, decimals, minor
-from invoicecore.wording.catalogue import Entries, PoFile
 from invoicecore.wording.outside import Shared
+
+if TYPE_CHECKING:
+    from invoicecore.wording.catalogue import Entries, PoFile
 
 # One explicit pattern per locale, in CLDR's letters: CLDR's own short dates change between its versions and drop the
 # century (M11).
-_OUR_PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "en_CA": "yyyy-MM-dd",
-        "en_GB": "dd/MM/yyyy",
-        "en_US": "MM/dd/yyyy",
-        "fr_CA": "yyyy-MM-dd",
-        "fr_FR": "dd/MM/yyyy",
-    }
-)
+_OUR_PATTERNS: Final[Mapping[str, str]] = {
+    "en_CA": "yyyy-MM-dd",
+    "en_GB": "dd/MM/yyyy",
+    "en_US": "MM/dd/yyyy",
+    "fr_CA": "yyyy-MM-dd",
+    "fr_FR": "dd/MM/yyyy",
+}
 # A language alone means the country whose rules the pages were written by: day before month in both.
-_OUR_PLAIN: Final[Mapping[str, str]] = MappingProxyType({"en": "en_GB", "fr": "fr_FR"})
+_OUR_PLAIN: Final[Mapping[str, str]] = {"en": "en_GB", "fr": "fr_FR"}
 
-Layer = Mapping[str, PoFile]
+Layer: TypeAlias = "Mapping[str, PoFile]"
 """The catalogues of one folder: locale → file."""
 
 
-@attrs.frozen(eq=False, kw_only=True)
 class Spoken:
-    """What this process can speak: ours, and what a host has added; replaced as a whole, never changed."""
+    """What this process can speak: ours, and what a host has added; replaced as a whole, never changed.
 
-    layers: tuple[Layer, ...] = ()
-    """What was added, the oldest first."""
-    patterns: Mapping[str, str] = _OUR_PATTERNS
-    """Locale → the pattern of its dates."""
-    plain: Mapping[str, str] = _OUR_PLAIN
-    """Language → the locale it means."""
-    spellings: Mapping[str, str] = attrs.field(init=False)
-    templates: Mapping[str, str] = attrs.field(init=False)
-    words: dict[tuple[object, str], Entries] = attrs.field(init=False, factory=dict)
-    """Catalogue and locale → the sentences that were asked for already."""
+    `layers` is what was added, the oldest first; `patterns` locale → the pattern of its dates; `plain` language → the
+    locale it means; `words` catalogue and locale → the sentences that were asked for already.
+    """
 
-    @spellings.default
-    def _all_spellings(self) -> Mapping[str, str]:
-        names = {name.lower(): name for name in self.patterns}
-        # zh_CN.po is the file of zh_Hans_CN
-        files = {file.name.removesuffix(".po"): file.locale for layer in self.layers for file in layer.values()}
-        extra = {stem.replace("-", "_").lower(): name for stem, name in files.items() if name in self.patterns}
-        return {**extra, **names, **{name.lower(): region for name, region in self.plain.items()}}
+    __slots__ = ("layers", "patterns", "plain", "spellings", "templates", "words")
 
-    @templates.default
-    def _all_templates(self) -> Mapping[str, str]:
-        return {
+    def __init__(self, layers: tuple[Layer, ...], patterns: Mapping[str, str], plain: Mapping[str, str]) -> None:
+        self.layers: Final = layers
+        self.patterns: Final = MappingProxyType(patterns)
+        self.plain: Final = MappingProxyType(plain)
+        self.words: Final[dict[tuple[object, str], Entries]] = {}
+        # zh_CN.po is the file of zh_Hans_CN.
+        files = {file.name.removesuffix(".po"): file.locale for layer in layers for file in layer.values()}
+        self.spellings: Final[Mapping[str, str]] = {
+            **{stem.replace("-", "_").lower(): name for stem, name in files.items() if name in patterns},
+            **{name.lower(): name for name in patterns},
+            **{language.lower(): name for language, name in plain.items()},
+        }
+        self.templates: Final[Mapping[str, str]] = {
             name: pattern.replace("yyyy", "{0.year:04}").replace("MM", "{0.month:02}").replace("dd", "{0.day:02}")
-            for name, pattern in self.patterns.items()
+            for name, pattern in patterns.items()
         }
 
 
-SPOKEN: Final = Shared(Spoken())
+SPOKEN: Final = Shared(Spoken((), _OUR_PATTERNS, _OUR_PLAIN))
 
 
 def speaking(layers: Sequence[Layer]) -> Spoken:
@@ -99,7 +94,7 @@ def speaking(layers: Sequence[Layer]) -> Spoken:
                     f"does not say how {region} writes a date",
                     f'give it an entry msgid "locale.date_pattern", such as msgstr "{example}"',
                 )
-    return Spoken(layers=tuple(layers), patterns=MappingProxyType(patterns), plain=MappingProxyType(plain))
+    return Spoken(tuple(layers), patterns, plain)
 
 
 def ancestors(locale: str) -> tuple[str, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from invoicecore.errors import InvalidValue
 from invoicecore.money import Money
 from invoicecore.periods import Frequency, Period
-from invoicecore.wording.catalogue import LOCALE_KEYS, Counting, Entries, Entry, faults, placeholders, read
 from invoicecore.wording.locales import SPOKEN, Spoken, ancestors, format_date, format_money, known
 from invoicecore.wording.outside import packaged
+
+if TYPE_CHECKING:  # what reads catalogues is imported when one is read
+    from invoicecore.wording.catalogue import Entries, Entry
 
 
 class Catalogue:
@@ -48,7 +50,7 @@ class Catalogue:
         entry = words.get(key)
         if entry is None:
             raise KeyError(f"no sentence {key!r}; known: {', '.join(sorted(words))}")
-        if isinstance(entry, Counting):
+        if not isinstance(entry, str):
             count = data.get("count")
             if not isinstance(count, int):
                 raise KeyError(f"sentence {key!r} counts: give count= as a whole number")
@@ -57,6 +59,8 @@ class Catalogue:
         try:
             return entry.format_map(shown)
         except KeyError:
+            from invoicecore.wording.catalogue import placeholders
+
             raise KeyError(f"sentence {key!r} needs {', '.join(sorted(placeholders(entry)))}") from None
 
     def words(self, locale: str) -> Entries:
@@ -82,6 +86,8 @@ class Catalogue:
         """What the package itself says in a language or a country, without what it inherits."""
         found = self._ours.get(name)
         if found is None:
+            from invoicecore.wording.catalogue import read
+
             data = packaged(self.package, f"catalogues/{name}.po")
             if data is None and name == "en":
                 way_out = "put the sentences there in English, in a folder beside the package's __init__.py"
@@ -94,6 +100,8 @@ class Catalogue:
         words: dict[str, Entry] = {}
         for layer in spoken.layers:
             if name in layer:
+                from invoicecore.wording.catalogue import LOCALE_KEYS, faults
+
                 given = layer[name].of(self.domain)
                 wrong = faults(given, self.ours("en"))
                 if wrong:

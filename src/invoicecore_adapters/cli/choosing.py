@@ -13,7 +13,7 @@ from invoicecore.errors import InvalidMoney, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Status
 from invoicecore.money import decimals
 from invoicecore.parties import Biller, Customer
-from invoicecore.wording import LOCALES, language_of, locale_of
+from invoicecore.wording import LOCALES, decimal_mark, locale_of
 from invoicecore_adapters.cli.numbers import finer_than, plain_number
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ def the_customer(billing: Billing, biller: Biller, name: str) -> Customer:
 
 
 def the_amount(text: str | None, biller: Biller, locale: str) -> Money | None:
-    """An amount in the biller's currency; a decimal comma is for those who speak French. None for None."""
+    """An amount in the biller's currency; a decimal comma is for those who write one. None for None."""
     if text is None:
         return None
-    plain = plain_number(text, comma=language_of(locale) == "fr")
+    plain = plain_number(text, comma=decimal_mark(locale) == ",")
     if plain is None:
         example = Money(Decimal(12050).scaleb(-decimals(biller.currency)), biller.currency).amount
         way_out = f"write it as {example}, without a currency or a separator of thousands"
@@ -164,8 +164,8 @@ def spoken(biller: Biller | None, language: str | None) -> str:
     """The locale to speak: the one asked for, in the biller's country where it is spoken there, else the biller's."""
     if language is None:
         return biller.locale if biller is not None else "en_GB"
-    if biller is not None and language.casefold() in ("en", "fr"):
-        at_home = f"{language.casefold()}_{biller.locale[3:]}"
+    if biller is not None:
+        at_home = f"{language.casefold()}_{biller.locale.rpartition('_')[2]}"
         if at_home in LOCALES:
             return at_home
     try:

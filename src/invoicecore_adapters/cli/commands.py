@@ -28,7 +28,7 @@ from invoicecore_adapters.cli.choosing import (
 )
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
 from invoicecore_adapters.cli.posting import POSTING
-from invoicecore_adapters.cli.speech import tell
+from invoicecore_adapters.cli.speech import learn, tell
 from invoicecore_adapters.cli.tables import Names, Screen, can_show, cards, invoice_table, progress
 
 _DONE, _PARTLY = 0, 3
@@ -39,6 +39,7 @@ def ready(args: argparse.Namespace) -> None:
 
     Raises Unclear and MissingExtra.
     """
+    learn()
     spoken(None, args.lang)
     if not args.json:
         can_show()
@@ -197,7 +198,7 @@ def _publish_all(billing: Billing, biller: Biller, args: argparse.Namespace) -> 
         # Counts and totals are confirmed first (R11).
         if not args.yes:
             print(tell("go_on", locale), end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip().casefold() not in ("y", "yes", "o", "oui"):
+            if sys.stdin.readline().strip().casefold() not in tell("yes", locale).split():
                 print(tell("stopped", locale), file=sys.stderr)
                 return _DONE
     report = billing.invoices.publish_all(biller=biller, notify=args.notify, on=args.on, actor=args.actor)

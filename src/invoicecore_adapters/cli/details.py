@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from invoicecore import Billing, Invoice, Money
 from invoicecore.parties import Biller
 from invoicecore.plugins import PluginRow
-from invoicecore.wording import can_say, format_date, format_money, heading, kind_name, language_of, method_name, say
+from invoicecore.wording import can_say, decimal_mark, format_date, format_money, heading, kind_name, method_name, say
 from invoicecore_adapters.cli.arguments import METHODS
 from invoicecore_adapters.cli.loading import WHATS, LoadReport
 from invoicecore_adapters.cli.rows import SECTIONS
@@ -186,7 +186,7 @@ def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
 
 def _quantity(quantity: Decimal, locale: str) -> str:
     plain = f"{quantity.normalize():f}"
-    return plain.replace(".", ",") if language_of(locale) == "fr" else plain
+    return plain.replace(".", decimal_mark(locale))
 
 
 def _money(screen: Screen, invoice: Invoice, locale: str) -> None:

@@ -6,7 +6,6 @@ The words are in the `catalogues` folder beside this module; an entry has `msgct
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from typing import Final
 
 from invoicecore.wording import AddedCatalogues, Catalogue, add_catalogues
@@ -34,18 +33,3 @@ def tell(key: str, locale: str, **data: object) -> str:
 def fact(name: str, value: str, locale: str) -> str:
     """A name and its value, with the colon as the language sets it."""
     return tell("fact", locale, name=name, value=value)
-
-
-class _Messages(Mapping[str, Mapping[str, str]]):
-    def __getitem__(self, language: str) -> Mapping[str, str]:
-        return {key: str(words) for key, words in _WORDS.ours(language).items()}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("en", "fr"))
-
-    def __len__(self) -> int:
-        return 2
-
-
-MESSAGES: Final[Mapping[str, Mapping[str, str]]] = _Messages()
-"""Language → key → sentence."""
