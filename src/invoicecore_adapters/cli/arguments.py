@@ -229,6 +229,13 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("INVOICECORE_GATEWAY"),
         help="what takes the payments (default: $INVOICECORE_GATEWAY)",
     )
+    web.add_argument(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="a proxy or network whose X-Forwarded-For tells who asks; may be given several times",
+    )
     _base_url(web)
 
     command("plugins", "list the installed plugins and what they offer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -138,14 +138,14 @@ def _web(args: argparse.Namespace) -> int:
     with opened(args.db, base_url=base_url, gateway=args.gateway) as billing:
         if not args.json:
             print(tell("serving", spoken(None, args.lang), url=base_url), file=sys.stderr)
-        pages.serve(pages.app(billing), host=args.host, port=args.port)
+        pages.serve(pages.app(billing, trusted_proxies=args.trusted_proxy), host=args.host, port=args.port)
     return _DONE
 
 
 class _Pages(Protocol):
     """What serves pay pages, as this module uses it."""
 
-    def app(self, billing: Billing, /) -> object:
+    def app(self, billing: Billing, /, *, trusted_proxies: Sequence[str]) -> object:
         """The pages of a desk."""
 
     def serve(self, app: object, /, *, host: str, port: int) -> None:

@@ -55,6 +55,7 @@ class Letters:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,
         )
 
     def compose(self, letter: Letter) -> Composed:

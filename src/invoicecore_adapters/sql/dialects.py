@@ -73,8 +73,7 @@ class Dialect:
     """One database's ways.
 
     `placeholder` stands for a value in a statement, `same` compares two values of which both may be NULL, `flags[x]` is
-    what a boolean is bound as. `hasten(connection, yes)` is called outside a transaction, before and after one that need
-    not outlive a loss of power.
+    what a boolean is bound as.
     """
 
     name: str
@@ -87,7 +86,6 @@ class Dialect:
     flags: tuple[Bound, Bound]
     told: Callable[[SQLAlchemyError], InvoicecoreError]
     unfit: Callable[[DBAPICursor], str]
-    hasten: Callable[[Any, bool], None]
 
     def insert(self, table: Table) -> str:
         """INSERT of one row of all columns, in the table's order."""
@@ -181,11 +179,6 @@ def _sqlite_unfit(cursor: DBAPICursor) -> str:
     return f"a row of {row[0].replace('_', ' ')} refers to {row[2].replace('_', ' ')} that are not there" if row else ""
 
 
-def _sqlite_hasten(connection: Any, yes: bool) -> None:
-    # With a write-ahead log, NORMAL does not wait for the disk at each commit; a process that dies loses nothing by it.
-    connection.execute(f"PRAGMA synchronous = {'NORMAL' if yes else 'FULL'}")
-
-
 SQLITE: Final = Dialect(
     name="sqlite",
     placeholder="?",
@@ -198,5 +191,4 @@ SQLITE: Final = Dialect(
     flags=(0, 1),
     told=_sqlite_told,
     unfit=_sqlite_unfit,
-    hasten=_sqlite_hasten,
 )

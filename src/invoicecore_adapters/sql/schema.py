@@ -5,16 +5,12 @@ Their indexes are in `indexes`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Date,
-    DateTime,
-    Dialect,
     ForeignKeyConstraint,
     Integer,
     MetaData,
@@ -22,34 +18,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
 )
 from sqlalchemy.sql.schema import SchemaItem
-from sqlalchemy.types import TypeEngine
 
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime in UTC: a timestamp with time zone, ISO 8601 text where there is no such type."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime] | TypeEngine[str]:
-        """Text on SQLite, whose own datetime type drops the zone."""
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(Text())
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
-        """The instant as the rows have it, so that it can be compared with them."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(" ")
-
-    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
-        """The text read back as an instant."""
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
-
+from invoicecore_adapters.sql.instants import Instant
 
 metadata = MetaData()
 
@@ -425,7 +397,6 @@ pay_links = _table(
     Column("revoked_at", Instant, nullable=True),
     _int("version"),
     _refers("invoice", "invoices"),
-    clustered=True,
 )
 
 key_uses = _table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -91,11 +92,14 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise StoreError(f"{self.place}: {sqlite_fault(error)}") from error
 
-    def engine(self) -> Engine:
-        """A pool of connections that begin their transactions as they are told to, and wait for other writers."""
+    def engine(self, *, lasting: bool = True) -> Engine:
+        """A pool of connections that begin their transactions as they are told to, and wait for other writers.
+
+        What `lasting` ones commit outlives a loss of power, what others do only the process.
+        """
         engine = create_engine(
             "sqlite://",
-            creator=self._connect,
+            creator=partial(self._connect, "FULL" if lasting else "NORMAL"),
             poolclass=QueuePool,
             pool_size=4,
             max_overflow=-1,  # a thread waits for the database, never for a connection
@@ -104,11 +108,12 @@ class SqliteFile:
         _begin_as_told(engine)
         return engine
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
         # isolation_level None: the driver begins nothing by itself, so that only our own BEGIN counts.
         connection = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        # With a write-ahead log, NORMAL does not wait for the disk at each commit.
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 
     def _version_as_it_is(self, plan: Plan) -> int | None:

@@ -48,6 +48,7 @@ class SqlStore:
         self._writers = threading.Lock()
         self._writing_here = threading.local()
         self._engine: Engine = self._file.engine()
+        self._hasty: Engine = self._file.engine(lasting=False)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -93,6 +94,7 @@ class SqlStore:
         self._own_process()
         self._closed = True
         self._engine.dispose()
+        self._hasty.dispose()
 
     @contextmanager
     def _transaction(self, begin: str, *, lasting: bool = True) -> Iterator[Connection]:
@@ -101,13 +103,10 @@ class SqlStore:
         if self._closed:
             raise StoreError("this store is closed; open another one")
         try:
-            connection = self._engine.connect().execution_options(begin=begin)
+            connection = (self._engine if lasting else self._hasty).connect().execution_options(begin=begin)
         except SQLAlchemyError as error:
             raise self._dialect.told(error) from error
-        driver = connection.connection.driver_connection
         try:
-            if not lasting and driver is not None:
-                self._dialect.hasten(driver, True)
             try:
                 connection.begin()
                 # Reading fixes the view; what it reads is whether another version of this library moved on meanwhile.
@@ -119,9 +118,6 @@ class SqlStore:
             check_version(version, self._plan, self._file.place)
             yield connection
         finally:
-            if not lasting and driver is not None:
-                connection.rollback()  # nothing is left to undo unless the block raised
-                self._dialect.hasten(driver, False)
             connection.close()
 
     def _commit(self, connection: Connection) -> None:
@@ -138,6 +134,7 @@ class SqlStore:
 
     def _own_process(self) -> None:
         if self._pid != os.getpid():
-            _INHERITED.append(self._engine.pool)
-            self._engine.dispose(close=False)
+            for engine in (self._engine, self._hasty):
+                _INHERITED.append(engine.pool)
+                engine.dispose(close=False)
             self._connect()

@@ -1,0 +1,63 @@
+"""The app run by itself: uvicorn on one address, its log without tokens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from invoicecore.errors import InvalidValue, MissingExtra
+from invoicecore_adapters.web.logs import HideTokens
+
+_LOGS: Final[dict[str, object]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"tokens": {"()": HideTokens}},
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+            "formatter": "plain",
+            "filters": ["tokens"],
+        },
+    },
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": "INFO", "propagate": False}
+        for name in ("uvicorn", "invoicecore_adapters.web")
+    },
+}
+
+
+def serve(
+    app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, ready: Callable[[str], None] | None = None
+) -> None:
+    """Run an app until the process is told to end; requests under way are finished then.
+
+    Port 0 is any free one; `ready` is told the address once connections are taken. It speaks plain http: put a proxy
+    with https before it, and name that one in `trusted_proxies`. Logs go to stderr. Raises InvalidValue for an
+    address that cannot be listened on, MissingExtra without uvicorn.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("A server of pay pages", "web") from error
+    if not 0 <= port <= 65535:
+        raise InvalidValue("port", port, "is no port", "choose another, 0 for any free one")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = f"cannot be listened on: {error.strerror or error}"
+        raise InvalidValue("address", f"{host}:{port}", reason, "choose another host or port") from error
+    with listening:
+        config = uvicorn.Config(app, log_config=_LOGS, proxy_headers=False, server_header=False)
+        if ready is not None:
+            shown = f"[{host}]" if ":" in host else host
+            ready(f"http://{shown}:{listening.getsockname()[1]}")
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            return  # it has ended in good order
