@@ -15,6 +15,7 @@ from invoicecore.wording import format_date, format_money, method_name, say
 def invoice_letter(invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
     """ "Here is your invoice", with Pay Now unless nothing is left to pay (R7, R12, C4)."""
     due = "notice_was_due" if due_passed_at_issue(invoice) else "notice_due"
+    due = due if invoice.balance == invoice.total else "notice_part_due"
     said = [_said(invoice, biller, sheet, due if _owed(invoice) else "notice_paid")]
     if not is_zero(invoice.facts.credit):
         said.append(say("mail.credit", sheet.locale, amount=invoice.facts.credit))
