@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from desks import BASE, Drawer, Post, Scribe
 from invoicecore import Billing, Plugins
 from invoicecore.parties import Biller, Customer
 from invoicecore.testing import FixedClock
@@ -31,8 +32,17 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def billing(store_url: str, clock: FixedClock) -> Iterator[Billing]:
-    """A desk on a new store of each kind, with the built-in stores and no other plugin."""
-    with Billing.open(store_url, clock=clock, plugins=Plugins.of(memory.plugin, sql.plugin)) as desk:
+    """A desk on a new store of each kind, with the built-in stores, an outside in memory and no other plugin."""
+    with Billing.open(
+        store_url,
+        clock=clock,
+        plugins=Plugins.of(memory.plugin, sql.plugin),
+        mailer=Post(),
+        renderer=Drawer(),
+        composer=Scribe(),
+        gateway=memory.MemoryGateway(),
+        base_url=BASE,
+    ) as desk:
         yield desk
 
 

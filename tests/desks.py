@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import typing
 from collections.abc import Callable, Iterator
 from datetime import date
 
 from invoicecore import Billing, Money
+from invoicecore.billing.wiring import Wiring
 from invoicecore.credits import CreditEntry
+from invoicecore.documents import Letter, Sheet
 from invoicecore.invoices import Invoice
 from invoicecore.money import total, zero
 from invoicecore.parties import Biller
 from invoicecore.payments import Facts, Payment, Refund, Reversal
-from invoicecore.ports import FINDABLE, InvoiceQuery, Record, Store
+from invoicecore.plugins import Plugins
+from invoicecore.ports import FINDABLE, Composed, InvoiceQuery, Mail, Record, Store
+from invoicecore_adapters.memory import MemoryGateway
 
 SECTIONS = (
     "billers",
@@ -26,10 +31,11 @@ SECTIONS = (
     "invoices",
     "payments",
     "credits",
+    "messages",
 )
 """The attributes of Billing that have verbs of their own; `faces` fails when there is another one."""
 
-FACE = ("open", "close", "scoped", "today", "run")
+FACE = ("open", "close", "scoped", "today", "run", "remind", "deliver", "receive")
 """The verbs of Billing itself; `faces` fails when there is another one."""
 
 ANY_DAY = date(2026, 3, 2)
@@ -38,14 +44,81 @@ ANY_DAY = date(2026, 3, 2)
 Verb = Callable[..., object]
 
 
+BASE = "https://pay.example.com"
+"""Where the pay pages of a wired desk are."""
+
+
+class Post:
+    """A mailer that keeps what it accepted; `answer(mail)` may raise in place of accepting, or call the desk."""
+
+    def __init__(self, answer: Callable[[Mail], object] | None = None) -> None:
+        self.answer = answer
+        self.sent: list[Mail] = []
+        self.tried: list[Mail] = []
+        self.closed = 0
+        self._lock = threading.Lock()
+
+    def send(self, mail: Mail) -> None:
+        with self._lock:
+            self.tried.append(mail)
+        if self.answer is not None:
+            self.answer(mail)
+        with self._lock:
+            self.sent.append(mail)
+
+    def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def letters(self) -> list[Letter]:
+        """What the accepted e-mails say, by the scribe's own book."""
+        return [Scribe.book[mail.content.text] for mail in self.sent]
+
+
+class Scribe:
+    """A composer whose text is the letter's words, and which remembers what letter they came from."""
+
+    book: typing.ClassVar[dict[str, Letter]] = {}
+
+    def compose(self, letter: Letter) -> Composed:
+        text = repr(letter)
+        self.book[text] = letter
+        return Composed(subject=letter.subject, text=text, html=f"<p>{len(text)}</p>")
+
+
+class Drawer:
+    """A renderer whose documents are the sheet's words."""
+
+    def render(self, sheet: Sheet) -> bytes:
+        return b"%PDF " + repr(sheet).encode()
+
+
+def wiring(plugins: Plugins, **parts: typing.Any) -> Wiring:
+    """A desk's outside in memory: a mailer, a renderer, a composer, a gateway and pay pages, or what is given instead."""
+    given = {"mailer": Post(), "renderer": Drawer(), "composer": Scribe(), "gateway": MemoryGateway(), "base_url": BASE}
+    return Wiring(plugins, **{**given, **parts})
+
+
+def wired(billing: Billing, **parts: typing.Any) -> Billing:
+    """A desk on the same store, clock and plugins, with another outside."""
+    plugins = parts.pop("plugins", billing._desk.plugins)
+    store, clock = parts.pop("store", billing._desk.store), parts.pop("clock", billing._desk.clock)
+    return Billing(store, clock=clock, plugins=plugins, wiring=wiring(plugins, **parts))
+
+
+def wiring_of(billing: Billing) -> Wiring:
+    """The outside of a desk, to be shared with another one."""
+    return billing._desk.wiring
+
+
 def faces(billing: Billing) -> Iterator[tuple[str, Verb]]:
-    """Every public verb there is, as (`section.verb`, the bound method), `run` and `today` among them."""
+    """Every public verb there is, as (`section.verb`, the bound method); `run`, `remind` and their like among them."""
     sections = {name for name, value in vars(billing).items() if not name.startswith("_")}
     assert sections == set(SECTIONS), "a new part of the desk: give it a place in these tests"
     own = {name for name in dir(billing) if not name.startswith("_") and name not in sections}
     assert own == set(FACE), "a new verb of Billing: give it a place in these tests"
-    yield "run", billing.run
-    yield "today", billing.today
+    for name in FACE[FACE.index("today") :]:
+        yield name, getattr(billing, name)
     for section in SECTIONS:
         part = getattr(billing, section)
         for name in dir(part):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from typing import Any
 
 import attrs
 
-from desks import money
+from desks import money, wiring_of
 from invoicecore import Billing, InvoiceMethod, Item
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment
 
@@ -23,7 +25,10 @@ Arguments = dict[str, object]
 
 @attrs.frozen(kw_only=True)
 class Scene:
-    """A campground in euros on 2 March 2026; `paid` holds 60 of its 100, and the guest has credit."""
+    """A campground in euros on 2 March 2026; `paid` holds 60 of its 100, and the guest has credit.
+
+    `message` was cancelled, another one is queued; `webhook` tells of 100 paid by the link `token` of `open`.
+    """
 
     biller: Biller
     customer: Customer
@@ -39,18 +44,24 @@ class Scene:
     open: Invoice
     paid: Invoice
     payment: Payment
+    message: Message
+    token: str
+    webhook: tuple[bytes, Mapping[str, str]]
 
 
 def stage(billing: Billing) -> Scene:
     """A new scene at a desk that may add billers."""
-    park = billing.billers.add(name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays")
+    park = billing.billers.add(name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays",
+                               policy={"reminders": (0, 7), "late_fee": {"amount": "5.00"}})  # fmt: skip
     guest = billing.customers.add(biller=park, name="Alice", email="alice@example.com")
     other = billing.customers.add(biller=park, name="Bob", email="bob@example.com")
     unit = billing.units.add(biller=park, number="12", resident=guest)
     charge = billing.charges.add(customer=guest, description="Laundry", amount=money(5), on=TODAY)
     stranded = billing.charges.add(customer=guest, description="Towels", amount=money(4), on=TODAY)
-    held = billing.invoices.publish(billing.invoices.draft_from_charges(guest, [stranded]))
+    held = billing.invoices.publish(billing.invoices.draft_from_charges(guest, [stranded]), notify=True)
     billing.invoices.void(held)
+    billing.deliver(biller=park)  # the notice of what is void by now is cancelled
+    [cancelled] = billing.messages.find(invoice=held)
     lease = billing.leases.add(
         biller=park, customer=guest, unit=unit, rent=money(620), starts=date(2026, 3, 1), method=InvoiceMethod.MANUAL
     )
@@ -62,7 +73,9 @@ def stage(billing: Billing) -> Scene:
     drafts = [
         billing.invoices.draft(biller=park, customer=guest, title=title, amount=money(100)) for title in ("A", "B", "C")
     ]
-    issued = [billing.invoices.publish(draft) for draft in drafts[1:]]
+    issued = [billing.invoices.publish(draft, notify=draft is drafts[1]) for draft in drafts[1:]]
+    token = billing.payments.link(issued[0]).rpartition("/")[2]
+    gateway: Any = wiring_of(billing).gateway
     payment = billing.payments.record(issued[1], money(60))
     billing.credits.deposit(guest, money(70))
     return Scene(
@@ -80,6 +93,9 @@ def stage(billing: Billing) -> Scene:
         open=issued[0],
         paid=issued[1],
         payment=payment,
+        message=cancelled,
+        token=token,
+        webhook=gateway.pay(billing.payments.checkout(token)),
     )
 
 
@@ -89,6 +105,9 @@ NIGHTS = [Item(description="Pitch", unit_price=money(20))]
 CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "run": lambda s: {"biller": s.biller, "on": TODAY},
     "today": lambda s: {"biller": s.biller},
+    "remind": lambda s: {"biller": s.biller, "on": TODAY + timedelta(days=60)},
+    "deliver": lambda s: {"biller": s.biller},
+    "receive": lambda s: {"gateway": "memory", "body": s.webhook[0], "headers": s.webhook[1]},
     "billers.add": lambda s: {"name": "B", "currency": "EUR", "timezone": "UTC", "locale": "en_GB"},
     "billers.all": lambda s: {},
     "billers.edit": lambda s: {"biller": s.biller, "name": "Les Pins bleus"},
@@ -101,6 +120,8 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "customers.edit": lambda s: {"customer": s.customer, "name": "Alicia"},
     "customers.find": lambda s: {"biller": s.biller},
     "customers.get": lambda s: {"customer": s.customer},
+    "customers.statement": lambda s: {"customer": s.customer, "since": date(2026, 1, 1)},
+    "customers.statement_pdf": lambda s: {"customer": s.customer, "since": date(2026, 1, 1)},
     "charges.add": lambda s: {"biller": s.biller, "customer": s.customer, "description": "Ice", "amount": money(3)},
     "charges.add_many": lambda s: {"biller": s.biller, "customer": s.customer, "rows": [{"description": "Ice", "amount": money(3)}]},
     "charges.cancel": lambda s: {"charge": s.charge},
@@ -147,6 +168,8 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     },
     "invoices.get": lambda s: {"invoice": s.draft, "biller": s.biller},
     "invoices.outstanding": lambda s: {"biller": s.biller, "customer": s.customer, "lease": s.lease},
+    "invoices.pdf": lambda s: {"invoice": s.paid},
+    "invoices.sheet": lambda s: {"invoice": s.paid},
     "invoices.preview_publish": lambda s: {"invoice": s.draft},
     "invoices.preview_publish_all": lambda s: {"biller": s.biller},
     "invoices.publish": lambda s: {"invoice": s.draft},
@@ -158,8 +181,14 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "invoices.timeline": lambda s: {"record": s.open},
     "invoices.visible_to": lambda s: {"customer": s.customer},
     "invoices.void": lambda s: {"invoice": s.open},
+    "payments.checkout": lambda s: {"token": s.token},
     "payments.find": lambda s: {"invoice": s.paid},
     "payments.get": lambda s: {"payment": s.payment},
+    "payments.link": lambda s: {"invoice": s.paid},
+    "payments.page": lambda s: {"token": s.token},
+    "payments.receipt": lambda s: {"payment": s.payment},
+    "payments.receipt_pdf": lambda s: {"payment": s.payment},
+    "payments.revoke_link": lambda s: {"invoice": s.open},
     "payments.record": lambda s: {"invoice": [s.open, s.paid]},
     "payments.refund": lambda s: {"invoice": s.paid, "amount": money(10)},
     "payments.refunds": lambda s: {"invoice": s.paid},
@@ -169,6 +198,9 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "credits.deposit": lambda s: {"customer": s.customer, "amount": money(5)},
     "credits.history": lambda s: {"customer": s.customer},
     "credits.withdraw": lambda s: {"customer": s.customer, "amount": money(5)},
+    "messages.find": lambda s: {"biller": s.biller, "invoice": s.open},
+    "messages.get": lambda s: {"message": s.message},
+    "messages.retry": lambda s: {"message": s.message, "to": "alicia@example.com"},
 }  # fmt: skip
 
 # verb with key= -> what other data under the same key would be

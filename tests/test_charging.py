@@ -26,10 +26,10 @@ from invoicecore.errors import (
     NothingToBill,
 )
 from invoicecore.invoices import Invoice, InvoiceKind
+from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, total
 from invoicecore.parties import Biller, BillingCycle, Customer
 from invoicecore.periods import clamp_day
-from invoicecore.messages import Message
 from invoicecore.testing import FixedClock
 
 TODAY = date(2026, 3, 2)

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from conftest import NOON
-from desks import all_of, everything, faces, parameters, store_of, verb_of
+from desks import all_of, everything, faces, parameters, store_of, verb_of, wiring_of
 from invoicecore import Billing, Money, Plugins
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import KeyReused, StoreError
@@ -22,6 +22,8 @@ from scenes import CALLS, OTHERWISE, Scene, stage
 
 WITHOUT_KEY = {
     "run": "each invoice has a key of its own: the lease's period, the client's month (N2, C9)",
+    "remind": "each reminder is of one step, each fee of one count, once",
+    "deliver": "each message is sent once",
     "billers.edit": "changes what is there",
     "units.assign": "changes what is there",
     "customers.edit": "changes what is there",
@@ -33,6 +35,9 @@ WITHOUT_KEY = {
     "invoices.edit": "changes what is there",
     "invoices.delete_draft": "changes what is there, once",
     "invoices.publish_all": "publishes what is a draft: a repeat finds none",
+    "payments.link": "the same link each time",
+    "payments.revoke_link": "revokes what is live: a repeat finds none",
+    "messages.retry": "changes what is there, once",
 }
 
 
@@ -129,8 +134,8 @@ class FullDisk:
         return self._store.reading()
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        with self._store.writing() as tx:
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+        with self._store.writing(lasting=lasting) as tx:
             yield tx
             if self.full:
                 raise StoreError("the disk is full")
@@ -143,7 +148,7 @@ class FullDisk:
 @pytest.mark.parametrize("verb", OTHERWISE)
 def test_a_key_whose_first_call_failed_is_free(billing: Billing, clock: FixedClock, scene: Scene, verb: str) -> None:
     disk = FullDisk(store_of(billing))
-    desk = Billing(disk, clock=clock)
+    desk = Billing(disk, clock=clock, wiring=wiring_of(billing))
     disk.full = True
     with pytest.raises(StoreError):
         verb_of(desk, verb)(**CALLS[verb](scene), key="k-1")

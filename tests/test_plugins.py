@@ -20,7 +20,7 @@ from invoicecore.errors import InvalidValue, NotAllowed, PluginError, Refused, S
 from invoicecore.plugins import GROUP, Plugins, StoreFactory, hookimpl
 from invoicecore.ports import Event, Store
 
-HOOK_NAMES = ("stores", "gateways", "mailers", "renderers", "authorise", "observe")
+HOOK_NAMES = ("stores", "gateways", "mailers", "renderers", "composers", "authorise", "observe")
 
 
 class Opened:
@@ -271,7 +271,7 @@ def test_a_plugin_that_fails_to_answer_is_named(answer: object, problem: str) ->
 
 def test_an_offer_that_cannot_be_called_is_no_store() -> None:
     error = refused(lambda: Plugins.of(Shelf("a", oak="not callable")).store("oak://"))
-    assert (error.plugin, error.problem) == ("a", "its store 'oak' cannot be called with a URL")
+    assert (error.plugin, error.problem) == ("a", "its store 'oak' cannot be called")
 
 
 def test_a_store_that_does_not_open_is_named_and_our_own_errors_pass() -> None:
@@ -306,24 +306,52 @@ class Trader:
 
     @hookimpl
     def gateways(self) -> Mapping[str, object]:
-        return {"till": "a till"}
+        return {"till": lambda url: f"the till of {url}"}
 
     @hookimpl
     def mailers(self) -> Mapping[str, object]:
-        return {"pigeon": "a pigeon"}
+        return {"pigeon": lambda url: f"the pigeon of {url}"}
 
     @hookimpl
     def renderers(self) -> Mapping[str, object]:
-        return {"quill": "a quill"}
+        return {"quill": lambda: "a quill"}
+
+    @hookimpl
+    def composers(self) -> Mapping[str, object]:
+        return {"scribe": lambda: "a scribe", "mute": "no scribe", "ill": broken_scribe}
 
 
-@pytest.mark.parametrize("kind, name", [("gateway", "till"), ("mailer", "pigeon"), ("renderer", "quill")])
-def test_gateways_mailers_and_renderers_are_found_by_name(kind: str, name: str) -> None:
-    plugins = Plugins.of(Trader())
-    find = getattr(plugins, kind)
+def broken_scribe() -> object:
+    raise RuntimeError("no ink")
+
+
+@pytest.mark.parametrize("kind, name", [("gateway", "till"), ("mailer", "pigeon")])
+def test_gateways_and_mailers_are_made_of_a_url(kind: str, name: str) -> None:
+    find = getattr(Plugins.of(Trader()), kind)
+    assert find(f"{name}://here") == f"the {name} of {name}://here"
+    assert find(f"{name.upper()}+x://here") == f"the {name} of {name.upper()}+x://here"
+    error = refused(lambda: find("other://secret"))
+    assert (error.plugin, error.known) == ("other", (name,))
+    assert "secret" not in str(error)
+    with pytest.raises(InvalidValue, match="has no scheme") as caught:
+        find("other:secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind, name, known", [("renderer", "quill", 1), ("composer", "scribe", 3)])
+def test_renderers_and_composers_are_made_by_name(kind: str, name: str, known: int) -> None:
+    find = getattr(Plugins.of(Trader()), kind)
     assert find(name) == f"a {name}"
     error = refused(lambda: find("other"))
-    assert (error.plugin, error.known) == ("other", (name,))
+    assert (error.plugin, len(error.known)) == ("other", known)
+    assert name in error.known
+
+
+def test_a_part_that_cannot_be_made_names_its_plugin() -> None:
+    plugins = Plugins.of(Trader())
+    assert refused(lambda: plugins.composer("mute")).problem == "its composer 'mute' cannot be called"
+    error = refused(lambda: plugins.composer("ill"))
+    assert (error.plugin, error.problem) == ("trader", "its composer 'ill' did not open: RuntimeError: no ink")
 
 
 def test_the_listing_says_what_each_plugin_does() -> None:
@@ -332,8 +360,13 @@ def test_the_listing_says_what_each_plugin_does() -> None:
         ("shelf", ("stores",), {"stores": ("oak", "zinc")}, None, None),
         (
             "trader",
-            ("gateways", "mailers", "renderers"),
-            {"gateways": ("till",), "mailers": ("pigeon",), "renderers": ("quill",)},
+            ("gateways", "mailers", "renderers", "composers"),
+            {
+                "gateways": ("till",),
+                "mailers": ("pigeon",),
+                "renderers": ("quill",),
+                "composers": ("ill", "mute", "scribe"),
+            },
             None,
             None,
         ),

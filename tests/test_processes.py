@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import multiprocessing.reduction
 import os
@@ -13,9 +14,11 @@ import random
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from email import message_from_bytes
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,8 +33,10 @@ from invoicecore import Frequency, InvoiceMethod
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.messages import LEASE, Message
 from invoicecore.parties import Biller
 from invoicecore.payments import Payment
+from smtp_server import running as smtp_server
 
 KILLS = int(os.environ.get("INVOICECORE_KILLS", "40"))
 SEED = int(os.environ.get("INVOICECORE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
@@ -455,6 +460,107 @@ def test_eight_processes_may_open_a_file_that_is_not_there_yet(tmp_path: Path) -
     with workers.desk(url) as billing:
         assert {each.id for each in billing.billers.all() if each.name != "Same"} == set(made)
         assert len(billing.billers.all()) == 9, "the one under a key is one"
+
+
+# --- the outbox -------------------------------------------------------------------------------------------------------
+
+
+def outbox_of(folder: Path, count: int) -> str:
+    """A file with one park and so many e-mails to be sent."""
+    url = f"sqlite:///{folder / 'outbox.db'}"
+    with workers.desk(url) as billing:
+        park = billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="fr_FR", preset="residents")
+        people = billing.customers.add_many(
+            biller=park, rows=[{"name": f"G{n}", "email": f"g{n}@example.com"} for n in range(count)]
+        )
+        for n, who in enumerate(people):
+            billing.units.add(biller=park, number=str(n), resident=who)
+        billing.invoices.draft_for_units(biller=park, title="Dues", amount=money(100), due=date(2026, 7, 20))
+        billing.invoices.publish_all(biller=park)
+    return url
+
+
+def _deliver(url: str, at: datetime, server: str, pipe: Connection) -> None:
+    workers.deliver_everything(url, at, server, pipe.fileno())
+
+
+class Delivery(Life):
+    """One child process that delivers everything at an instant."""
+
+    def __init__(self, url: str, at: datetime, server: str) -> None:
+        self.steps, theirs = CHILDREN.Pipe(duplex=False)
+        self.process = CHILDREN.Process(target=_deliver, args=(url, at, server, theirs))
+        self.process.start()
+        theirs.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a signal of POSIX")
+@pytest.mark.rule("R7", "S9")
+def test_whenever_a_deliverer_is_killed_every_message_arrives_and_only_the_one_in_flight_twice(quick: Path) -> None:
+    chance, at, count = random.Random(SEED), workers.NOON, 300
+    url = outbox_of(quick, count)
+    with smtp_server() as server:
+        address = f"smtp://127.0.0.1:{server.port}?tls=none&sender=billing@example.org"
+        ids: list[list[str]] = []
+        kills = 0
+        while True:
+            before = len(server.messages)
+            life = Delivery(url, at, address)
+            # Most lives early on, on either side of an e-mail's way; the last ones may come to their end.
+            alive = life.runs_for(chance.randrange(1, 80))
+            for _ in range(chance.randrange(40_000)):
+                pass
+            killed = alive and life.killed()
+            if not alive:
+                assert life.ended() == 0, f"seed {SEED}"
+            kills += killed
+            while server.open:  # what was on its way when the process died is still read by the server
+                time.sleep(0.01)
+            ids.append([str(message_from_bytes(each)["Message-ID"]) for each in server.messages[before:]])
+            at += LEASE  # what a dead process had is free again
+            if not killed:
+                break
+        every = [one for life_ids in ids for one in life_ids]
+    with workers.desk(url) as billing:
+        [park] = billing.billers.all()
+        messages = all_of(store_of(billing), park, Message)
+    assert {message.state.value for message in messages} == {"sent"}, f"seed {SEED}"
+    assert len(messages) == len(set(every)) == count, "each arrived, and no id stands for two"
+    assert all(any(message.id in one for one in set(every)) for message in messages[:5])
+    for life_number, handed_over in enumerate(ids):
+        again = set(handed_over) & set(itertools.chain(*ids[life_number + 1 :]))
+        assert len(again) <= 1, f"seed {SEED}: more than the one in flight"
+        assert again <= set(handed_over[-1:]), f"seed {SEED}: and it was the last one"
+    assert len(every) - count <= kills
+    assert kills > 3
+    print(f"{kills} deliverers killed, {len(every) - count} messages twice, seed {SEED}")
+
+
+@pytest.mark.rule("R7")
+def test_processes_that_deliver_at_once_send_each_message_once(quick: Path) -> None:
+    url = outbox_of(quick, 120)
+    sent = together(*[(workers.deliver_beside_others, url)] * 4)
+    with workers.desk(url) as billing:
+        [park] = billing.billers.all()
+        messages = all_of(store_of(billing), park, Message)
+    assert sorted(id for ids in sent for id in ids) == sorted(message.id for message in messages)
+    assert {(message.state.value, message.tries) for message in messages} == {("sent", 1)}
+
+
+@pytest.mark.rule("P3")
+@pytest.mark.parametrize("bill_as", ["charge", "invoice"])
+def test_processes_that_remind_at_once_remind_and_charge_each_invoice_once(quick: Path, bill_as: str) -> None:
+    url = outbox_of(quick, 40)
+    with workers.desk(url) as billing:
+        [park] = billing.billers.all()
+        billing.billers.edit(park, policy={"reminders": (7,), "late_fee": {"amount": 5, "bill_as": bill_as}})
+    counts = together(*[(workers.remind_beside_others, url, date(2026, 7, 30))] * 4)
+    assert sum(counts) == 80
+    with workers.desk(url) as billing:
+        reminders = [m for m in all_of(store_of(billing), park, Message) if m.kind == "reminder"]
+        assert len({message.invoice for message in reminders}) == len(reminders) == 40
+        charges, invoices = (all_of(store_of(billing), park, kind) for kind in (Charge, Invoice))
+        assert len(charges) + len(invoices) == 40 + 40
 
 
 @pytest.mark.rule("N1")

@@ -16,8 +16,8 @@ from invoicecore import Billing, Money, Plugins, Status, hookimpl
 from invoicecore.billing import publishing
 from invoicecore.errors import Conflict, InvalidValue, KeyReused, NotAllowed, ObserverFailed
 from invoicecore.invoices import Invoice
-from invoicecore.parties import Biller, BillTo, Customer
 from invoicecore.messages import Message
+from invoicecore.parties import Biller, BillTo, Customer
 from invoicecore.ports import Event, Record, Store, Writer
 from invoicecore.testing import FixedClock
 

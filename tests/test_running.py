@@ -21,9 +21,9 @@ from invoicecore.billing.outcomes import Outcome, Report, Tally
 from invoicecore.charges import ChargeState
 from invoicecore.errors import InvalidValue, NotFound, Refused
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.parties import Biller, Customer
-from invoicecore.messages import Message
 from invoicecore.ports import Event, Reader, Record, Store, Writer
 from invoicecore.testing import FixedClock
 

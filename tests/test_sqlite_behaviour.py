@@ -20,20 +20,23 @@ import attrs
 import pytest
 from sqlalchemy import Connection, event, inspect
 
+from desks import Drawer, Post, Scribe, money
+from invoicecore import Billing
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, MissingExtra, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR
 from invoicecore.parties import Customer, Unit
 from invoicecore.payments import Reversal
 from invoicecore.plugins import Plugins
 from invoicecore.ports import FINDABLE, Event, InvoiceQuery, Order, Reader
-from invoicecore.testing import samples
+from invoicecore.testing import FixedClock, samples
 from invoicecore.testing.samples import DAY, world
 from invoicecore_adapters import sql
-from invoicecore_adapters.sql.migrations import APPLICATION, FIRST, Plan, Step
+from invoicecore_adapters.sql.migrations import APPLICATION, FIRST, PLAN, Plan, Step
 from invoicecore_adapters.sql.schema import metadata
 from invoicecore_adapters.sql.store import SqlStore
 
@@ -317,6 +320,8 @@ def test_every_key_and_every_index_begins_with_the_biller(store: SqlStore) -> No
                 continue
             assert tables.get_pk_constraint(name)["constrained_columns"][0] == "biller", name
             for index in tables.get_indexes(name):
+                if index["name"] == "pay_links_by_token":  # who has a token knows no biller
+                    continue
                 assert index["column_names"][0] == "biller", index
             for reference in tables.get_foreign_keys(name):
                 assert reference["constrained_columns"][0] == "biller", reference
@@ -433,7 +438,7 @@ def test_an_empty_file_is_a_new_database(path: Path) -> None:
     path.touch()
     SqlStore(f"sqlite:///{path}").close()
     with closing(sqlite3.connect(path)) as person:
-        assert person.execute("SELECT application, version FROM meta").fetchall() == [(APPLICATION, FIRST)]
+        assert person.execute("SELECT application, version FROM meta").fetchall() == [(APPLICATION, PLAN.newest)]
 
 
 def test_eight_processes_that_open_a_new_file_at_once_all_get_it(path: Path) -> None:
@@ -516,14 +521,14 @@ def test_a_store_works_on_both_sides_of_a_fork(store: SqlStore) -> None:
 # --- schema versions --------------------------------------------------------------------------------------------------
 
 
-def later(apply: Callable[[Connection], None], version: int = FIRST + 1) -> Plan:
+def later(apply: Callable[[Connection], None], version: int = PLAN.newest + 1) -> Plan:
     """The plan of a later library, whose schema has one more step."""
 
     def create(connection: Connection) -> None:
         metadata.create_all(connection)
         apply(connection)
 
-    return Plan(create=create, steps=[Step(version=version, title="add notes", apply=apply)])
+    return Plan(create=create, steps=[*PLAN.steps, Step(version=version, title="add notes", apply=apply)])
 
 
 def add_notes(connection: Connection) -> None:
@@ -541,18 +546,19 @@ def test_an_older_schema_is_brought_forward_once_by_whoever_comes_first(path: Pa
             assert len(reader.billers()) == 1, "what was there is still there"
         each.close()
     with closing(sqlite3.connect(path)) as person:
-        assert person.execute("SELECT version FROM meta").fetchall() == [(FIRST + 1,)]
+        assert person.execute("SELECT version FROM meta").fetchall() == [(PLAN.newest + 1,)]
         assert person.execute("SELECT count(*) FROM notes").fetchone() == (3,)
 
 
 def test_several_steps_are_taken_in_turn_and_a_new_file_starts_at_the_end(path: Path, store: SqlStore) -> None:
     taken: list[int] = []
-    steps = [Step(version=n, title=f"{n}", apply=lambda _, n=n: taken.append(n)) for n in (2, 3, 4)]  # type: ignore[misc]  # binds the loop's value
+    numbers = [PLAN.newest + n for n in (1, 2, 3)]
+    steps = [Step(version=n, title=f"{n}", apply=lambda _, n=n: taken.append(n)) for n in numbers]  # type: ignore[misc]  # binds the loop's value
     SqlStore(f"sqlite:///{path}", plan=Plan(steps=steps[:2])).close()
     SqlStore(f"sqlite:///{path}", plan=Plan(steps=steps)).close()
-    assert taken == [2, 3, 4]
+    assert taken == numbers
     SqlStore(f"sqlite:///{path.with_name('new.db')}", plan=Plan(steps=steps)).close()
-    assert taken == [2, 3, 4]
+    assert taken == numbers
 
 
 def test_a_step_that_fails_is_taken_back_whole(path: Path, store: SqlStore) -> None:
@@ -561,10 +567,10 @@ def test_a_step_that_fails_is_taken_back_whole(path: Path, store: SqlStore) -> N
         connection.exec_driver_sql("ALTER TABLE customers ADD COLUMN note TEXT")
         connection.exec_driver_sql("SELECT this FROM nowhere")
 
-    with pytest.raises(StoreError, match=r"migration 2 \(add notes\) failed"):
+    with pytest.raises(StoreError, match=rf"migration {PLAN.newest + 1} \(add notes\) failed"):
         SqlStore(f"sqlite:///{path}", plan=later(half))
     with closing(sqlite3.connect(path)) as person:
-        assert person.execute("SELECT version FROM meta").fetchall() == [(FIRST,)]
+        assert person.execute("SELECT version FROM meta").fetchall() == [(PLAN.newest,)]
         tables = {name for (name,) in person.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert tables == set(metadata.tables)
         assert "note" not in {row[1] for row in person.execute("PRAGMA table_info(customers)")}
@@ -578,6 +584,90 @@ def test_a_store_that_is_open_stops_when_a_newer_library_has_moved_on(path: Path
         pytest.fail("wrote into a schema it does not know")
     with pytest.raises(StoreError, match="upgrade invoicecore"), store.reading():
         pytest.fail("read a schema it does not know")
+
+
+SCHEMA_1 = Path(__file__).parent / "data" / "schema-1.sql"
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A file that the first schema's library wrote, with three billers, their invoices and four e-mails."""
+    with closing(sqlite3.connect(path)) as person:
+        person.executescript(SCHEMA_1.read_text("utf-8"))
+        assert person.execute("SELECT version FROM meta").fetchall() == [(FIRST,)]
+    return path
+
+
+def shape_of(path: Path) -> dict[str, object]:
+    """Every table's columns in order and every index's columns, as a stranger sees them."""
+    with closing(sqlite3.connect(path)) as person:
+        names = person.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'").fetchall()
+        columns = {
+            name: [(c[1], c[3], c[5]) for c in person.execute(f"PRAGMA table_info({name})")]
+            for kind, name in names
+            if kind == "table"
+        }
+        indexes = {
+            name: (
+                [row[2] for row in person.execute(f"PRAGMA index_info({name})")],
+                person.execute(
+                    "SELECT tbl_name, sql LIKE '%UNIQUE%', substr(sql, instr(sql || ' WHERE ', ' WHERE ')) "
+                    "FROM sqlite_master WHERE name = ?",
+                    (name,),
+                ).fetchone(),
+            )
+            for kind, name in names
+            if kind == "index"
+        }
+        return {"columns": columns, "indexes": indexes, "references": {
+            name: sorted(row[2:5] for row in person.execute(f"PRAGMA foreign_key_list({name})")) for name in columns
+        }}  # fmt: skip
+
+
+def test_the_first_schema_becomes_what_a_new_file_has(old: Path, tmp_path: Path) -> None:
+    SqlStore(f"sqlite:///{old}").close()
+    SqlStore(f"sqlite:///{tmp_path / 'new.db'}").close()
+    assert shape_of(old) == shape_of(tmp_path / "new.db")
+    with closing(sqlite3.connect(old)) as person:
+        assert person.execute("SELECT version FROM meta").fetchall() == [(PLAN.newest,)]
+        assert person.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert person.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@pytest.mark.rule("R7", "N1", "C8")
+def test_what_the_first_schema_kept_is_still_there_and_its_e_mails_go_out(old: Path) -> None:
+    post = Post()
+    given = {"mailer": post, "renderer": Drawer(), "composer": Scribe()}
+    with Billing.open(f"sqlite:///{old}", clock=FixedClock(NOW), plugins=Plugins.of(sql.plugin), **given) as billing:  # type: ignore[arg-type]  # parts by name
+        queued = [message for each in billing.billers.all() for message in billing.messages.find(biller=each)]
+        assert [(m.state.value, m.tries, m.next_try_at, m.version) for m in queued] == [
+            ("queued", 0, m.queued_at, 1) for m in queued
+        ]
+        report = billing.deliver()
+        assert (report.sent, report.cancelled, report.deferred) == (3, 1, 0)
+        assert sorted(mail.to for mail in post.sent) == ["alice@example.com", "noah@example.com", "noah@example.com"]
+        assert {mail.id for mail in post.sent} <= {message.id for message in queued}
+        condo = next(each for each in billing.billers.all() if each.name == "Maple Court")
+        assert billing.invoices.outstanding(biller=condo) == money("110.00", "CAD")
+        [draft] = billing.invoices.find(biller=condo, status="draft").items
+        assert billing.invoices.publish(draft, on=date(2026, 3, 2)).number == "INV-000003"
+        edited = billing.billers.edit(condo, policy={"reminders": (7,)})
+        assert edited.policy.reminders == (7,)
+
+
+def test_four_processes_that_open_an_old_file_at_once_all_get_the_new_one(old: Path, tmp_path: Path) -> None:
+    script = """
+from invoicecore.messages import Message
+from invoicecore_adapters.sql import store
+# go
+made = store.SqlStore(f"sqlite:///{sys.argv[1]}")
+with made.reading() as reader:
+    print(sum(len(reader.find(Message, biller.id, {"state": "queued"})) for biller in reader.billers()))
+"""
+    done = in_processes(4, script, old)
+    assert [(child.returncode, child.stdout) for child in done] == [(0, "4\n")] * 4, [c.stderr for c in done]
+    SqlStore(f"sqlite:///{tmp_path / 'new.db'}").close()
+    assert shape_of(old) == shape_of(tmp_path / "new.db")
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -766,6 +856,41 @@ def test_every_findable_field_has_its_index(kind: type[Any], field: str, several
         column = {"group": "booking_group"}.get(field, field)
         assert f"(biller=? AND {column}=?" in plan, plan
         assert "SCAN" not in plan.replace("SCAN anon", "")
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("after", [None, (NOW, "m1")], ids=["first page", "further page"])
+def test_due_messages_are_found_by_their_instant(after: tuple[datetime, str] | None, quiet: SqlStore) -> None:
+    (plan,) = plans(quiet, lambda reader: reader.due_messages("b1", NOW, after=after, limit=50))
+    assert "messages_by_next_try_at" in plan
+    assert "next_try_at" in plan.partition("(biller=?")[2]
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("field", ["state", "invoice"])
+def test_pages_of_messages_are_in_order_as_they_come(field: str, quiet: SqlStore) -> None:
+    (plan,) = plans(quiet, lambda reader: reader.find(Message, "b1", {field: "x"}, after="m1", limit=50))
+    assert f"(biller=? AND {field}=? AND id>?)" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.rule("T2")
+def test_a_link_is_found_by_its_token_alone(quiet: SqlStore) -> None:
+    (plan,) = plans(quiet, lambda reader: reader.pay_link("token"))
+    assert plan == "SEARCH pay_links USING INDEX pay_links_by_token (id=?)"
+
+
+@pytest.mark.rule("P3")
+@pytest.mark.parametrize("further", [False, True], ids=["first page", "further page"])
+def test_what_reminders_look_for_is_found_by_status_and_due_date(further: bool, quiet: SqlStore) -> None:
+    statuses, after = frozenset({Status.OPEN, Status.OVERDUE}), (DAY, "i1") if further else None
+    (plan,) = plans(quiet, asked(order=Order.DUE, status=statuses, due_by=DAY, after=after))
+    assert "(biller=? AND phase=? AND " in plan
+    assert "due_on" in plan.partition("phase=? AND ")[2]
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 @pytest.mark.parametrize("kind", list(FINDABLE))

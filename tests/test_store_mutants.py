@@ -16,10 +16,10 @@ from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.payments import Payment
-from invoicecore.messages import Message
-from invoicecore.ports import Counter, Event, Order
+from invoicecore.ports import Counter, Event, InvoiceQuery, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
 
@@ -47,8 +47,8 @@ def noticed_by(*tests):
 @noticed_by("test_every_kind_of_record_comes_back_exactly")
 class WritesOnePointFiveForOnePointFifty(MemoryWriter):
     def _put(self, record):
-        if isinstance(record, Charge) and record.quantity == Decimal("1.5"):
-            record = attrs.evolve(record, quantity=Decimal("1.5"))
+        if isinstance(record, Charge):
+            record = attrs.evolve(record, quantity=Decimal(f"{record.quantity.normalize():f}"))
         super()._put(record)
 
 
@@ -307,7 +307,14 @@ class ChangesTheQuestion(MemoryWriter):
         return super()._matching(self.instead(wanted))
 
 
-@noticed_by("test_each_filter_finds_what_it_says", "test_filters_combined_agree_with_the_values")
+@noticed_by("test_filters_combined_agree_with_the_values")
+class KnowsOneFilterOnly(ChangesTheQuestion):
+    def instead(self, wanted):
+        kept = ("biller", "on", "status", "order", "after", "limit")
+        return InvoiceQuery(**{name: getattr(wanted, name) for name in kept})
+
+
+@noticed_by("test_each_filter_finds_what_it_says")
 class IgnoresTheKinds(ChangesTheQuestion):
     def instead(self, wanted):
         return attrs.evolve(wanted, kinds=frozenset())
@@ -399,6 +406,32 @@ class TakesTheLastWrittenCredit(MemoryWriter):
     def last_credits(self, biller, customers, currency):
         entries = [entry for customer in customers for entry in self.find(CreditEntry, biller, {"customer": customer})]
         return {e.customer: e for e in sorted(entries, key=lambda e: e.id) if e.amount.currency.code == currency}
+
+
+@noticed_by("test_due_messages_come_by_instant_in_pages")
+class SendsNothingAtTheInstantItself(MemoryWriter):
+    def due_messages(self, biller, at, *, after, limit):
+        return super().due_messages(biller, at - timedelta(microseconds=1), after=after, limit=limit)
+
+
+@noticed_by("test_due_messages_come_by_instant_in_pages")
+class ForgetsWhereThePageOfMessagesBegan(MemoryWriter):
+    def due_messages(self, biller, at, *, after, limit):
+        return super().due_messages(biller, at, after=None, limit=limit)
+
+
+@noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
+class HidesRevokedLinks(MemoryWriter):
+    def pay_link(self, token):
+        link = super().pay_link(token)
+        return link if link is None or link.revoked_at is None else None
+
+
+@noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
+class LooksForTheLinkOfOneBillerOnly(MemoryWriter):
+    def pay_link(self, token):
+        link = super().pay_link(token)
+        return link if link is not None and link.biller == "b1" else None
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------

@@ -58,6 +58,9 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
     for verb, slots in {
         "run": {"biller": ("biller", plain("biller"))},
         "today": {"biller": ("biller", plain("biller"))},
+        "remind": {"biller": ("biller", plain("biller"))},
+        "deliver": {"biller": ("biller", plain("biller"))},
+        "receive": {},
         "billers.add": {},
         "billers.all": {},
         "billers.edit": {"biller": ("biller", plain("biller"))},
@@ -74,6 +77,8 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "customers.edit": {"customer": ("customer", plain("customer"))},
         "customers.find": {"biller": ("biller", plain("biller"))},
         "customers.get": {"customer": ("customer", plain("customer"))},
+        "customers.statement": {"customer": ("customer", plain("customer"))},
+        "customers.statement_pdf": {"customer": ("customer", plain("customer"))},
         "charges.add": {"biller": ("biller", plain("biller")), "customer": ("customer", plain("customer"))},
         "charges.add_many": {"biller": ("biller", plain("biller")), "customer": ("customer", plain("customer"))},
         "charges.cancel": {"charge": ("charge", plain("charge"))},
@@ -140,6 +145,8 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         },
         "invoices.get": {"invoice": ("open", plain("invoice")), "biller": ("biller", plain("biller"))},
         "invoices.outstanding": {name: (name, plain(name)) for name in ("biller", "customer", "lease")},
+        "invoices.pdf": {"invoice": ("open", plain("invoice"))},
+        "invoices.sheet": {"invoice": ("open", plain("invoice"))},
         "invoices.preview_publish": {"invoice": ("draft", plain("invoice"))},
         "invoices.preview_publish_all": {"biller": ("biller", plain("biller"))},
         "invoices.publish": {"invoice": ("draft", plain("invoice"))},
@@ -159,7 +166,13 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
             "invoice": ("paid", plain("invoice")),
             "customer": ("customer", instead("invoice", "customer")),
         },
+        "payments.checkout": {},
         "payments.get": {"payment": ("payment", plain("payment"))},
+        "payments.link": {"invoice": ("open", plain("invoice"))},
+        "payments.page": {},
+        "payments.receipt": {"payment": ("payment", plain("payment"))},
+        "payments.receipt_pdf": {"payment": ("payment", plain("payment"))},
+        "payments.revoke_link": {"invoice": ("open", plain("invoice"))},
         "payments.record": {"invoice": ("open", plain("invoice")), "invoice listed": ("open", listed("invoice"))},
         "payments.refund": {"invoice": ("paid", plain("invoice"))},
         "payments.refunds": {"invoice": ("paid", plain("invoice"))},
@@ -169,6 +182,9 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "credits.deposit": {"customer": ("customer", plain("customer"))},
         "credits.history": {"customer": ("customer", plain("customer"))},
         "credits.withdraw": {"customer": ("customer", plain("customer"))},
+        "messages.find": {"biller": ("biller", plain("biller")), "invoice": ("open", plain("invoice"))},
+        "messages.get": {"message": ("message", plain("message"))},
+        "messages.retry": {"message": ("message", plain("message"))},
     }.items()
 }
 
@@ -183,7 +199,7 @@ REGISTERS = {
 }
 
 RECORD = re.compile(
-    r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry)\b"
+    r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry|Message)\b"
 )
 
 

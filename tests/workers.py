@@ -8,12 +8,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from multiprocessing.connection import Connection
 
+from desks import Post, wiring
 from invoicecore import Billing, Plugins, hookimpl
-from invoicecore.billing import publishing, running
+from invoicecore.billing import delivering, publishing, reminding, running
 from invoicecore.errors import InvoicecoreError, NotEnough, ObserverFailed, StoreError
-from invoicecore.ports import Event, Reader, Store, Writer
+from invoicecore.ports import Event, Mail, Mailer, Reader, Store, Writer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import sql
+from invoicecore_adapters.mail.smtp import SmtpMailer
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 RUNS = tuple(date(2026, month, day) for month in (2, 3, 4, 5) for day in (1, 24)) + (date(2026, 7, 1),)
@@ -36,8 +38,8 @@ class Wrapped:
     def reading(self) -> AbstractContextManager[Reader]:
         return self._store.reading()
 
-    def writing(self) -> AbstractContextManager[Writer]:
-        return self._store.writing()
+    def writing(self, *, lasting: bool = True) -> AbstractContextManager[Writer]:
+        return self._store.writing(lasting=lasting)
 
     def close(self) -> None:
         self._store.close()
@@ -54,9 +56,9 @@ class Telling(Wrapped):
         os.write(self.pipe, b".")
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
         self.tell()
-        with self._store.writing() as tx:
+        with self._store.writing(lasting=lasting) as tx:
             yield _Told(tx, self.tell)  # type: ignore[misc]  # every method of a Writer, by its name
             self.tell()  # what follows is the commit
         self.tell()
@@ -80,9 +82,9 @@ class Failing(Wrapped):
         self.count = 0
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
         self.count += 1
-        with self._store.writing() as tx:
+        with self._store.writing(lasting=lasting) as tx:
             yield tx
             if self.count % 3 == 0:
                 raise StoreError("the disk is full")
@@ -104,6 +106,54 @@ def bill_everything(url: str, pipe: int) -> None:
             billing.run(on=day)
         for biller in billing.billers.all():
             billing.invoices.publish_all(biller=biller)
+
+
+class TellingPost:
+    """A real mailer, and a byte to a pipe before and after each e-mail it hands over."""
+
+    def __init__(self, url: str, pipe: int) -> None:
+        self._mailer = SmtpMailer.from_url(url)
+        self._pipe = pipe
+        self.close = self._mailer.close
+
+    def send(self, mail: Mail) -> None:
+        os.write(self._pipe, b".")
+        self._mailer.send(mail)
+        os.write(self._pipe, b".")
+
+
+def posting(url: str, at: datetime, mailer: Mailer) -> Billing:
+    """A desk on the file at an instant, whose e-mails go out by this mailer."""
+    plugins = Plugins.of()
+    wired = wiring(plugins, mailer=mailer, base_url=None)
+    return Billing(sql.open_sql(url), clock=FixedClock(at), plugins=plugins, wiring=wired)
+
+
+def deliver_everything(url: str, at: datetime, server: str, pipe: int) -> None:
+    """The whole outbox at an instant, to a real server."""
+    delivering.PAGE = 2 * SMALL
+    with posting(url, at, TellingPost(server, pipe)) as billing:
+        billing.deliver()
+
+
+def deliver_beside_others(talk: Connection, url: str) -> list[str]:
+    """The ids of the messages this process sent."""
+    delivering.PAGE = SMALL
+    post = Post()
+    with posting(url, NOON, post) as billing:
+        ready(talk)
+        billing.deliver()
+    return [mail.id for mail in post.sent]
+
+
+def remind_beside_others(talk: Connection, url: str, on: date) -> int:
+    """How many reminders and fees this process made."""
+    reminding.PAGE = SMALL
+    with desk(url) as billing:
+        ready(talk)
+        report = billing.remind(on=on)
+        assert report.failed == 0
+        return report.created.count
 
 
 def publish_some(talk: Connection, url: str, drafts: Sequence[str], how: str) -> list[tuple[str, str]]:

@@ -10,20 +10,22 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
-from invoicecore.documents import Letter, Sheet
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
+
+if TYPE_CHECKING:  # documents are imported when one is made
+    from invoicecore.documents import Letter, Sheet
 
 
 @attrs.frozen(kw_only=True)
@@ -301,8 +303,7 @@ class Store(Protocol):
     def writing(self, *, lasting: bool = True) -> AbstractContextManager[Writer]:
         """One transaction: committed when the `with` block ends, rolled back when it raises.
 
-        What a `lasting` one wrote outlives the machine losing its power. Another need only outlive this process, which
-        is all that is asked where each row is a commit of its own; a store may treat both alike.
+        A `lasting` one outlives a loss of power, another need only outlive this process; a store may treat both alike.
         """
         ...
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from invoicecore.billing.charging import Charges, DraftingCharges
 from invoicecore.billing.collecting import Collecting, Credits
-from invoicecore.billing.delivering import Delivering
 from invoicecore.billing.desk import Desk
 from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
 from invoicecore.billing.drafting import Drafting
@@ -17,9 +17,7 @@ from invoicecore.billing.linking import Linking
 from invoicecore.billing.notifying import Messages
 from invoicecore.billing.outcomes import Deliveries, Report
 from invoicecore.billing.publishing import Publishing
-from invoicecore.billing.receiving import Received, Receiving
 from invoicecore.billing.registering import Billers, Registering, Units
-from invoicecore.billing.reminding import Reminding
 from invoicecore.billing.reporting import Reporting
 from invoicecore.billing.reserving import Bookings, DraftingStays, Groups
 from invoicecore.billing.running import Running
@@ -28,6 +26,9 @@ from invoicecore.clock import SystemClock
 from invoicecore.parties import Biller
 from invoicecore.plugins import Plugins
 from invoicecore.ports import Clock, Composer, Mailer, PaymentGateway, Renderer, Store
+
+if TYPE_CHECKING:
+    from invoicecore.billing.receiving import Received
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
@@ -147,6 +148,9 @@ class Billing:
         at balance zero, void, or a covering collection. The report's `created` are reminders and fees, by their code;
         `skipped` have nobody to be told; `invoices` are the fees' own. Dates and hooks as for `run`.
         """
+        # Imported here, as what else only some processes do: `import invoicecore` need not pay for it.
+        from invoicecore.billing.reminding import Reminding
+
         reminding = Reminding(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
         if biller is not None or self._desk.scope is not None:
             reminding.remind(self.billers.get(self._desk.biller_id(biller)))
@@ -167,6 +171,8 @@ class Billing:
         reported and not tried again. Several deliverers may work at once. Raises NotWired without a mailer, StoreError
         inside a transaction (P2), Refused.
         """
+        from invoicecore.billing.delivering import Delivering
+
         delivering = Delivering(self._desk, actor=actor, progress=progress)
         if biller is not None or self._desk.scope is not None:
             delivering.deliver(self.billers.get(self._desk.biller_id(biller)))
@@ -179,6 +185,8 @@ class Billing:
 
         Money that a provider reports is recorded once, however often it is told.
         """
+        from invoicecore.billing.receiving import Receiving
+
         return Receiving(self._desk).receive(gateway, body, headers)
 
     def _each_biller(self) -> Iterator[Biller]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import attrs
 
@@ -13,7 +14,16 @@ from invoicecore.billing.linking import links_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
 from invoicecore.documents import Letter, Sheet
 from invoicecore.documents.letter import invoice_letter, receipt_letter, refund_letter, reminder_letter
-from invoicecore.errors import Conflict, MailRefused, MailUnavailable, MissingExtra, NotFound, NotWired, PluginError
+from invoicecore.errors import (
+    Conflict,
+    MailRefused,
+    MailUnavailable,
+    MissingExtra,
+    NotFound,
+    NotWired,
+    PluginError,
+    StoreError,
+)
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import (
     LEASE,
@@ -32,6 +42,8 @@ from invoicecore.payments import Payment, Refund
 from invoicecore.ports import Attachment, Mail
 from invoicecore.reminders import remindable
 
+R = TypeVar("R", Invoice, Payment)
+
 PAGE = 50  # messages taken at a time: few enough to be sent within their lease by a slow server
 
 _WIRING = (NotWired, MissingExtra, PluginError)
@@ -43,9 +55,10 @@ class _Page:
 
     messages: Sequence[Message]
     invoices: Mapping[str, Invoice]
-    sheets: Mapping[str, Sheet]
+    sheets: Mapping[str, Sheet | Exception]
+    urls: Mapping[str, str]
     payments: Mapping[str, Payment]
-    receipts: Mapping[str, Sheet]
+    receipts: Mapping[str, Sheet | Exception]
     refunds: Mapping[str, Refund]
 
 
@@ -56,6 +69,7 @@ class Delivering:
         self._desk = desk
         self._actor = actor
         self._progress = progress
+        self._began = False
         self.report = Deliveries()
 
     def deliver_each(self, billers: Iterable[Biller]) -> None:
@@ -68,6 +82,9 @@ class Delivering:
     def deliver(self, biller: Biller) -> None:
         """Send what is due of one biller."""
         self._desk.plugins.authorise(action="deliver", actor=self._actor, biller=biller.id)
+        if not self._began:
+            with self._desk.store.writing(lasting=False):  # refused within a transaction, also when nothing is due (P2)
+                self._began = True
         # Look first without the writer's lock: at most times most billers have nothing to send.
         with self._desk.view() as tx:
             due = tx.due_messages(biller.id, self._desk.clock.now(), after=None, limit=1)
@@ -150,17 +167,18 @@ class Delivering:
             return {message.about for message in messages if message.kind is kind and message.about is not None}
 
         with self._desk.view() as tx:
-            found = list(tx.get(Invoice, biller.id, refs).values())
-        urls = links_of(self._desk, biller, found)
+            invoices = tx.get(Invoice, biller.id, refs)
+        urls = links_of(self._desk, biller, invoices.values())
         with self._desk.view() as tx:
             invoices = tx.get(Invoice, biller.id, refs)
             payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
             return _Page(
                 messages=messages,
                 invoices=invoices,
-                sheets=sheets_of(tx, biller, list(invoices.values()), urls),
+                urls=urls,
+                sheets=_each(lambda some: sheets_of(tx, biller, some, urls), invoices),
                 payments=payments,
-                receipts=receipts_of(tx, biller, list(payments.values())),
+                receipts=_each(lambda some: receipts_of(tx, biller, some), payments),
                 refunds=tx.get(Refund, biller.id, about(MessageKind.REFUND)),
             )
 
@@ -186,6 +204,28 @@ class Delivering:
             return
 
 
+def _each(make: Callable[[Sequence[R]], dict[str, Sheet]], records: Mapping[str, R]) -> Mapping[str, Sheet | Exception]:
+    """The sheet of each record, or why it has none: one that cannot be made never stops the others."""
+    try:
+        return make(list(records.values()))
+    except StoreError:
+        raise
+    except Exception:
+        found: dict[str, Sheet | Exception] = {}
+        for ref, record in records.items():
+            try:
+                found |= make([record])
+            except Exception as error:
+                found[ref] = error
+        return found
+
+
+def _made(sheet: Sheet | Exception) -> Sheet:
+    if isinstance(sheet, Exception):
+        raise sheet
+    return sheet
+
+
 def _overtaken(message: Message, page: _Page) -> str | None:
     """Why what a message would say is no longer so (P3); None when it still is."""
     invoice = page.invoices.get(message.invoice)
@@ -196,19 +236,24 @@ def _overtaken(message: Message, page: _Page) -> str | None:
         return "the invoice is void"
     if message.kind is MessageKind.REMINDER and not remindable(invoice):
         return "nothing is left to ask for"
+    if message.kind is MessageKind.RECEIPT:
+        receipt = page.receipts[message.about or ""]
+        if isinstance(receipt, Sheet) and any(mark.code == "reversed" for mark in receipt.marks):
+            return "the payment was reversed"
     return None
 
 
 def _letter(biller: Biller, message: Message, page: _Page) -> tuple[Letter, Sheet]:
     """What a message says, and the document that goes with it."""
-    invoice, sheet, about = page.invoices[message.invoice], page.sheets[message.invoice], message.about or ""
+    invoice, about = page.invoices[message.invoice], message.about or ""
     if message.kind is MessageKind.RECEIPT:
-        receipt = page.receipts[about]
+        receipt = _made(page.receipts[about])
         return receipt_letter(page.payments[about], invoice, receipt, biller), receipt
+    sheet = _made(page.sheets[message.invoice])
     if message.kind is MessageKind.REFUND:
         return refund_letter(page.refunds[about], invoice, sheet, biller), sheet
     if message.kind is MessageKind.REMINDER:
-        return reminder_letter(invoice, sheet, biller, int(about)), sheet
+        return reminder_letter(invoice, sheet, biller, int(about), page.urls.get(invoice.id)), sheet
     return invoice_letter(invoice, sheet, biller), sheet
 
 

@@ -84,7 +84,7 @@ class Reminding:
         if self.report.dry_run:
             with self._desk.view() as tx:
                 page = _decide(tx, biller, on, after)
-            _tell(page, biller, written={})
+            _tell(page, biller, on)
             return page
         try:
             with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
@@ -95,9 +95,9 @@ class Reminding:
         except InvoicecoreError:
             # Another call came between, or one invoice is at fault: redo the page one by one (N4).
             return self._one_by_one(biller, on, after)
-        for invoice in written.values():
-            self.report.keep(invoice)
-        _tell(page, biller, written=written)
+        for made in written:
+            self.report.keep(made)
+        _tell(page, biller, on)
         return page
 
     def _one_by_one(self, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
@@ -111,7 +111,9 @@ class Reminding:
                 with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
                     alone = _decide(change.tx, change.biller, on, after, only=invoice)
                     written = _commit(change, alone)
-                _tell(alone, biller, written=written)
+                for made in written:
+                    self.report.keep(made)
+                _tell(alone, biller, on)
                 done.outcomes = [*done.outcomes, *alone.outcomes]
             except (StoreError, PluginError, Refused):
                 raise
@@ -125,7 +127,9 @@ class Reminding:
 def _decide(tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, only: str | None = None) -> _Page:
     """What is due for one page of unpaid invoices, by due date."""
     policy, fee = biller.policy, biller.policy.late_fee
-    soonest = min([*policy.reminders[:1], *([fee.after_days] if fee is not None else [])])
+    soonest = min([*policy.reminders[:1], *([fee.after_days] if fee is not None else [])], default=None)
+    if soonest is None:  # the policy was edited meanwhile
+        return _Page()
     wanted = InvoiceQuery(
         biller=biller.id,
         on=on,
@@ -195,8 +199,8 @@ def _charge(tx: Reader, page: _Page, invoice: Invoice, payer: Customer, biller: 
         page.fees.append((invoice, payer, n, amount))
 
 
-def _commit(change: Change, page: _Page) -> dict[str, Invoice]:
-    """Write a page: reminders to the outbox, fees as charges or published invoices; those invoices by what is late."""
+def _commit(change: Change, page: _Page) -> list[Invoice]:
+    """Write a page: reminders to the outbox, fees as charges or published invoices; those invoices."""
     for step in sorted({step for _, _, step in page.reminders}):
         told = [(invoice, payer) for invoice, payer, its in page.reminders if its == step]
         queue(change, MessageKind.REMINDER, told, step_name(step))
@@ -210,13 +214,11 @@ def _commit(change: Change, page: _Page) -> dict[str, Invoice]:
     uses: list[KeyUse] = []
     invoice_ids, charge_ids = change.ids("inv", len(page.fees)), change.ids("chg", len(page.fees))
     as_invoice = change.biller.policy.late_fee is not None and change.biller.policy.late_fee.bill_as == "invoice"
-    late_of: dict[str, str] = {}
     for (invoice, payer, n, amount), invoice_id, charge_id in zip(page.fees, invoice_ids, charge_ids, strict=True):
         title = say("late_fee_for", payer.locale or change.biller.locale, number=invoice.reference)
         if as_invoice:
             drafts.append(_fee_invoice(change, invoice, payer, title, amount, invoice_id))
             payers[invoice_id] = payer
-            late_of[invoice_id] = f"{invoice.id}/{n}"
         else:
             charges.append(
                 Charge(
@@ -241,8 +243,7 @@ def _commit(change: Change, page: _Page) -> dict[str, Invoice]:
         )
     change.tx.add(uses)
     change.tx.add(charges)
-    issued = issue(change, drafts, lambda fee, who: wishes(change.biller, fee, who), payers=payers, new=True)
-    return {late_of[invoice.id]: invoice for invoice in issued}
+    return issue(change, drafts, lambda fee, who: wishes(change.biller, fee, who), payers=payers, new=True)
 
 
 def _fee_invoice(change: Change, invoice: Invoice, payer: Customer, title: str, amount: Money, id: str) -> Invoice:
@@ -262,11 +263,12 @@ def _fee_invoice(change: Change, invoice: Invoice, payer: Customer, title: str, 
     )
 
 
-def _tell(page: _Page, biller: Biller, *, written: dict[str, Invoice]) -> None:
+def _tell(page: _Page, biller: Biller, on: date) -> None:
+    fee = biller.policy.late_fee
+    due = due_by_terms(biller.policy, on) if fee is not None and fee.bill_as == "invoice" else None
     for invoice, _, step in page.reminders:
         page.outcomes.append(("created", _outcome("reminder", invoice, biller, step=step_name(step))))
-    for invoice, payer, n, amount in page.fees:
-        made = written.get(f"{invoice.id}/{n}")
+    for invoice, payer, _, amount in page.fees:
         text = say("late_fee_for", biller.locale, number=invoice.reference)
         page.outcomes.append(
             (
@@ -277,7 +279,7 @@ def _tell(page: _Page, biller: Biller, *, written: dict[str, Invoice]) -> None:
                     biller=biller.id,
                     customer=payer.id,
                     amount=amount,
-                    due_on=made.due_on if made is not None else None,
+                    due_on=due,
                     invoice=invoice.id,
                 ),
             )

@@ -19,6 +19,7 @@ from invoicecore.documents.words import (
     tag_of,
 )
 from invoicecore.invoices import Invoice, InvoiceKind
+from invoicecore.money import total
 from invoicecore.parties import Biller, BillTo, Customer, bill_to
 from invoicecore.payments import Payment, Reversal, is_zero
 from invoicecore.statements import Entry, Statement
@@ -105,7 +106,9 @@ def receipt_sheet(
         figures.append(Figure(label=say("doc.kept_as_credit", locale), value=format_money(payment.credited, locale)))
     notes = []
     if quittance:
-        notes.append(say("doc.quittance_text", locale, issuer=plain(biller.name), amount=payment.amount))
+        # Of the whole rent, whatever earlier payments or credit gave of it, and without what was paid beyond it.
+        rent = total([invoice.total for invoice in settled], payment.amount.currency.code)
+        notes.append(say("doc.quittance_text", locale, issuer=plain(biller.name), amount=rent))
     elif reversal is None:
         notes += [
             say("doc.left_on", locale, amount=invoice.balance, number=plain(invoice.reference))

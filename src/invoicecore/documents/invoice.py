@@ -96,18 +96,19 @@ def how_to_pay(invoice: Invoice, beside: Beside, locale: str) -> HowToPay | None
     """The way to pay what is left; None when nothing is, and before it is published (R7, R12, C6)."""
     if invoice.lifecycle is not Lifecycle.OPEN or is_zero(invoice.recordable):
         return None
+    url = beside.url
     if beside.method is InvoiceMethod.DIRECT_DEBIT:
-        key = "doc.pay_by_debit"
+        key, url = "doc.pay_by_debit", None  # a link beside it would have it paid twice
     else:
-        key = "doc.pay_online" if beside.url else "doc.pay_by_reference"
+        key = "doc.pay_online" if url else "doc.pay_by_reference"
         if due_passed_at_issue(invoice):
             key += "_now"
     said = say(key, locale, amount=invoice.recordable, due=invoice.due_on, number=plain(invoice.reference))
     return HowToPay(
         heading=say("doc.how_to_pay", locale),
         text=said,
-        url=beside.url,
-        alternative=say("doc.qr", locale, number=plain(invoice.reference)) if beside.url else "",
+        url=url,
+        alternative=say("doc.qr", locale, number=plain(invoice.reference)) if url else "",
     )
 
 

@@ -23,12 +23,16 @@ def invoice_letter(invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
     return _letter(MessageKind.INVOICE_ISSUED, subject, said, invoice, sheet, biller)
 
 
-def reminder_letter(invoice: Invoice, sheet: Sheet, biller: Biller, step: int) -> Letter:
-    """ "Still to be paid", before the due date or after it (P3)."""
+def reminder_letter(invoice: Invoice, sheet: Sheet, biller: Biller, step: int, url: str | None = None) -> Letter:
+    """ "Still to be paid", before the due date or after it (P3).
+
+    `url` is its pay page: after the due date it is offered for a debit too, which has not come through.
+    """
     when = "before" if step <= 0 else "after"
     said = [_said(invoice, biller, sheet, f"mail.reminder_{when}"), say("mail.crossed", sheet.locale)]
     subject = _said(invoice, biller, sheet, f"mail.reminder_{when}_subject")
-    return _letter(MessageKind.REMINDER, subject, said, invoice, sheet, biller, step=step)
+    late = url if step > 0 else None
+    return _letter(MessageKind.REMINDER, subject, said, invoice, sheet, biller, step=step, url=late)
 
 
 def receipt_letter(payment: Payment, invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
@@ -75,11 +79,14 @@ def _letter(
     facts: tuple[Fact, ...] | None = None,
     payable: bool = True,
     step: int | None = None,
+    url: str | None = None,
 ) -> Letter:
     locale = sheet.locale
     pay = sheet.pay if payable else None
-    if pay is not None and pay.url is None:
-        said.append(pay.text)
+    if pay is not None:
+        url = url or pay.url
+        if url is None:
+            said.append(pay.text)
     name = sheet.customer.name if sheet.customer is not None else ""
     return Letter(
         kind=kind.value,
@@ -89,7 +96,7 @@ def _letter(
         greeting=say("notice_hello", locale, name=name),
         paragraphs=(*said, say("mail.attached", locale, document=sheet.heading)),
         facts=facts if facts is not None else _facts(invoice, sheet),
-        action=Fact(label=say("pay_now", locale), value=pay.url) if pay is not None and pay.url is not None else None,
+        action=Fact(label=say("pay_now", locale), value=url) if pay is not None and url is not None else None,
         closing=say("mail.closing", locale),
         sender=plain(biller.name),
         sheet=sheet,

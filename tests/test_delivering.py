@@ -1,0 +1,900 @@
+"""The outbox: written with the change it tells of, sent once, whoever else delivers and whatever fails (R7, R12, S9)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import NOON
+from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_of, wired, wiring_of
+from invoicecore import Billing, InvoiceMethod, Plugins, hookimpl
+from invoicecore.billing import delivering
+from invoicecore.documents import Letter, Sheet
+from invoicecore.errors import (
+    InvalidValue,
+    MailDeferred,
+    MailRefused,
+    MailUnavailable,
+    MissingExtra,
+    NotAllowed,
+    NotFound,
+    NotWired,
+    Refused,
+    RenderFailed,
+    StoreError,
+)
+from invoicecore.invoices import Invoice
+from invoicecore.messages import LEASE, RETRIES, Message, MessageKind, MessageState
+from invoicecore.parties import Biller, Customer
+from invoicecore.ports import Composed, Mail
+from invoicecore.testing import FixedClock
+from invoicecore_adapters import memory, sql
+
+TODAY = date(2026, 3, 2)
+
+
+@pytest.fixture
+def post(billing: Billing) -> Post:
+    made = wiring_of(billing).mailer
+    assert isinstance(made, Post)
+    return made
+
+
+def issued(billing: Billing, biller: Biller, who: Customer | None, amount: str = "100", **given: Any) -> Invoice:
+    given = {"title": "Stay", "notify": True, **given}
+    notify = given.pop("notify")
+    draft = billing.invoices.draft(biller=biller, customer=who, amount=money(amount, biller.currency), **given)
+    return billing.invoices.publish(draft, notify=notify)
+
+
+def outbox(billing: Billing, biller: Biller) -> list[Message]:
+    return all_of(store_of(billing), biller, Message)
+
+
+def states(billing: Billing, biller: Biller) -> list[str]:
+    return [message.state.value for message in outbox(billing, biller)]
+
+
+def failing(error: Exception, *, times: int = 10**6, to: str | None = None) -> Callable[[Mail], None]:
+    """An answer of a mail server: an error so many times, for everybody or for one address."""
+    left = [times]
+
+    def answer(mail: Mail) -> None:
+        if left[0] > 0 and to in (None, mail.to):
+            left[0] -= 1
+            raise error
+
+    return answer
+
+
+class Host:
+    """An application that refuses to deliver for some billers."""
+
+    plugin_name = "host"
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+
+    @hookimpl
+    def authorise(self, action: str, biller: str) -> str | None:
+        return "not now" if action == "deliver" and biller in self.refused else None
+
+
+# --- written with the change ------------------------------------------------------------------------------------------
+
+
+class Undone(BaseException):
+    """What no bulk journey catches, as the end of the process would be."""
+
+
+def paid(billing: Billing, invoice: Invoice) -> object:
+    return billing.payments.record(invoice, money(30), notify=True)
+
+
+CHANGES: dict[str, tuple[MessageKind, Callable[[Billing, Biller, Customer, Invoice], object]]] = {
+    "publish": (
+        MessageKind.INVOICE_ISSUED,
+        lambda b, park, guest, _: b.invoices.publish(
+            b.invoices.draft(biller=park, customer=guest, title="T", amount=money(5)), notify=True
+        ),
+    ),
+    "publish_all": (
+        MessageKind.INVOICE_ISSUED,
+        lambda b, park, guest, _: (
+            b.invoices.draft(biller=park, customer=guest, title="T", amount=money(5)),
+            b.invoices.publish_all(biller=park),
+        ),
+    ),
+    "run": (
+        MessageKind.INVOICE_ISSUED,
+        lambda b, park, guest, _: (
+            b.leases.add(biller=park, customer=guest, rent=money(620), starts=TODAY, method=InvoiceMethod.EMAIL_PDF),
+            b.run(biller=park),
+        ),
+    ),
+    "receipt": (MessageKind.RECEIPT, lambda b, park, guest, invoice: paid(b, invoice)),
+    "refund": (
+        MessageKind.REFUND,
+        lambda b, park, guest, invoice: (
+            b.payments.record(invoice, money(30)),
+            b.payments.refund(invoice, money(10), notify=True),
+        ),
+    ),
+    "reminder": (
+        MessageKind.REMINDER,
+        lambda b, park, guest, invoice: (
+            b.billers.edit(park, policy={"reminders": (7,)}),
+            b.remind(biller=park, on=invoice.due_on + timedelta(days=8)),
+        ),
+    ),
+}
+
+
+@pytest.mark.rule("R7", "S9", "C7", "S12", "P3")
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_that_tells_writes_its_message_with_it(
+    billing: Billing, post: Post, park: Biller, guest: Customer, change: str
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    kind, do = CHANGES[change]
+    do(billing, park, guest, invoice)
+    [message] = outbox(billing, park)
+    assert (message.kind, message.to, message.locale) == (kind, "alice@example.com", "fr_FR")
+    assert (message.state, message.tries, message.next_try_at) == (MessageState.QUEUED, 0, NOON)
+    assert post.tried == [], "nothing is sent before it is delivered"
+    assert billing.deliver().sent == 1
+    assert [letter.kind for letter in post.letters] == [kind.value]
+
+
+class Forgetful:
+    """A store that fails after the last write of a transaction that queued a message."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.reading, self.close = store.reading, store.close
+
+    @contextmanager
+    def writing(self, *, lasting: bool = True) -> Any:
+        with self._store.writing(lasting=lasting) as tx:
+            yield tx
+            if any(tx.find(Message, biller.id, {"state": "queued"}) for biller in tx.billers()):
+                raise Undone
+
+
+@pytest.mark.rule("R7", "S9")
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_is_rolled_back_leaves_no_message_and_a_message_that_is_not_leaves_no_change(
+    billing: Billing, park: Biller, guest: Customer, change: str
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    desk = wired(billing, store=Forgetful(store_of(billing)))
+    with pytest.raises(Undone):
+        CHANGES[change][1](desk, park, guest, invoice)
+    assert outbox(billing, park) == []
+    fresh = [each for each in all_of(store_of(billing), park, Invoice) if each.published]
+    assert [each.id for each in fresh] == [invoice.id], "nothing was published without its notice"
+
+
+# --- one delivery -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R7", "R12")
+def test_an_accepted_message_is_sent_once_with_the_instant(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest)
+    clock.advance(timedelta(minutes=3))
+    seen: list[int] = []
+    report = billing.deliver(progress=seen.append)
+    assert (report.sent, report.deferred, report.failed, report.cancelled, report.stopped) == (1, 0, 0, 0, "")
+    [told] = report.sent.items
+    assert (told.biller, told.invoice) == (park.id, invoice.id)
+    [message] = outbox(billing, park)
+    assert (message.state, message.sent_at, message.tries) == (MessageState.SENT, NOON + timedelta(minutes=3), 1)
+    assert seen[-1] == 1
+    assert billing.deliver().sent == 0
+    [mail] = post.sent
+    assert (mail.id, mail.to, mail.to_name, mail.sender) == (message.id, guest.email, "Alice Martin", "Les Pins")
+    assert (mail.date, mail.language, mail.reply_to) == (NOON, "fr-FR", None)
+    [pdf] = mail.attachments
+    assert (pdf.filename, pdf.media_type) == ("Facture-INV-000001.pdf", "application/pdf")
+    [letter] = post.letters
+    assert pdf.content == Drawer().render(letter.sheet)
+    assert letter.action is not None
+    assert (letter.action.label, letter.action.value) == ("Payer maintenant", billing.payments.link(invoice))
+
+
+@pytest.mark.rule("R7")
+def test_what_the_server_defers_is_tried_at_each_wait_and_failed_after_the_last(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    issued(billing, park, guest)
+    post.answer = failing(MailDeferred("451 greylisted"))
+    at = NOON
+    for count, wait in enumerate(RETRIES, 1):
+        report = billing.deliver()
+        assert (report.deferred, report.failed) == (1, 0)
+        [message] = outbox(billing, park)
+        assert (message.tries, message.next_try_at, message.error) == (count, at + wait, "451 greylisted")
+        clock.set(at + wait - timedelta(seconds=1))
+        assert billing.deliver().deferred == 0, "not before its time"
+        at += wait
+        clock.set(at)
+    report = billing.deliver()
+    assert (report.deferred, report.failed) == (0, 1)
+    assert "451 greylisted" in report.failed.items[0].text
+    [message] = outbox(billing, park)
+    assert (message.state, message.error, message.next_try_at) == (MessageState.FAILED, "451 greylisted", None)
+    clock.advance(timedelta(days=30))
+    assert billing.deliver().sent == 0
+    assert len(post.tried) == len(RETRIES) + 1
+    assert {mail.id for mail in post.tried} == {message.id}
+    assert len({mail.date for mail in post.tried}) == 1
+
+
+@pytest.mark.rule("R7")
+def test_what_the_server_refuses_is_failed_at_once_and_reported_and_the_others_go_out(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    wrong = billing.customers.add(biller=park, name="Bob", email="bob@example.com")
+    refused, fine = issued(billing, park, wrong), issued(billing, park, guest)
+    post.answer = failing(MailRefused("550 no such user"), to="bob@example.com")
+    report = billing.deliver()
+    assert (report.sent, report.failed, report.deferred) == (1, 1, 0)
+    assert report.failed.items[0].invoice == refused.id
+    assert "550 no such user" in report.failed.items[0].text
+    [message] = billing.messages.find(invoice=refused)
+    assert (message.state, message.error, message.tries) == (MessageState.FAILED, "550 no such user", 1)
+    assert [m.state for m in billing.messages.find(invoice=fine)] == [MessageState.SENT]
+    clock.advance(timedelta(days=1))
+    assert billing.deliver().failed == 0
+
+
+@pytest.mark.rule("R7")
+def test_a_failed_message_is_sent_to_another_address_under_the_same_id(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    issued(billing, park, guest)
+    post.answer = failing(MailRefused("550"), times=1)
+    billing.deliver()
+    [message] = outbox(billing, park)
+    again = billing.messages.retry(message, to="alice@home.example")
+    assert (again.state, again.to, again.version) == (MessageState.QUEUED, "alice@home.example", message.version + 1)
+    with pytest.raises(NotAllowed, match="only a failed or cancelled message"):
+        billing.messages.retry(message)
+    assert billing.deliver().sent == 1
+    assert [(mail.id, mail.to) for mail in post.sent] == [(message.id, "alice@home.example")]
+    with pytest.raises(NotAllowed):
+        billing.messages.retry(message)
+    assert billing.messages.get(message).to == "alice@home.example"
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("address", ["nobody", "a@b.c, d@e.f", "a@b.example\r\nBcc: x@y.example", "\ud800@x.example"])
+def test_a_retry_to_no_address_is_refused(
+    billing: Billing, post: Post, park: Biller, guest: Customer, address: str
+) -> None:
+    issued(billing, park, guest)
+    post.answer = failing(MailRefused("550"))
+    billing.deliver()
+    [message] = outbox(billing, park)
+    with pytest.raises(InvalidValue, match="to="):
+        billing.messages.retry(message, to=address)
+    assert outbox(billing, park) == [message]
+
+
+@pytest.mark.rule("R7")
+def test_a_server_that_is_down_stops_everything_and_counts_nothing(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer, condo: Biller, resident: Customer
+) -> None:
+    for biller, who in ((park, guest), (condo, resident)):
+        for _ in range(3):
+            issued(billing, biller, who)
+    post.answer = failing(MailUnavailable("connection refused"))
+    report = billing.deliver()
+    assert (report.stopped, report.sent, report.failed) == ("connection refused", 0, 0)
+    assert len(post.tried) == 1, "nobody else is asked of a server that is down"
+    for biller in (park, condo):
+        assert {(m.state, m.tries) for m in outbox(billing, biller)} == {(MessageState.QUEUED, 0)}
+    post.answer = None
+    clock.advance(RETRIES[0])
+    assert billing.deliver().sent == 6
+
+
+@pytest.mark.rule("R7")
+def test_a_server_that_goes_down_meanwhile_keeps_what_it_took(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    for _ in range(4):
+        issued(billing, park, guest)
+    post.answer = lambda mail: failing(MailUnavailable("421 going down"))(mail) if len(post.sent) == 2 else None
+    report = billing.deliver()
+    assert (report.sent, report.deferred, report.stopped) == (2, 2, "421 going down")
+    assert sorted(states(billing, park)) == ["queued", "queued", "sent", "sent"]
+    post.answer = None
+    clock.advance(RETRIES[0])
+    assert billing.deliver().sent == 2
+    assert len({mail.id for mail in post.sent}) == 4
+
+
+class Clumsy:
+    """A renderer or a composer that fails for one title."""
+
+    def __init__(self, title: str, error: Exception) -> None:
+        self.title, self.error = title, error
+
+    def render(self, sheet: Sheet) -> bytes:
+        if sheet.subject == self.title:
+            raise self.error
+        return Drawer().render(sheet)
+
+    def compose(self, letter: Letter) -> Composed:
+        if letter.sheet.subject == self.title:
+            raise self.error
+        return Scribe().compose(letter)
+
+
+@pytest.mark.rule("R7", "S11")
+@pytest.mark.parametrize("part", ["renderer", "composer", "mailer"])
+@pytest.mark.parametrize("error", [RenderFailed("B", "no such font"), ZeroDivisionError("ouch")], ids=["ours", "any"])
+def test_one_message_that_cannot_be_made_or_sent_is_deferred_and_stops_no_other(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer, part: str, error: Exception
+) -> None:
+    for title in ("A", "B", "C"):
+        issued(billing, park, guest, title=title)
+    post, made = Post(), Clumsy("B", error)
+
+    def balk(mail: Mail) -> None:
+        made.compose(Scribe.book[mail.content.text])
+
+    parts: dict[str, Any] = {"mailer": post, part: Post(balk) if part == "mailer" else made}
+    desk = wired(billing, **parts)
+    report = desk.deliver()
+    assert (report.sent, report.deferred, report.failed, report.stopped) == (2, 1, 0, "")
+    [message] = billing.messages.find(biller=park, state="queued")
+    assert (message.tries, message.next_try_at) == (1, NOON + RETRIES[0])
+    assert message.error
+    clock.advance(RETRIES[0])
+    assert billing.deliver().sent == 1
+
+
+@pytest.mark.rule("R7", "S11")
+def test_one_document_that_cannot_be_worded_stops_no_other(
+    billing: Billing, post: Post, park: Biller, guest: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for title in ("A", "B", "C"):
+        issued(billing, park, guest, title=title)
+    real = delivering.sheets_of
+
+    def worded(tx: Any, biller: Biller, invoices: Sequence[Invoice], urls: Any) -> dict[str, Sheet]:
+        if any(invoice.title == "B" for invoice in invoices):
+            raise KeyError("a word of a host's catalogue")
+        return real(tx, biller, invoices, urls)
+
+    monkeypatch.setattr(delivering, "sheets_of", worded)
+    report = billing.deliver()
+    assert (report.sent, report.deferred) == (2, 1)
+    assert "host's catalogue" in outbox(billing, park)[1].error
+    assert [letter.sheet.subject for letter in post.letters] == ["A", "C"]
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("part", ["renderer", "composer"])
+def test_a_part_that_is_not_installed_gives_everything_back_and_says_what_to_install(
+    billing: Billing, park: Biller, guest: Customer, part: str
+) -> None:
+    issued(billing, park, guest)
+
+    class Absent:
+        def render(self, sheet: Sheet) -> bytes:
+            raise MissingExtra("pdf", "documents")
+
+        def compose(self, letter: Letter) -> Composed:
+            raise MissingExtra("mail", "letters")
+
+    with pytest.raises(MissingExtra):
+        wired(billing, **{part: Absent()}).deliver()
+    assert {(m.state, m.tries) for m in outbox(billing, park)} == {(MessageState.QUEUED, 0)}
+
+
+def test_without_a_mailer_nothing_is_taken_and_the_way_out_is_named(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    issued(billing, park, guest)
+    before = outbox(billing, park)
+    with pytest.raises(NotWired, match="mailer="):
+        wired(billing, mailer=None).deliver()
+    assert outbox(billing, park) == before
+
+
+# --- what has been overtaken ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R7", "P3")
+@pytest.mark.parametrize("kind", ["notice", "reminder"])
+def test_the_notice_and_the_reminder_of_a_void_invoice_are_cancelled(
+    billing: Billing, post: Post, park: Biller, guest: Customer, kind: str
+) -> None:
+    invoice = issued(billing, park, guest, notify=kind == "notice")
+    if kind == "reminder":
+        billing.billers.edit(park, policy={"reminders": (7,)})
+        billing.remind(on=invoice.due_on + timedelta(days=7))
+    billing.invoices.void(invoice)
+    report = billing.deliver()
+    assert (report.sent, report.cancelled) == (0, 1)
+    [message] = outbox(billing, park)
+    assert (message.state, message.error) == (MessageState.CANCELLED, "the invoice is void")
+    assert post.tried == []
+
+
+@pytest.mark.rule("P3")
+@pytest.mark.parametrize("amount, sent", [("40", 1), ("100", 0)], ids=["in part", "in full"])
+def test_the_reminder_of_an_invoice_that_was_paid_meanwhile_is_cancelled(
+    billing: Billing, post: Post, park: Biller, guest: Customer, amount: str, sent: int
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    billing.billers.edit(park, policy={"reminders": (7,)})
+    billing.remind(on=invoice.due_on + timedelta(days=7))
+    billing.payments.record(invoice, money(amount))
+    report = billing.deliver()
+    assert (report.sent, report.cancelled) == (sent, 1 - sent)
+    if sent:
+        assert any("60,00" in text for text in post.letters[0].paragraphs), "it asks for what is left"
+    else:
+        assert outbox(billing, park)[0].error == "nothing is left to ask for"
+
+
+@pytest.mark.rule("C7", "D2")
+def test_the_receipt_of_a_payment_that_was_reversed_meanwhile_is_cancelled(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    billing.payments.reverse(billing.payments.record(invoice, notify=True))
+    assert billing.deliver().cancelled == 1
+    assert outbox(billing, park)[0].error == "the payment was reversed"
+    assert post.tried == []
+
+
+# --- what a letter says -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R7", "C8")
+def test_with_nothing_left_to_pay_there_is_no_pay_now(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    billing.billers.edit(park, policy={"apply_credit": True})
+    billing.credits.deposit(guest, money(100))
+    issued(billing, park, guest)
+    billing.deliver()
+    [letter] = post.letters
+    assert letter.action is None
+    assert BASE not in repr(letter)
+
+
+@pytest.mark.rule("R1", "R12")
+@pytest.mark.parametrize("lacking", ["payments", "pages"])
+def test_without_payments_or_pages_there_is_a_letter_and_no_link(
+    billing: Billing, park: Biller, guest: Customer, lacking: str
+) -> None:
+    post = Post()
+    issued(billing, park, guest)
+    if lacking == "payments":
+        billing.billers.edit(park, payments=False)
+    report = wired(billing, mailer=post, base_url=None if lacking == "pages" else BASE).deliver()
+    assert report.sent == 1
+    [letter] = post.letters
+    assert letter.action is None
+    assert "/pay/" not in repr(letter)
+    assert letter.sheet.pay is not None
+    assert letter.sheet.pay.text in letter.paragraphs, "how to pay is said in words"
+
+
+@pytest.mark.rule("S9", "R12", "P3")
+def test_a_debit_is_not_asked_to_be_paid_as_well_until_it_is_overdue(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    billing.leases.add(
+        biller=park, customer=guest, rent=money(620), starts=date(2026, 4, 1), method=InvoiceMethod.DIRECT_DEBIT
+    )
+    [invoice] = billing.run(biller=park, on=date(2026, 3, 27)).invoices
+    billing.billers.edit(park, policy={"reminders": (-1, 7)})
+    url = billing.payments.link(invoice)
+    for days in (-1, 7):
+        billing.remind(biller=park, on=invoice.due_on + timedelta(days=days))
+        billing.deliver()
+    before, after = post.letters
+    assert before.action is None
+    assert any("prélevés" in text for text in before.paragraphs)
+    assert after.action is not None
+    assert after.action.value == url
+    assert not any("prélevés" in text for text in after.paragraphs), "nobody is told to do nothing and to pay"
+
+
+@pytest.mark.rule("R12")
+def test_a_message_speaks_of_how_things_are_when_it_is_sent(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest)
+    billing.payments.record(invoice, money(30))
+    billing.deliver()
+    assert any(fact.value == "70,00\N{NO-BREAK SPACE}€" for fact in post.letters[0].facts)
+
+
+@pytest.mark.rule("M11", "C7")
+@pytest.mark.parametrize(
+    "currency, amount, shown", [("JPY", "1500", "1,500"), ("KWD", "1.250", "1.250"), ("USD", "12.50", "12.50")]
+)
+def test_amounts_have_the_decimals_of_their_currency(
+    billing: Billing, post: Post, currency: str, amount: str, shown: str
+) -> None:
+    shop = billing.billers.add(name="S", currency=currency, timezone="UTC", locale="en_US", preset="clients")
+    who = billing.customers.add(biller=shop, name="C", email="c@example.com")
+    invoice = issued(billing, shop, who, amount)
+    billing.payments.record(invoice, notify=True)
+    billing.deliver()
+    notice, receipt = (repr(letter.facts) + repr(letter.paragraphs) for letter in post.letters)
+    for said in (notice, receipt):
+        assert shown in said
+        assert f"{shown}0" not in said
+        assert f"{shown}.0" not in said
+
+
+# --- who is told: the rules end to end --------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize(
+    "wish, call, told",
+    [(False, None, 0), (True, None, 1), (True, False, 0), (False, True, 1)],
+)
+def test_a_draft_tells_nobody_and_publishing_tells_by_the_call_or_the_wish(
+    billing: Billing, post: Post, condo: Biller, resident: Customer, wish: bool, call: bool | None, told: int
+) -> None:
+    draft = billing.invoices.draft(biller=condo, unit="1", title="Dues", amount=money(9, "CAD"), notify=wish)
+    assert billing.deliver().sent == 0
+    billing.invoices.publish(draft, notify=call)
+    assert billing.deliver().sent == told
+    assert [mail.to for mail in post.sent] == ["noah@example.com"] * told
+
+
+@pytest.mark.rule("R3", "R7", "R9")
+def test_a_resident_without_an_address_is_told_nothing_and_the_invoice_stands(
+    billing: Billing, post: Post, condo: Biller
+) -> None:
+    silent = billing.customers.add(biller=condo, name="Silent")
+    billing.units.add(biller=condo, number="2", resident=silent)
+    billing.units.add(biller=condo, number="3")
+    for unit in ("2", "3"):
+        draft = billing.invoices.draft(biller=condo, unit=unit, title="Dues", amount=money(9, "CAD"), notify=True)
+        assert not billing.invoices.preview_publish(draft).can_email
+        assert billing.invoices.publish(draft).warnings
+    assert outbox(billing, condo) == []
+    assert billing.deliver().sent == 0
+
+
+@pytest.mark.rule("R11", "R7")
+def test_publishing_all_tells_every_address_whatever_the_drafts_wished(
+    billing: Billing, post: Post, condo: Biller, resident: Customer
+) -> None:
+    for n, email in enumerate(["a@example.com", None, "c@example.com"], 2):
+        who = billing.customers.add(biller=condo, name=f"R{n}", email=email)
+        billing.units.add(biller=condo, number=str(n), resident=who)
+    billing.invoices.draft_for_units(biller=condo, title="Dues", amount=money(100, "CAD"), due=TODAY)
+    billing.invoices.publish_all(biller=condo)
+    assert billing.deliver().sent == 3
+    assert sorted(mail.to for mail in post.sent) == ["a@example.com", "c@example.com", "noah@example.com"]
+
+
+@pytest.mark.rule("C4")
+@pytest.mark.parametrize(
+    "policy, client_wish, call, told",
+    [
+        (None, None, None, 0),
+        (True, None, None, 1),
+        (True, False, None, 0),
+        (False, True, None, 1),
+        (True, False, True, 1),
+        (True, True, False, 0),
+    ],
+)
+def test_ready_for_payment_is_the_billers_policy_overridden_by_client_and_call(
+    billing: Billing,
+    practice: Biller,
+    client: Customer,
+    policy: bool | None,
+    client_wish: bool | None,
+    call: bool | None,
+    told: int,
+) -> None:
+    billing.billers.edit(practice, policy={"notify_on_publish": policy})
+    billing.customers.edit(client, notify=client_wish)
+    billing.charges.add(customer=client, description="Hour", amount=money(80, "GBP"), on=TODAY)
+    billing.invoices.publish(billing.invoices.draft_from_charges(client), notify=call)
+    assert billing.deliver().sent == told
+
+
+@pytest.mark.rule("S9", "R7")
+def test_a_lease_that_is_e_mailed_always_queues_its_mail(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    billing.customers.edit(guest, notify=False)
+    for method in (InvoiceMethod.EMAIL_PDF, InvoiceMethod.DIRECT_DEBIT):
+        billing.leases.add(biller=park, customer=guest, rent=money(620), starts=TODAY, method=method)
+    billing.run(biller=park)
+    assert billing.deliver().sent == 1
+    assert post.sent[0].attachments[0].media_type == "application/pdf"
+
+
+@pytest.mark.rule("C7", "S12", "R7")
+@pytest.mark.parametrize("verb", ["record", "refund"])
+@pytest.mark.parametrize(
+    "policy, client_wish, call, told",
+    [(False, None, None, 0), (True, None, None, 1), (True, False, None, 0), (False, False, True, 1), (True, None, False, 0)],
+)  # fmt: skip
+def test_a_receipt_is_sent_by_policy_client_and_call(
+    billing: Billing,
+    park: Biller,
+    guest: Customer,
+    verb: str,
+    policy: bool,
+    client_wish: bool | None,
+    call: bool | None,
+    told: int,
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    if verb == "refund":
+        billing.payments.record(invoice)
+    billing.billers.edit(park, policy={"notify_on_payment": policy})
+    billing.customers.edit(guest, notify=client_wish)
+    getattr(billing.payments, verb)(invoice, money(10), notify=call)
+    assert billing.deliver().sent == told
+
+
+@pytest.mark.rule("C7", "N3")
+def test_a_repeat_under_a_key_sends_no_second_receipt(billing: Billing, park: Biller, guest: Customer) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    for _ in range(2):
+        billing.payments.record(invoice, money(10), notify=True, key="k")
+    assert billing.deliver().sent == 1
+    billing.payments.record(invoice, money(10), notify=True)
+    assert billing.deliver().sent == 1
+
+
+# --- whose messages ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("T1")
+def test_a_delivery_for_one_biller_leaves_the_others_alone(
+    billing: Billing, post: Post, park: Biller, guest: Customer, condo: Biller, resident: Customer
+) -> None:
+    issued(billing, park, guest)
+    issued(billing, condo, resident)
+    before = everything(store_of(billing), condo)
+    assert billing.scoped(park).deliver().sent == 1
+    assert billing.deliver(biller=park).sent == 0
+    assert everything(store_of(billing), condo) == before
+    with pytest.raises(NotFound):
+        billing.scoped(park).deliver(biller=condo)
+    with pytest.raises(NotFound):
+        billing.scoped(park).messages.get(outbox(billing, condo)[0])
+    assert [mail.to for mail in post.sent] == [guest.email]
+    assert billing.deliver().sent == 1
+
+
+@pytest.mark.rule("R18")
+def test_a_hook_can_refuse_a_delivery_and_then_nothing_is_taken(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    issued(billing, park, guest)
+    before = everything(store_of(billing), park)
+    with pytest.raises(Refused, match="not now"):
+        wired(billing, plugins=Plugins.of(Host(park.id))).deliver(biller=park)
+    assert everything(store_of(billing), park) == before
+
+
+@pytest.mark.rule("P2")
+@pytest.mark.parametrize("due", [True, False], ids=["something due", "nothing due"])
+def test_a_delivery_within_a_transaction_is_refused(
+    billing: Billing, post: Post, park: Biller, guest: Customer, due: bool
+) -> None:
+    if due:
+        issued(billing, park, guest)
+    with pytest.raises(StoreError), store_of(billing).writing():
+        billing.deliver()
+    assert post.tried == []
+    assert billing.deliver().sent == int(due)
+
+
+@pytest.mark.rule("R7", "N4")
+def test_more_messages_than_a_page_all_go_out_oldest_first(
+    billing: Billing, post: Post, park: Biller, guest: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "PAGE", 4)
+    ids = [issued(billing, park, guest, title=f"T{n}").id for n in range(11)]
+    seen: list[int] = []
+    assert billing.deliver(progress=seen.append).sent == 11
+    assert [message.invoice for message in outbox(billing, park)] == ids
+    assert len({mail.id for mail in post.sent}) == 11
+    assert seen == sorted(seen)
+    assert seen[-1] == 11
+
+
+@pytest.mark.rule("R7")
+def test_messages_are_found_by_state_invoice_and_page(
+    billing: Billing, post: Post, park: Biller, guest: Customer
+) -> None:
+    invoices = [issued(billing, park, guest, title=f"T{n}") for n in range(3)]
+    every = billing.messages.find(biller=park)
+    assert [m.invoice for m in every] == [i.id for i in invoices]
+    assert billing.messages.find(biller=park, after=every[0].id, limit=1) == [every[1]]
+    billing.deliver()
+    assert billing.messages.find(biller=park, state="queued") == []
+    assert len(billing.messages.find(biller=park, state=MessageState.SENT)) == 3
+    assert [m.id for m in billing.messages.find(invoice=invoices[1], state="sent")] == [every[1].id]
+    with pytest.raises(InvalidValue, match="state"):
+        billing.messages.find(biller=park, state="lost")
+    with pytest.raises(NotFound):
+        billing.messages.find(invoice=f"{park.id}_inv_never")
+
+
+# --- several deliverers, and those that die ---------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R7")
+def test_what_a_dead_deliverer_had_is_taken_over_when_its_lease_is_over_under_the_same_id(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    for _ in range(3):
+        issued(billing, park, guest)
+
+    class Killed(BaseException):
+        pass
+
+    def die(mail: Mail) -> None:
+        if len(dying.sent) == 1:
+            dying.sent.append(mail)  # the server has it, and nobody wrote that down
+            raise Killed
+
+    dying = Post(die)
+    with pytest.raises(Killed):
+        wired(billing, mailer=dying).deliver()
+    clock.advance(LEASE - timedelta(seconds=1))
+    assert billing.deliver().sent == 0, "it may still be at work"
+    clock.advance(timedelta(seconds=1))
+    assert billing.deliver().sent == 2
+    assert set(states(billing, park)) == {"sent"}
+    once, twice = [mail.id for mail in dying.sent], [mail.id for mail in post.sent]
+    assert len(set(once) | set(twice)) == 3
+    assert set(once) & set(twice) == {once[1]}, "only the one in flight is repeated, and its id tells"
+    assert [m.tries for m in outbox(billing, park)] == [1, 2, 2]
+
+
+@pytest.mark.rule("R7")
+def test_a_deliverer_that_outlives_its_lease_does_not_overwrite_who_took_over(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    issued(billing, park, guest)
+    quick = Post()
+
+    def crawl(mail: Mail) -> None:
+        clock.advance(LEASE + timedelta(minutes=1))
+        assert wired(billing, mailer=quick).deliver().sent == 1
+        raise MailRefused("550 too late to tell")
+
+    wired(billing, mailer=Post(crawl)).deliver()
+    [message] = outbox(billing, park)
+    assert (message.state, message.error) == (MessageState.SENT, ""), "the word of who has it now counts"
+    assert [mail.id for mail in quick.sent] == [message.id]
+
+
+@pytest.mark.rule("R7")
+def test_a_slow_deliverer_gives_back_what_it_will_not_manage_within_its_lease(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    for _ in range(5):
+        issued(billing, park, guest)
+    quick = Post()
+
+    def crawl(mail: Mail) -> None:
+        clock.advance(LEASE / 4)
+        wired(billing, mailer=quick).deliver()  # another one, who takes what is free by now
+
+    post.answer = crawl
+    report = billing.deliver()
+    assert (report.sent, report.deferred) == (3, 2)
+    clock.advance(RETRIES[0])
+    wired(billing, mailer=quick).deliver()
+    assert set(states(billing, park)) == {"sent"}
+    handed_over = [mail.id for mail in (*post.sent, *quick.sent)]
+    assert len(handed_over) == len(set(handed_over)) == 5, "nothing twice"
+
+
+@pytest.mark.rule("R7")
+def test_deliverers_at_once_send_each_message_exactly_once(
+    billing: Billing, park: Biller, guest: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "PAGE", 3)
+    ids = {issued(billing, park, guest, title=f"T{n}").id for n in range(40)}
+    post = Post()
+    desks = [wired(billing, mailer=post) for _ in range(4)]
+    start = threading.Barrier(len(desks))
+
+    def deliver(desk: Billing) -> int:
+        start.wait()
+        return desk.deliver().sent.count
+
+    with ThreadPoolExecutor(len(desks)) as pool:
+        counts = list(pool.map(deliver, desks))
+    assert sum(counts) == 40
+    assert len(post.sent) == 40
+    assert {message.invoice for message in outbox(billing, park)} == ids
+    assert {mail.id for mail in post.sent} == {message.id for message in outbox(billing, park)}
+
+
+OUTCOMES: dict[str, Exception | None] = {
+    "accepted": None,
+    "later": MailDeferred("451"),
+    "never": MailRefused("550"),
+    "down": MailUnavailable("refused"),
+    "bug": ValueError("bug"),
+}
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_whatever_the_server_answers_no_message_is_lost_and_none_is_sent_after_it_was_accepted(
+    store: str, tmp_path: Path
+) -> None:
+    @settings(max_examples=40 if store == "memory" else 12, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=40), st.integers(1, 5), st.integers(1, 4))
+    def check(answers: list[str], count: int, page: int) -> None:
+        script = iter(answers)
+
+        def answer(mail: Mail) -> None:
+            error = OUTCOMES[next(script, "accepted")]
+            if error is not None:
+                raise error
+
+        clock, post = FixedClock(NOON), Post(answer)
+        url = "memory://" if store == "memory" else f"sqlite:///{tmp_path / str(next(numbers))}.db"
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            Billing.open(url, clock=clock, plugins=Plugins.of(memory.plugin, sql.plugin)) as plain,
+        ):
+            patch.setattr(delivering, "PAGE", page)
+            billing = wired(plain, mailer=post)
+            park = billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+            guest = billing.customers.add(biller=park, name="A", email="a@example.com")
+            for n in range(count):
+                issued(billing, park, guest, title=f"T{n}")
+            for _ in range(len(RETRIES) + 45):
+                billing.deliver()
+                clock.advance(timedelta(days=1))
+            found = {message.id: message for message in outbox(billing, park)}
+            assert len(found) == count
+            assert {message.state for message in found.values()} <= {MessageState.SENT, MessageState.FAILED}
+            accepted = [mail.id for mail in post.sent]
+            assert len(accepted) == len(set(accepted))
+            assert set(accepted) == {id for id, message in found.items() if message.state is MessageState.SENT}
+            assert all(message.error for message in found.values() if message.state is MessageState.FAILED)
+
+    numbers = iter(range(10**6))
+    check()
+
+
+def test_the_desk_closes_its_mailer_once_it_is_done(park: Biller, billing: Billing) -> None:
+    post = Post()
+    desk = wired(billing, mailer=post, store=memory.MemoryStore())
+    desk.close()
+    assert post.closed == 1
+    with wired(billing, mailer="pigeon://", store=memory.MemoryStore()):
+        pass  # one that was never opened is not opened to be closed

@@ -1,0 +1,254 @@
+"""Statements of account: what was charged and paid, and a balance that agrees with everything else (D1, S13, C8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import NOON
+from desks import money
+from invoicecore import Billing, Money, Plugins
+from invoicecore.credits import CreditKind
+from invoicecore.documents.account import statement_sheet
+from invoicecore.errors import InvalidValue, InvoicecoreError, NotFound
+from invoicecore.invoices import Invoice
+from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Payment
+from invoicecore.statements import Statement
+from invoicecore.testing import FixedClock
+from invoicecore_adapters import memory
+
+TODAY = date(2026, 3, 2)
+
+
+def issued(billing: Billing, biller: Biller, who: Customer, amount: str = "100", **given: Any) -> Invoice:
+    draft = billing.invoices.draft(biller=biller, customer=who, title="Stay", amount=money(amount, biller.currency))
+    return billing.invoices.publish(draft, notify=False, **given)
+
+
+def told(statement: Statement) -> list[tuple[str, str, str, str, str]]:
+    rows = zip(statement.entries, statement.balances, strict=True)
+    return [
+        (entry.on.isoformat(), entry.kind.value, str(entry.charged.amount), str(entry.paid.amount), str(after.amount))
+        for entry, after in rows
+    ]
+
+
+@pytest.mark.rule("D1", "S13")
+def test_a_statement_tells_every_step_with_the_balance_after_it(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    day = iter(TODAY + timedelta(days=n) for n in range(20))
+    first = issued(billing, park, guest, on=next(day))
+    billing.credits.deposit(guest, money(15), on=next(day))
+    payment = billing.payments.record(first, money(120), rest="credit", reference="CHQ 7", on=next(day))
+    billing.payments.reverse(payment, on=next(day))
+    billing.payments.record(first, on=next(day))
+    billing.payments.refund(first, money(30), on=next(day))
+    billing.payments.refund(first, money(20), to="credit", on=next(day))
+    second = issued(billing, park, guest, "50", on=next(day))
+    billing.credits.apply(second, money(35), on=next(day))
+    billing.invoices.void(second, on=next(day))
+    billing.credits.withdraw(guest, money(10), on=next(day))
+    statement = billing.customers.statement(guest, since=TODAY, until=TODAY + timedelta(days=30))
+    assert told(statement) == [
+        ("2026-03-02", "invoice", "100.00", "0.00", "100.00"),
+        ("2026-03-03", "deposit", "0.00", "15.00", "85.00"),
+        ("2026-03-04", "payment", "0.00", "120.00", "-35.00"),
+        ("2026-03-05", "reversal", "0.00", "-120.00", "85.00"),
+        ("2026-03-06", "payment", "0.00", "100.00", "-15.00"),
+        ("2026-03-07", "refund", "-30.00", "-30.00", "-15.00"),
+        ("2026-03-08", "refund", "-20.00", "0.00", "-35.00"),
+        ("2026-03-09", "invoice", "50.00", "0.00", "15.00"),
+        ("2026-03-11", "void", "-50.00", "0.00", "-35.00"),
+        ("2026-03-12", "withdrawal", "0.00", "-10.00", "-25.00"),
+    ]
+    assert [entry.reference for entry in statement.entries][:3] == ["INV-000001", "", "CHQ 7"]
+    assert statement.closing == money(-25)
+    assert billing.credits.balance(guest) == money(25)
+    assert billing.invoices.outstanding(customer=guest) == money(0)
+
+
+@pytest.mark.rule("D1", "D2", "C8")
+def test_what_of_a_bounced_payment_had_left_as_credit_stays_taken(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    payment = billing.payments.record(issued(billing, park, guest), money(120), rest="credit")
+    billing.credits.withdraw(guest, money(15))
+    assert billing.payments.reverse(payment).amount == money(105)
+    statement = billing.customers.statement(guest, since=TODAY)
+    assert statement.closing == billing.invoices.outstanding(customer=guest) - billing.credits.balance(guest)
+    assert statement.closing == money(100)
+
+
+@pytest.mark.rule("D1", "R8")
+def test_drafts_and_other_customers_are_on_no_statement(billing: Billing, park: Biller, guest: Customer) -> None:
+    other = billing.customers.add(biller=park, name="Bob")
+    issued(billing, park, other)
+    billing.invoices.draft(biller=park, customer=guest, title="D", amount=money(9))
+    statement = billing.customers.statement(guest, since=date(2020, 1, 1))
+    assert (statement.entries, statement.opening, statement.closing) == ((), money(0), money(0))
+
+
+@pytest.mark.rule("M3", "D1")
+def test_both_days_are_inclusive_and_what_was_before_is_the_opening_balance(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    for n in range(4):
+        issued(billing, park, guest, str(10 ** n), on=TODAY + timedelta(days=n))  # fmt: skip
+    middle = billing.customers.statement(guest, since=TODAY + timedelta(1), until=TODAY + timedelta(2))
+    assert (middle.opening, middle.closing) == (money(1), money(111))
+    assert [entry.charged for entry in middle.entries] == [money(10), money(100)]
+    alone = billing.customers.statement(guest, since=TODAY, until=TODAY)
+    assert (alone.opening, alone.closing, alone.since, alone.until) == (money(0), money(1), TODAY, TODAY)
+
+
+def test_an_end_before_the_beginning_is_refused(billing: Billing, guest: Customer) -> None:
+    with pytest.raises(InvalidValue, match="until"):
+        billing.customers.statement(guest, since=TODAY, until=TODAY - timedelta(days=1))
+    with pytest.raises(InvalidValue, match="until"):
+        billing.customers.statement(guest, since=TODAY + timedelta(days=1))
+    with pytest.raises(InvalidValue, match="since"):
+        billing.customers.statement(guest, since="2026-03-02")  # type: ignore[arg-type]
+
+
+@pytest.mark.rule("T1")
+def test_a_statement_of_another_billers_customer_is_not_found(billing: Billing, condo: Biller, guest: Customer) -> None:
+    for verb in (billing.scoped(condo).customers.statement, billing.scoped(condo).customers.statement_pdf):
+        with pytest.raises(NotFound):
+            verb(guest, since=TODAY)
+
+
+@pytest.mark.rule("S11", "M11")
+@pytest.mark.parametrize(
+    "locale, currency, heading, money_text, day",
+    [
+        ("fr_FR", "EUR", "Relevé de compte", "1 500,00 €", "02/03/2026"),
+        ("en_GB", "GBP", "Statement", "£1,500.00", "02/03/2026"),
+        ("en_US", "JPY", "Statement", "¥1,500", "03/02/2026"),
+        ("en_US", "KWD", "Statement", "KWD 1,500.000", "03/02/2026"),
+    ],
+)
+def test_a_statement_is_written_in_the_customers_language_and_the_same_on_any_day(
+    billing: Billing, clock: FixedClock, locale: str, currency: str, heading: str, money_text: str, day: str
+) -> None:
+    shop = billing.billers.add(name="S", currency=currency, timezone="UTC", locale="en_GB", preset="stays")
+    who = billing.customers.add(biller=shop, name="C", locale=locale)
+    issued(billing, shop, who, "1500", on=TODAY)
+
+    def pdf() -> bytes:
+        return billing.customers.statement_pdf(who, since=TODAY, until=TODAY)
+
+    first = pdf()
+    clock.advance(timedelta(days=400))
+    assert pdf() == first
+    sheet = statement_sheet(
+        billing.customers.statement(who, since=TODAY, until=TODAY), customer=who, biller=billing.billers.get(shop)
+    )
+    assert heading in sheet.heading
+    [closing] = sheet.figures
+    assert closing.value.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ") == money_text
+    [opening, row] = sheet.tables[0].groups[0].rows
+    assert (row[0], row[-1]) == (day, closing.value)
+    assert opening[0] == ""
+    assert str(sheet).encode() in first or repr(sheet).encode() in first
+
+
+@pytest.mark.rule("C8", "S11")
+def test_a_balance_in_the_customers_favour_says_so_without_a_sign(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    billing.credits.deposit(guest, money(20))
+    facts = billing.customers.statement(guest, since=TODAY)
+    [closing] = statement_sheet(facts, customer=guest, biller=park).figures
+    assert facts.closing == money(-20)
+    assert "20,00" in closing.value
+    assert "-" not in closing.value
+    assert "\N{MINUS SIGN}" not in closing.value
+    owed = statement_sheet(facts, customer=guest, biller=park).figures[0].label
+    issued(billing, park, guest)
+    facts = billing.customers.statement(guest, since=TODAY)
+    assert statement_sheet(facts, customer=guest, biller=park).figures[0].label != owed
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+Act = Callable[[Billing, Biller, Customer, list[Invoice], list[Payment], int, date], object]
+
+
+def pick(things: list[Any], n: int) -> Any:
+    return things[n % len(things)]
+
+
+ACTS: dict[str, Act] = {
+    "publish": lambda b, park, who, inv, pay, n, on: inv.append(issued(b, park, who, f"{n % 90 + 10}.{n % 100:02}", on=on)),
+    "pay": lambda b, park, who, inv, pay, n, on: pay.append(b.payments.record(pick(inv, n), on=on)),
+    "pay in part": lambda b, park, who, inv, pay, n, on: pay.append(
+        b.payments.record(pick(inv, n), money(f"{n % 40 + 1}"), on=on)
+    ),
+    "pay too much": lambda b, park, who, inv, pay, n, on: pay.append(
+        b.payments.record(pick(inv, n), money(200), rest="credit", on=on)
+    ),
+    "pay several": lambda b, park, who, inv, pay, n, on: pay.append(
+        b.payments.record([pick(inv, n), pick(inv, n + 1)], on=on)
+    ),
+    "reverse": lambda b, park, who, inv, pay, n, on: b.payments.reverse(pick(pay, n), on=on),
+    "refund": lambda b, park, who, inv, pay, n, on: b.payments.refund(pick(inv, n), on=on),
+    "refund a part": lambda b, park, who, inv, pay, n, on: b.payments.refund(pick(inv, n), money(f"{n % 30 + 1}"), on=on),
+    "refund to credit": lambda b, park, who, inv, pay, n, on: b.payments.refund(pick(inv, n), to="credit", on=on),
+    "deposit": lambda b, park, who, inv, pay, n, on: b.credits.deposit(who, money(f"{n % 70 + 1}"), on=on),
+    "withdraw": lambda b, park, who, inv, pay, n, on: b.credits.withdraw(who, money(f"{n % 20 + 1}"), on=on),
+    "apply": lambda b, park, who, inv, pay, n, on: b.credits.apply(pick(inv, n), on=on),
+    "void": lambda b, park, who, inv, pay, n, on: b.invoices.void(pick(inv, n), on=on),
+}  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 999), st.integers(0, 3)), max_size=25),
+    st.booleans(),
+    st.integers(0, 40),
+)
+@pytest.mark.rule("D1", "S13", "C8", "D2")
+def test_up_to_today_the_closing_balance_is_what_is_owed_less_the_credit(
+    history: list[tuple[str, int, int]], apply_credit: bool, cut: int
+) -> None:
+    clock = FixedClock(NOON)
+    with Billing.open("memory://", clock=clock, plugins=Plugins.of(memory.plugin)) as billing:
+        park = billing.billers.add(
+            name="P", currency="EUR", timezone="UTC", locale="en_GB", preset="stays", policy={"apply_credit": apply_credit}
+        )  # fmt: skip
+        who = billing.customers.add(biller=park, name="A")
+        invoices = [issued(billing, park, who)]
+        payments: list[Payment] = []
+        for act, n, days in history:
+            clock.advance(timedelta(days=days))
+            with suppress(InvoicecoreError, ZeroDivisionError):  # what a rule refuses, and an empty list
+                ACTS[act](billing, park, who, invoices, payments, n, billing.today(park))
+        today = billing.today(park)
+        whole = billing.customers.statement(who, since=TODAY)
+        owed, credit = billing.invoices.outstanding(biller=park, customer=who), billing.credits.balance(who)
+        assert whole.closing == owed - credit
+        assert whole.opening == money(0)
+        running = whole.opening
+        for entry, after in zip(whole.entries, whole.balances, strict=True):
+            running = running + entry.charged - entry.paid
+            assert running == after
+        assert [entry.on for entry in whole.entries] == sorted(entry.on for entry in whole.entries)
+        middle = TODAY + timedelta(days=cut)
+        if middle < today:
+            first = billing.customers.statement(who, since=TODAY, until=middle)
+            second = billing.customers.statement(who, since=middle + timedelta(days=1))
+            assert first.closing == second.opening
+            assert first.entries + second.entries == whole.entries
+            assert first.balances + second.balances == whole.balances
+        deposits = [row.amount for row in billing.credits.history(who) if row.kind is CreditKind.DEPOSIT]
+        assert sum((d for d in deposits), Money(0, "EUR")) == sum(
+            (entry.paid for entry in whole.entries if entry.kind.value == "deposit"), Money(0, "EUR")
+        )
