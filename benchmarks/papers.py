@@ -129,7 +129,7 @@ def _published(billing: Billing) -> Invoice:
         address="1 rue des Pins",
     )
     guest = billing.customers.add(biller=park, name="Émilie Œuf", email="emilie@example.org", address="2 rue du Lac")
-    vat = TaxRate(name="TVA", percent=10)  # type: ignore[arg-type]  # its converter takes whole numbers
+    vat = TaxRate(name="TVA", percent=10)
     nights = [
         Item(description=f"Emplacement, semaine {n}", unit_price=Money("140.00", "EUR"), taxes=(vat,)) for n in range(6)
     ]

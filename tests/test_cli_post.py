@@ -68,7 +68,10 @@ def test_pdf_writes_a_file_under_the_documents_own_name(command, tmp_path: Path)
     assert (answer.code, answer.out) == (0, "Facture-INV-000001.pdf\n")
     first = (tmp_path / "Facture-INV-000001.pdf").read_bytes()
     assert first.startswith(b"%PDF-")
-    assert command("pdf", "INV-000001", "--out", "other.pdf", "--json").data == {"file": "other.pdf", "bytes": len(first)}
+    assert command("pdf", "INV-000001", "--out", "other.pdf", "--json").data == {
+        "file": "other.pdf",
+        "bytes": len(first),
+    }
     assert (tmp_path / "other.pdf").read_bytes() == first
 
 

@@ -67,7 +67,7 @@ with Billing.open("memory://", plugins=Plugins.of(memory.plugin)) as _any:
 WRITING = [name for name, given in VERBS.items() if "actor" in given]
 READING = [name for name in VERBS if name not in WRITING and name != "receive"]
 # What they did stands in the message's and the link's own records, and in no timeline.
-SILENT = {"deliver", "messages.retry", "payments.link", "payments.revoke_link"}
+SILENT = {"deliver"}
 
 
 @pytest.mark.rule("R18")

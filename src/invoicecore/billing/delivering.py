@@ -22,6 +22,7 @@ from invoicecore.errors import (
     NotFound,
     NotWired,
     PluginError,
+    Refused,
     StoreError,
 )
 from invoicecore.invoices import Invoice, Lifecycle
@@ -73,9 +74,15 @@ class Delivering:
         self.report = Deliveries()
 
     def deliver_each(self, billers: Iterable[Biller]) -> None:
-        """Deliver for one biller after the other, until nothing can be sent at all."""
+        """Deliver for one biller after the other, until nothing can be sent at all.
+
+        One that a hook refuses is reported and does not stop the rest (R18).
+        """
         for biller in billers:
-            self.deliver(biller)
+            try:
+                self.deliver(biller)
+            except Refused as error:
+                self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
             if self.report.stopped:
                 return
 

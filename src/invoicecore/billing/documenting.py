@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from invoicecore.billing.desk import Desk, biller_in, one
 from invoicecore.billing.issuing import payers_of
 from invoicecore.billing.linking import links_of
 from invoicecore.credits import CreditEntry
-from invoicecore.documents import Sheet
-from invoicecore.documents.account import receipt_sheet, statement_sheet
-from invoicecore.documents.invoice import Beside, invoice_sheet
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
@@ -19,11 +17,16 @@ from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to
 from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Reader
-from invoicecore.statements import Statement, account, statement
+
+if TYPE_CHECKING:  # documents are imported when one is made: most processes make none
+    from invoicecore.documents import Sheet
+    from invoicecore.statements import Statement
 
 
 def sheets_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice], urls: Mapping[str, str]) -> dict[str, Sheet]:
     """The sheet of each invoice by its id, from a few reads for all of them; `urls` are their pay pages."""
+    from invoicecore.documents.invoice import Beside, invoice_sheet
+
     refs = [invoice.id for invoice in invoices]
     payments = tx.find(Payment, biller.id, {"invoice": refs})
     bounced = {each.payment for each in tx.find(Reversal, biller.id, {"payment": [each.id for each in payments]})}
@@ -56,6 +59,8 @@ def sheets_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice], urls: Map
 
 def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Sheet]:
     """The receipt of each payment by its id."""
+    from invoicecore.documents.account import receipt_sheet
+
     invoices = tx.get(Invoice, biller.id, {part.invoice for payment in payments for part in payment.allocations})
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
     customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
@@ -124,6 +129,8 @@ class DocumentingCustomers:
         `until` None is today. Up to today, the closing balance is what is owed less the credit there is. Raises
         InvalidValue for an end before its beginning, NotFound.
         """
+        from invoicecore.statements import account, statement
+
         biller, ref = self._desk.owner("customer", customer)
         with self._desk.view() as tx:
             owner = biller_in(tx, biller)
@@ -145,6 +152,8 @@ class DocumentingCustomers:
 
     def statement_pdf(self, customer: Customer | str, *, since: date, until: date | None = None) -> bytes:
         """The statement of account as a PDF, in the customer's language (S11). Raises as `statement` and `invoices.pdf` do."""
+        from invoicecore.documents.account import statement_sheet
+
         facts = self.statement(customer, since=since, until=until)
         biller, ref = self._desk.owner("customer", customer)
         with self._desk.view() as tx:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from hashlib import sha256
 
 import attrs
 
@@ -15,6 +15,10 @@ from invoicecore.invoices import Invoice, Lifecycle, Status
 from invoicecore.parties import Biller
 from invoicecore.payments import is_zero
 from invoicecore.ports import Checkout, PayLink, Reader, Writer
+
+# A link leaves the invoice's version as it is, so its place on the timeline is made of how many there were; the token is
+# a secret and stands in no timeline.
+_MADE, _REVOKED = 100_000, 200_000
 
 
 class PayState(StrEnum):
@@ -61,19 +65,24 @@ class Linking:
             change.payments_on()
             if found.lifecycle is not Lifecycle.OPEN:
                 raise NotAllowed("link", found.status_on(change.on).value, (), "only an open invoice has a pay page")
-            live = _live(change.tx.find(PayLink, biller, {"invoice": ref}))
+            links = change.tx.find(PayLink, biller, {"invoice": ref})
+            live = _live(links)
             if not live:
                 live = [_new(found, change.at)]
                 change.tx.add(live)
+                change.note(ref, found.version, "link made", step=_MADE + len(links))
             return self._desk.wiring.page(live[0].id)
 
     def revoke_link(self, invoice: Invoice | str, *, on: date | None = None, actor: str | None = None) -> int:
         """Make an invoice's link open nothing any more, and return how many there were; `link` then makes another."""
         biller, ref = self._desk.owner("invoice", invoice)
         with self._desk.change("payments.revoke_link", biller, on=on, actor=actor, subject=ref) as change:
-            one(change.tx, Invoice, biller, ref)
-            live = _live(change.tx.find(PayLink, biller, {"invoice": ref}))
+            found = one(change.tx, Invoice, biller, ref)
+            links = change.tx.find(PayLink, biller, {"invoice": ref})
+            live = _live(links)
             change.tx.replace([attrs.evolve(link, revoked_at=change.at) for link in live])
+            if live:
+                change.note(ref, found.version, "link revoked", step=_REVOKED + len(links))
             return len(live)
 
     def page(self, token: str) -> PayPage | None:
@@ -107,7 +116,8 @@ class Linking:
             raise NotAllowed("pay online", page.state.value, (), "nothing is left to pay now")
         url = self._desk.wiring.page(token)
         wanted = Checkout(
-            key=f"checkout/{invoice.id}/{invoice.version}",
+            # What the provider's page is made of: other money, another link or another day is another page.
+            key=f"checkout/{invoice.id}/{invoice.version}/{sha256(token.encode()).hexdigest()[:16]}/{self._day():%Y%m%d}",
             biller=page.biller.id,
             invoice=invoice.id,
             reference=invoice.reference,
@@ -119,6 +129,9 @@ class Linking:
             cancel_url=url,
         )
         return self._desk.wiring.gateway.checkout(wanted)
+
+    def _day(self) -> date:
+        return self._desk.clock.now().date()
 
     def _opened(self, tx: Reader, token: str) -> PayLink | None:
         # What cannot be a token is looked for like one that is not there.
@@ -162,6 +175,8 @@ def _live(links: Iterable[PayLink]) -> list[PayLink]:
 
 
 def _new(invoice: Invoice, at: datetime) -> PayLink:
+    import secrets  # only who makes one pays for it
+
     # 192 random bits: nobody guesses one, and no two are the same.
     return PayLink(id=secrets.token_urlsafe(24), biller=invoice.biller, invoice=invoice.id, made_at=at)
 

@@ -99,4 +99,5 @@ class Messages:
                 raise NotAllowed("retry", before.state.value, (), "only a failed or cancelled message is sent again")
             after = tried_again(before, change.at, email_address(to, "to") or before.to)
             change.tx.replace([after])
+            change.note(ref, before.version + 1, "retried", after.to)
             return one(change.tx, Message, biller, ref)

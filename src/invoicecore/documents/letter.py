@@ -86,7 +86,7 @@ def _letter(
     if pay is not None:
         url = url or pay.url
         if url is None:
-            said.append(pay.text)
+            said.append(pay.text if step is None or step <= 0 else _asked(invoice, sheet))
     name = sheet.customer.name if sheet.customer is not None else ""
     return Letter(
         kind=kind.value,
@@ -102,6 +102,12 @@ def _letter(
         sheet=sheet,
         step=step,
     )
+
+
+def _asked(invoice: Invoice, sheet: Sheet) -> str:
+    # After the due date nobody is told to wait for a debit that has not come through.
+    number = plain(invoice.reference)
+    return say("doc.pay_by_reference_now", sheet.locale, amount=invoice.recordable, number=number)
 
 
 def _facts(invoice: Invoice, sheet: Sheet) -> tuple[Fact, ...]:
