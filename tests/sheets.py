@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 
 import attrs
@@ -21,7 +22,9 @@ from invoicecore.documents.sheet import (
     SheetKind,
     Table,
 )
-from invoicecore.testing.renderer_contract import INVOICE
+from invoicecore.money import from_minor
+from invoicecore.testing.renderer_contract import INVOICE, RECEIPT
+from invoicecore.wording import format_money
 
 DRAFT = attrs.evolve(INVOICE, reference="Draft", marks=(Mark(code="draft", label="Draft"),), pay=None)
 VOID = attrs.evolve(INVOICE, marks=(Mark(code="void", label="Void"),), pay=None)
@@ -128,6 +131,92 @@ def long_invoice(rows: int) -> Sheet:
     lines = tuple((f"Charge no. {n} of the assessment", "1", "€10.00", f"€{n}.00") for n in range(1, rows + 1))
     return attrs.evolve(INVOICE, tables=(attrs.evolve(table, groups=(Rows(rows=lines),)),))
 
+
+# --- tables with more in a row than a line can hold -------------------------------------------------------------------
+
+FIVE = (
+    Column(heading="Désignation"),
+    Column(heading="Quantité", number=True),
+    Column(heading="Prix unitaire", number=True),
+    Column(heading="Taxe", number=True),
+    Column(heading="Montant", number=True),
+)
+TWO_TAXES = "Taxe sur la valeur ajoutée 20\N{NO-BREAK SPACE}% + Taxe de séjour départementale 9,975\N{NO-BREAK SPACE}%"
+_LEDGER = (Column(heading="Date"), Column(heading="Désignation"), *FIVE[2:])
+_MOST = 2**63 - 1
+
+
+def with_rows(
+    columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...], subtotal: Fact | None = None, base: Sheet = FRENCH
+) -> Sheet:
+    """A sheet of one table."""
+    return attrs.evolve(base, tables=(Table(columns=columns, groups=(Rows(rows=rows, subtotal=subtotal),)),))
+
+
+def _amount(minor: int, currency: str, locale: str) -> str:
+    return format_money(from_minor(minor, currency), locale)
+
+
+def _ugly() -> Iterator[tuple[str, Sheet]]:
+    for currency in ("KWD", "EUR", "JPY"):
+        for locale in ("fr_FR", "en_US"):
+            for minor in (123_456_789, -1_543_209_863_000, _MOST, -_MOST):
+                money = _amount(minor, currency, locale)
+                for what in ("Séjour", "x" * 300):
+                    lines = with_rows(FIVE, ((what, "12,5", money, TWO_TAXES, money),), Fact(label=what, value=money))
+                    yield f"lines-{currency}-{locale}-{minor}-{what:.1}", lines
+                ledger = with_rows(_LEDGER, (("01/02/2026", "Facture INV-00012", *[money] * 3),))
+                figures = tuple(Figure(label=label, value=money, strong=len(label) > 9) for label in ("Total", "x" * 60))
+                yield f"ledger-{currency}-{locale}-{minor}", attrs.evolve(ledger, figures=figures)
+                facts = (Fact(label="Montant", value=money), Fact(label="Zahlungseingangsdatum", value=money))
+                yield f"receipt-{currency}-{locale}-{minor}", attrs.evolve(RECEIPT, facts=facts, figures=figures)
+    rows = (("Séjour", "12,5", "1 234 567,89 €", TWO_TAXES, "15 432 098,63 €"),)
+    yield "tax", with_rows(FIVE, rows)
+    rows = (("x" * 300, "12,5", "123 456,78 €", "15 432 098,63 €"),)
+    yield "long", with_rows((*FIVE[:3], FIVE[4]), rows)
+    digits = "12 345 678 901 234 567 890,00 €"
+    yield "twenty", with_rows(FIVE, ((digits,) * 5,) * 3, Fact(label=digits, value=digits))
+    yield "hundred", with_rows(FIVE, (("1 234" * 20, "9" * 100, digits * 4, "W" * 24, "−" * 100),))
+    headings = tuple(Column(heading="Donaudampfschifffahrten" + "!" * n, number=n > 0) for n in range(9))
+    yield "headings", with_rows(headings, (("1",) * 9,), Fact(label="Donaudampfschifffahrten", value="1"))
+    yield "thirty", with_rows((FIVE[0], *FIVE[1:2] * 29), ((digits,) * 30,), Fact(label=digits, value=digits))
+    yield "narrow", with_rows(FIVE[1:3], (("1", "2"),), Fact(label="W" * 24, value="W" * 24))
+    yield "hyphens", with_rows(FIVE, (("1-2-" * 80, "1-2-" * 10, "A-" * 60, "a/" * 60, "1.2." * 50),))
+    long = "W" * 24
+    party = Party(heading=long, name=long, lines=(long,))
+    facts = (Fact(label=long, value=long), Fact(label="i" * 24, value="W W W " * 9))
+    yield "head", attrs.evolve(RECEIPT, heading=long, reference=long, issuer=party, customer=party, facts=facts)
+
+
+UGLY = dict(_ugly())
+"""Sheets with wide numbers, long words and many columns."""
+
+
+def wide_sheets() -> SearchStrategy[Sheet]:
+    """A sheet with a table that may want far more room than there is."""
+    amounts = st.builds(
+        _amount,
+        st.integers(-_MOST, _MOST) | st.integers(-999_999, 999_999),
+        st.sampled_from(("KWD", "EUR", "JPY", "CAD", "XOF")),
+        st.sampled_from(("fr_FR", "en_US", "fr_CA", "de_CH")),
+    )
+    words = st.text("abcdefghijklmnoWMÉ0123456789 -/,%+", max_size=60)
+    texts = st.one_of(amounts, amounts, words, st.sampled_from((TWO_TAXES, "x" * 300, "W" * 24, "12,5", "", "a\nb" * 9)))
+    facts = st.builds(Fact, label=texts, value=texts)
+    figures = st.builds(Figure, label=texts, value=texts, strong=st.booleans())
+    tables = _few(st.integers(1, 8).flatmap(lambda columns: _tables(texts, columns)))
+    return st.builds(
+        lambda facts, figures, tables, paper: attrs.evolve(
+            INVOICE, facts=facts, figures=figures, tables=tables, paper=paper
+        ),
+        _few(facts),
+        _few(figures),
+        tables,
+        st.sampled_from(Paper),
+    )
+
+
+# --- any at all -------------------------------------------------------------------------------------------------------
 
 _TEXTS = st.one_of(
     st.sampled_from(("", "Rent", "€1,234.50", "1 234,50 €", "Loyer\nmai", '#x *y* `z` \\ "', "日本", "x" * 90)),

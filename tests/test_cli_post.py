@@ -124,6 +124,7 @@ def test_a_link_is_revoked(command) -> None:
 def test_a_statement_is_written_for_a_customer_by_name(command, tmp_path: Path) -> None:
     answer = command("statement", "Ana Lima", "--since", "2026-04-01", "--until", "2026-05-31")
     assert answer.code == 0
+    assert answer.out == "Releve-de-compte-Ana-Lima-2026-04-01-2026-05-31.pdf\n"
     assert Path(answer.out.strip()).read_bytes().startswith(b"%PDF-")
     assert command("statement", "Ana Lima").code == 2  # --since is needed
     assert command("statement", "Nobody", "--since", "2026-04-01").code == 1
@@ -142,10 +143,13 @@ def test_deliver_sends_what_the_run_queued(command, tmp_path: Path) -> None:
     assert command("deliver", "--mailer", f"files://{tmp_path}/post", "--json").data["sent"]["count"] == 0
 
 
-def test_deliver_without_a_mailer_says_what_to_give(command) -> None:
+def test_deliver_without_a_mailer_says_what_to_give(command, tmp_path: Path) -> None:
     answer = command("deliver")
     assert answer.code == 1
     assert "mailer" in answer.err
+    assert command("deliver", "--mailer", f"files://{tmp_path}/post").code == 0
+    again = command("deliver")  # nothing is due, and it still says so
+    assert again.code == 1
 
 
 def test_deliver_says_that_the_server_is_down_and_keeps_everything(command) -> None:
@@ -164,8 +168,8 @@ def test_remind_reports_like_the_run_and_does_it_once(command) -> None:
     assert dry.data["created"]["count"] == 2
     first = command("remind", "--on", "2026-05-10", "--lang", "en")
     assert first.code == 0
-    assert "Rappel +7 de INV-000001" in first.out
-    assert "Frais de retard, facture INV-000001" in first.out
+    assert "Reminder +7 of INV-000001" in first.out
+    assert "Late fee, invoice INV-000001" in first.out
     again = command("remind", "--on", "2026-05-10", "--json").data
     assert (again["created"]["count"], again["existing"]["count"]) == (0, 1)
 

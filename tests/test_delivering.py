@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +307,9 @@ def test_a_server_that_is_down_stops_everything_and_counts_nothing(
         assert {(m.state, m.tries) for m in outbox(billing, biller)} == {(MessageState.QUEUED, 0)}
     post.answer = None
     clock.advance(RETRIES[0])
-    assert billing.deliver().sent == 6
+    assert billing.deliver().sent == 5, "the one that met the trouble goes behind the others"
+    clock.advance(RETRIES[1])
+    assert billing.deliver().sent == 1
 
 
 @pytest.mark.rule("R7")
@@ -321,9 +323,44 @@ def test_a_server_that_goes_down_meanwhile_keeps_what_it_took(
     assert (report.sent, report.deferred, report.stopped) == (2, 2, "421 going down")
     assert sorted(states(billing, park)) == ["queued", "queued", "sent", "sent"]
     post.answer = None
-    clock.advance(RETRIES[0])
+    clock.advance(RETRIES[1])
     assert billing.deliver().sent == 2
     assert len({mail.id for mail in post.sent}) == 4
+
+
+@pytest.mark.rule("R7")
+def test_one_message_that_always_stops_the_server_does_not_stop_the_others_for_ever(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    for _ in range(4):
+        issued(billing, park, guest)
+    poison = outbox(billing, park)[0].id
+    post.answer = lambda mail: failing(MailUnavailable("going down"))(mail) if mail.id == poison else None
+    for _ in range(3):
+        billing.deliver()
+        clock.advance(RETRIES[0])
+    assert len(post.sent) == 3
+
+
+@pytest.mark.rule("R7", "P3")
+def test_what_happened_while_others_were_sent_is_asked_for_again(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    invoices = [issued(billing, park, guest) for _ in range(4)]
+
+    def meanwhile(mail: Mail) -> None:
+        if not post.sent:  # the first one takes its time, and in that time
+            clock.advance(timedelta(seconds=2))
+            billing.invoices.void(invoices[1])
+            billing.payments.record(invoices[2], money(100))
+            billing.payments.record(invoices[3], money(30))
+
+    post.answer = meanwhile
+    report = billing.deliver()
+    assert (report.sent, report.cancelled) == (3, 1)
+    _, paid, part = post.letters[-3:]
+    assert paid.action is None
+    assert any("70,00" in fact.value for fact in part.facts)
 
 
 class Clumsy:
@@ -500,7 +537,7 @@ def test_without_payments_or_pages_there_is_a_letter_and_no_link(
 
 @pytest.mark.rule("S9", "R12", "P3")
 def test_a_debit_is_not_asked_to_be_paid_as_well_until_it_is_overdue(
-    billing: Billing, post: Post, park: Biller, guest: Customer
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
 ) -> None:
     billing.leases.add(
         biller=park, customer=guest, rent=money(620), starts=date(2026, 4, 1), method=InvoiceMethod.DIRECT_DEBIT
@@ -509,7 +546,9 @@ def test_a_debit_is_not_asked_to_be_paid_as_well_until_it_is_overdue(
     billing.billers.edit(park, policy={"reminders": (-1, 7)})
     url = billing.payments.link(invoice)
     for days in (-1, 7):
-        billing.remind(biller=park, on=invoice.due_on + timedelta(days=days))
+        day = invoice.due_on + timedelta(days=days)
+        billing.remind(biller=park, on=day)
+        clock.set(datetime.combine(day, time(12), UTC))
         billing.deliver()
     before, after = post.letters
     assert before.action is None

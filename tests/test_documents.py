@@ -399,14 +399,32 @@ def pay_and_bounce(billing: Billing, invoice: Invoice) -> object:
     ],
 )
 def test_a_quittance_is_for_french_rent_paid_in_full_and_kept(
-    billing: Billing, park: Biller, locale: str, kind: str, pay: Any, heading: str
+    billing: Billing, locale: str, kind: str, pay: Any, heading: str
 ) -> None:
-    who = billing.customers.add(biller=park, name="A", locale=locale)
+    park = billing.billers.add(name="P", currency="EUR", timezone="Europe/Paris", locale=locale, preset="stays")
+    who = billing.customers.add(biller=park, name="A")
     invoice = lease_invoice(billing, park, who) if kind == "lease" else issued(billing, park, who, "620")
     sheet = billing.payments.receipt(pay(billing, invoice))
     assert (sheet.kind, sheet.heading) == (SheetKind.RECEIPT, heading)
     assert any("quittance" in note for note in sheet.notes) == (heading == "Quittance de loyer")
     assert [mark.code for mark in sheet.marks] == (["reversed"] if pay is pay_and_bounce else [])
+
+
+@pytest.mark.rule("C7")
+def test_a_quittance_is_in_the_tenants_language_and_under_the_landlords_law(billing: Billing, park: Biller) -> None:
+    abroad = billing.customers.add(biller=park, name="A", locale="en_GB")
+    assert (
+        billing.payments.receipt(billing.payments.record(lease_invoice(billing, park, abroad))).heading
+        == "Rent receipt"
+    )
+
+
+@pytest.mark.rule("C7")
+def test_the_receipt_of_a_part_stays_one_when_the_rest_is_paid(billing: Billing, park: Biller, guest: Customer) -> None:
+    invoice = lease_invoice(billing, park, guest)
+    first, second = (billing.payments.record(invoice, money(part)) for part in ("100", "520"))
+    assert billing.payments.receipt(first).heading == "Reçu"
+    assert billing.payments.receipt(second).heading == "Quittance de loyer"
 
 
 @pytest.mark.rule("C7")

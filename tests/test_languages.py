@@ -757,3 +757,20 @@ def test_importing_the_library_reads_no_catalogue_and_loads_no_reader() -> None:
 def test_every_form_is_heard_of() -> None:
     assert forms("one") == ("one",)
     assert forms(Counting(("a", "b"), lambda n: n != 1)) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        ('msgid "rent"\nmsgstr "Alquiler\n', "line 5"),
+        ('msgid "rent"\nmsgstr Alquiler\n', "line 5"),
+        ('msgid "rent"\nmsgstr "Al"quiler"\n', "line 5"),
+        ('msgid "rent"\nmsgstr "Alquiler"\n\nmsgid "rent"\nmsgstr "Renta"\n', "rent twice"),
+        ('msgid "rent"\nmsgstr "Alquiler"\nnonsense\n', "line 6"),
+    ],
+)
+def test_a_catalogue_that_is_not_well_formed_is_not_taken_at_all(tmp_path: Path, body: str, said: str) -> None:
+    head = 'msgid ""\nmsgstr "Language: es\\nPlural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+    (tmp_path / "es.po").write_text(head + body, "utf-8")
+    with pytest.raises(InvalidValue, match=said):
+        add_catalogues(tmp_path)

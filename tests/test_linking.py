@@ -477,3 +477,13 @@ def test_who_paid_online_gets_a_receipt_where_the_policy_says_so(
     billing.billers.edit(park, policy={"notify_on_payment": True})
     billing.receive("memory", *paid_online(billing, gateway, invoice))
     assert [message.kind for message in billing.messages.find(invoice=invoice)] == [MessageKind.RECEIPT]
+
+
+@pytest.mark.rule("R12")
+def test_a_page_without_a_gateway_behind_it_has_no_button(billing: Billing, park: Biller, guest: Customer) -> None:
+    draft = billing.invoices.draft(biller=park, customer=guest, title="Stay", amount=money(80))
+    link = billing.payments.link(billing.invoices.publish(draft))
+    token = link.rpartition("/")[2]
+    page = wired(billing, gateway=None).payments.page(token)
+    assert page is not None
+    assert page.state.value == "off"

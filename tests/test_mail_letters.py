@@ -285,4 +285,4 @@ def test_without_jinja_the_extra_is_named() -> None:
         "except ImportError as error: print(type(error).__name__, error)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
-    assert told.stdout.strip() == "MissingExtra E-mails needs an extra: pip install 'invoicecore[mail]'"
+    assert told.stdout.strip() == "MissingExtra E-mail needs an extra: pip install 'invoicecore[mail]'"

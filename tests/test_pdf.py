@@ -20,6 +20,7 @@ import attrs
 import pikepdf
 import pypdf
 import pypdfium2
+import pypdfium2.raw as raw
 import pytest
 import zxingcpp
 from hypothesis import HealthCheck, given, settings
@@ -39,7 +40,20 @@ from invoicecore.testing.renderer_contract import (
 from invoicecore_adapters import pdf
 from invoicecore_adapters.pdf import Brand, TypstRenderer
 from invoicecore_adapters.pdf.fonts import BREAK, HERE, Fonts
-from sheets import DRAFT, FRENCH, GROUP, LATE, VOID, long_invoice, sheets
+from sheets import (
+    DRAFT,
+    FIVE,
+    FRENCH,
+    GROUP,
+    LATE,
+    TWO_TAXES,
+    UGLY,
+    VOID,
+    long_invoice,
+    sheets,
+    wide_sheets,
+    with_rows,
+)
 
 EVERY = {
     **{sheet.kind.value: sheet for sheet in SAMPLES},
@@ -120,6 +134,49 @@ def boxes(
                     yield number, text.get_charbox(index), page.get_size()
     finally:
         read.close()
+
+
+def places(document: bytes, pages: int = 20) -> Iterator[tuple[dict[int, list[float]], tuple[float, float]]]:
+    """Of each page: the box of each cell, heading or other element with a text of its own, and the page's size."""
+    read = pypdfium2.PdfDocument(document)
+    for page in islice(read, pages):
+        owners: dict[int, int] = {}
+        tree = raw.FPDF_StructTree_GetForPage(page.raw)
+        found = [raw.FPDF_StructTree_GetChildAtIndex(tree, n) for n in range(raw.FPDF_StructTree_CountChildren(tree))]
+        for owner, element in enumerate(found):  # grows while it is walked
+            for n in range(raw.FPDF_StructElement_GetMarkedContentIdCount(element)):
+                owners[raw.FPDF_StructElement_GetMarkedContentIdAtIndex(element, n)] = owner
+            children = range(raw.FPDF_StructElement_CountChildren(element))
+            found += filter(None, (raw.FPDF_StructElement_GetChildAtIndex(element, n) for n in children))
+        raw.FPDF_StructTree_Close(tree)
+        text = page.get_textpage()
+        elements: dict[int, list[float]] = {}
+        for index in range(text.count_chars()):
+            drawn_by = raw.FPDFText_GetTextObject(text.raw, index)
+            content = raw.FPDFPageObj_GetMarkedContentID(drawn_by) if drawn_by else -1
+            if content < 0 or chr(raw.FPDFText_GetUnicode(text.raw, index)).isspace():
+                continue
+            box = text.get_charbox(index)
+            known = elements.setdefault(owners[content], list(box))
+            known[:] = *map(min, known[:2], box[:2]), *map(max, known[2:], box[2:])
+        yield elements, page.get_size()
+    read.close()
+
+
+def muddle(document: bytes) -> list[object]:
+    """What stands over or too near to something else beside it, or in the margins."""
+    wrong: list[object] = []
+    for number, (elements, (width, _)) in enumerate(places(document)):
+        boxes = sorted(elements.values())
+        wrong += [(number, box) for box in boxes if box[0] < EDGE - 1 or box[2] > width - EDGE + 1]
+        for n, one in enumerate(boxes):
+            for other in boxes[n + 1 :]:
+                if one[2] + 2 > other[0] and min(one[3], other[3]) - max(one[1], other[1]) > 0.5:
+                    wrong.append((number, one, other))
+    return wrong
+
+
+EDGE = 20 / 25.4 * 72
 
 
 # --- what a document is -----------------------------------------------------------------------------------------------
@@ -250,6 +307,30 @@ def test_a_number_is_never_broken(renderer: TypstRenderer, locale_number: str) -
         times += 1
     read.close()
     assert times == 3
+
+
+@pytest.mark.rule("S11")
+@pytest.mark.parametrize("sheet", [*EVERY.values(), *UGLY.values()], ids=[*EVERY, *UGLY])
+def test_nothing_stands_over_anything_else(renderer: TypstRenderer, sheet: Sheet) -> None:
+    for paper in Paper:
+        assert muddle(renderer.render(attrs.evolve(sheet, paper=paper))) == []
+
+
+@pytest.mark.rule("S11")
+@given(sheet=wide_sheets())
+@SOME
+def test_nothing_stands_over_anything_else_on_any_sheet_of_wide_tables(renderer: TypstRenderer, sheet: Sheet) -> None:
+    assert muddle(renderer.render(sheet)) == []
+
+
+@pytest.mark.rule("S11")
+@pytest.mark.parametrize("number", ["−9 223 372 036 854 775,81 €", "-$92,233,720,368,547,758.07", "9.223.372 KWD"])
+def test_a_text_gives_way_to_the_numbers_beside_it(renderer: TypstRenderer, number: str) -> None:
+    rows = (("x" * 300, "12,5", number, TWO_TAXES, number),)
+    read = pypdfium2.PdfDocument(renderer.render(with_rows(FIVE, rows)))
+    lines = read[0].get_textpage().get_text_range().splitlines()
+    read.close()
+    assert sum(line.count(number) for line in lines) == 2
 
 
 def test_a_long_table_repeats_its_headings_and_numbers_its_pages(renderer: TypstRenderer) -> None:

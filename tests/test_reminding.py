@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -362,19 +362,60 @@ def test_without_a_day_each_biller_has_its_own(billing: Billing, clock: FixedClo
 
 
 @pytest.mark.rule("P3")
-def test_what_a_reminder_says_depends_on_the_day(billing: Billing, park: Biller, guest: Customer) -> None:
+def test_what_a_reminder_says_depends_on_the_day_it_goes_out(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
     post = wiring_of(billing).mailer
     assert isinstance(post, Post)
     issued(billing, park, guest)
     with_policy(billing, park, reminders=(-3, 7))
     for on in (-3, 7):
         billing.remind(on=day(on))
+        clock.set(datetime.combine(day(on), time(12), UTC))
         billing.deliver()
     before, after = post.letters
     assert (before.step, after.step) == (-3, 7)
     assert before.subject != after.subject
     assert all("100,00" in letter.paragraphs[0] and "20/03/2026" in letter.paragraphs[0] for letter in post.letters)
     assert all(letter.action is not None for letter in post.letters)
+
+
+@pytest.mark.rule("P3")
+def test_a_step_that_was_caught_up_does_not_speak_of_the_past_as_to_come(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    post = wiring_of(billing).mailer
+    assert isinstance(post, Post)
+    issued(billing, park, guest)
+    with_policy(billing, park, reminders=(-3,))
+    clock.set(datetime.combine(day(30), time(12), UTC))
+    billing.remind()
+    billing.deliver()
+    assert post.letters[0].step == -3
+    assert "impayée" in post.letters[0].subject
+
+
+@pytest.mark.rule("P3")
+def test_a_fee_on_the_next_invoice_comes_to_no_fee_there(billing: Billing, practice: Biller, client: Customer) -> None:
+    issued(billing, practice, client)
+    with_policy(billing, practice, late_fee={"percent": "10"})
+    billing.remind(on=day(5))
+    alone = billing.invoices.publish(billing.invoices.draft_from_charges(client, on=day(5)), on=day(5))
+    assert billing.remind(on=day(100)).created == 0, "an invoice of nothing but fees comes to none"
+    billing.charges.add(customer=client, description="Advice", amount=money(40, "GBP"), on=day(100))
+    billing.invoices.void(alone, release_charges=True, on=day(100))
+    billing.invoices.publish(billing.invoices.draft_from_charges(client, on=day(100)), on=day(100))
+    [charged] = billing.remind(on=day(300)).created
+    assert charged.amount == money(4, "GBP"), "ten per cent of the advice, not of the fee beside it"
+
+
+@pytest.mark.rule("P3")
+def test_many_fees_at_once_are_charged_with_a_warning(billing: Billing, park: Biller, guest: Customer) -> None:
+    issued(billing, park, guest)
+    with_policy(billing, park, late_fee={"amount": "1.00", "every_days": 7})
+    report = billing.remind(on=day(1 + 3 * 7))
+    assert (report.created, report.warnings) == (4, 1)
+    assert next(iter(report.warnings)).code == "many_fees"
 
 
 # --- late fees --------------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ import hashlib
 import json
 import logging
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,7 +31,7 @@ from desks import money
 from invoicecore import Billing, Plugins
 from invoicecore.billing.wiring import Wiring
 from invoicecore.documents import Sheet
-from invoicecore.errors import BadSignature, InvalidValue, RenderFailed, StoreError
+from invoicecore.errors import BadSignature, Conflict, InvalidValue, MissingExtra, RenderFailed, StoreError
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, Customer
 from invoicecore.ports import Checkout, Notice, PayLink, Reader, Store, Writer
@@ -378,13 +379,11 @@ class Broken:
 
 
 @pytest.mark.rule("T2")
-@pytest.mark.parametrize(
-    "broken", [Broken(ConnectionError("sk_live_123 refused")), Broken(url="javascript:alert(1)"), None]
-)
+@pytest.mark.parametrize("broken", [Broken(ConnectionError("sk_live_123 refused")), Broken(url="javascript:alert(1)")])
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_a_provider_that_fails_is_said_without_saying_why(
     store: Store, clock: FixedClock, billing: Billing, park: Biller, guest: Customer, client: Customer,
-    broken: Broken | None, language: str, caplog: pytest.LogCaptureFixture,
+    broken: Broken, language: str, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     link = billing.payments.link(issued(billing, client if language == "en" else guest))
     wired = Billing(store, clock=clock, wiring=Wiring(Plugins.of(), gateway=broken, base_url=BASE))
@@ -397,8 +396,44 @@ def test_a_provider_that_fails_is_said_without_saying_why(
         assert secret not in pressed.text
     assert caplog.records
     assert token not in caplog.text
-    if broken is not None and broken.error is not None:
+    if broken.error is not None:
         assert "sk_live_123" in caplog.text
+
+
+@pytest.mark.rule("R12", "R1")
+def test_where_no_gateway_is_wired_the_page_says_so_and_a_press_is_one_line_in_the_log(
+    store: Store, clock: FixedClock, billing: Billing, client: Customer, practice: Biller,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    path = path_of(billing.payments.link(issued(billing, client)))
+    site = app(Billing(store, clock=clock, wiring=Wiring(Plugins.of(), base_url=BASE)))
+    page = ask(site, path)
+    assert f"This invoice cannot be paid online. Please contact {practice.name}." in words(page)
+    assert not read(page).tags["button"]
+    pressed = ask(site, path, "POST")
+    assert (pressed.status_code, pressed.headers["location"]) == (303, f".{path.removeprefix('/pay')}")
+    [record] = caplog.records
+    assert re.fullmatch(r"a checkout failed: there is no gateway here; give gateway= [^\n]+", record.getMessage())
+
+
+def test_what_is_not_wired_or_installed_is_one_line_in_the_log(
+    store: Store, clock: FixedClock, gateway: MemoryGateway, billing: Billing, client: Customer,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def missing(self: PlainRenderer, sheet: Sheet) -> bytes:
+        raise MissingExtra("Documents", "pdf")
+
+    path = path_of(billing.payments.link(issued(billing, client)))
+    monkeypatch.setattr(PlainRenderer, "render", missing)
+    wiring = Wiring(Plugins.of(), gateway=gateway, renderer=PlainRenderer())
+    site = app(Billing(store, clock=clock, wiring=wiring))
+    answers = [ask(site, path, "POST"), ask(site, f"{path}/invoice.pdf")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert "Nothing was charged." in words(answers[0])
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "a checkout failed", "a PDF failed",
+    ]  # fmt: skip
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -414,6 +449,52 @@ def test_only_our_own_page_presses_the_button(
     assert len(gateway.checkouts) == (status == 303)
     if status == 403:
         assert ask(site, path, headers=headers).status_code == 200  # a link in a mail program's web page
+
+
+ORIGINS = [
+    # where we are asked, Origin, other headers, whether it is ours
+    ("http://pages", "http://pages", {}, True),
+    ("http://pages:8000", "http://pages:8000", {}, True),
+    ("http://pages", "http://PAGES:80", {}, True),
+    ("https://pages", "https://pages", {}, True),
+    ("https://pages", "https://pages:443", {}, True),
+    ("http://pages", "https://pages", {}, True),  # a proxy took https off and did not say so
+    ("https://pages", "http://pages", {}, False),
+    ("http://pages", "http://pages:8000", {}, False),
+    ("http://pages", "https://elsewhere.example", {}, False),
+    ("http://pages", "https://pages.elsewhere.example", {}, False),
+    ("http://pages", "null", {}, False),
+    ("http://pages", "", {}, False),
+    ("http://pages", "file://pages", {}, False),
+    ("http://pages", "http://pages:x", {}, False),
+    ("http://pages", "http://[", {}, False),
+    ("http://pages", "https://elsewhere.example", {"sec-fetch-site": "same-origin"}, True),  # the browser knows better
+    ("http://pages", "http://pages", {"sec-fetch-site": "cross-site"}, False),
+    ("http://10.0.0.9", "https://pages", {"x-forwarded-host": "pages"}, True),
+    ("http://10.0.0.9", "https://pages", {"x-forwarded-host": "x, pages", "x-forwarded-proto": "https"}, True),
+    ("http://10.0.0.9", "https://x", {"x-forwarded-host": "x, pages"}, False),
+    ("http://10.0.0.9", "http://pages", {"x-forwarded-host": "pages", "x-forwarded-proto": "https"}, False),
+]
+
+
+@pytest.mark.parametrize("base, origin, headers, ours", ORIGINS)
+def test_a_browser_that_says_only_the_origin_is_judged_by_it(
+    billing: Billing, gateway: MemoryGateway, client: Customer, base: str, origin: str, headers: dict[str, str], ours: bool
+) -> None:  # fmt: skip
+    site = app(billing, trusted_proxies=["203.0.113.7"])
+    path = path_of(billing.payments.link(issued(billing, client)))
+    pressed = ask(site, path, "POST", headers={"origin": origin, **headers}, base=base)
+    assert (pressed.status_code, len(gateway.checkouts)) == ((303, 1) if ours else (403, 0))
+    if not ours:
+        assert "The payment was not started" in words(pressed)
+
+
+def test_a_forwarded_host_is_believed_of_a_named_proxy_only(
+    billing: Billing, site: Starlette, client: Customer
+) -> None:
+    path = path_of(billing.payments.link(issued(billing, client)))
+    headers = {"origin": "https://pages", "x-forwarded-host": "pages"}
+    assert ask(site, path, "POST", headers=headers, base="http://10.0.0.9").status_code == 403
 
 
 # --- the document -----------------------------------------------------------------------------------------------------
@@ -751,18 +832,67 @@ def test_a_webhook_pays_once_however_often_it_comes_and_the_page_says_so(
     assert "This invoice is paid. Thank you." in words(ask(site, f"{path}?back=paid"))
 
 
-def test_an_event_that_is_refused_for_good_is_not_asked_for_again(
-    billing: Billing, site: Starlette, gateway: MemoryGateway, client: Customer, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.rule("D6")
+@pytest.mark.parametrize("becomes", [paid, refunded, void])
+def test_money_for_an_invoice_that_takes_none_is_kept_as_credit_and_the_log_says_so(
+    billing: Billing, site: Starlette, store: Store, gateway: MemoryGateway, client: Customer,
+    caplog: pytest.LogCaptureFixture, becomes: Callable[[Billing, Invoice, Store], None],
+) -> None:  # fmt: skip
     invoice = issued(billing, client)
-    ask(site, path_of(billing.payments.link(invoice)), "POST")
+    body, headers = gateway.pay(ask(site, path_of(billing.payments.link(invoice)), "POST").headers["location"])
+    becomes(billing, invoice, store)
+    answers = [ask(site, "/webhooks/memory", "POST", headers=headers, content=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    [event] = answers[0].json()["events"]
+    assert (event["state"], set(event)) == ("recorded", {"event", "state", "invoice", "payment"})
+    assert billing.payments.get(event["payment"]).credited == invoice.total
+    assert billing.customers.credit(client) == invoice.total
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert f"for invoice {invoice.id} was recorded: " in caplog.text
+
+
+UNFIT = [{"invoice": "inv_nobodys"}, {"amount": money(5, "USD")}]
+
+
+@pytest.mark.parametrize("other", UNFIT, ids=["unknown", "currency"])
+def test_an_event_that_fits_nothing_is_refused_and_not_asked_for_again(
+    billing: Billing, site: Starlette, gateway: MemoryGateway, client: Customer, other: dict[str, object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    ask(site, path_of(billing.payments.link(issued(billing, client))), "POST")
     [wanted] = gateway.checkouts.values()
-    body, headers = gateway.pay(gateway.checkout(attrs.evolve(wanted, key="another", amount=money(5, "USD"))))
+    body, headers = gateway.pay(gateway.checkout(attrs.evolve(wanted, key="another", **other)))
     answer = ask(site, "/webhooks/memory", "POST", headers=headers, content=body)
     assert answer.status_code == 200
     [event] = answer.json()["events"]
     assert (event["state"], event["payment"], set(event)) == ("refused", None, {"event", "state", "invoice", "payment"})
-    assert "refused" in caplog.text
+    [record] = caplog.records
+    assert (record.levelname, "was refused: " in record.getMessage()) == ("WARNING", True)
+
+
+@pytest.mark.rule("N3")
+def test_an_event_whose_writing_fails_is_recorded_when_it_is_told_again(
+    billing: Billing, site: Starlette, store: Store, gateway: MemoryGateway, client: Customer,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    invoice = issued(billing, client)
+    body, headers = gateway.pay(ask(site, path_of(billing.payments.link(invoice)), "POST").headers["location"])
+    for error in (Conflict("invoice", invoice.id), StoreError("locked: sqlite:///secret.db")):
+
+        @contextmanager
+        def writing(error: Exception = error) -> Iterator[Writer]:
+            raise error
+            yield
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "writing", writing)
+            answer = ask(site, "/webhooks/memory", "POST", headers=headers, content=body)
+        assert (answer.status_code, answer.json()) == (500, {"error": "failed"})
+    assert caplog.text.count("Traceback") == 2
+    answer = ask(site, "/webhooks/memory", "POST", headers=headers, content=body)
+    assert (answer.status_code, answer.json()["events"][0]["state"]) == (200, "recorded")
+    assert len(billing.payments.find(invoice=invoice)) == 1
 
 
 @pytest.mark.parametrize(
@@ -827,7 +957,7 @@ ALWAYS = {
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "strict-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "x-robots-tag": "noindex, nofollow",
@@ -1093,6 +1223,204 @@ def test_no_token_is_in_the_servers_log(world: World, browser: httpx.Client) -> 
     for path in (world.link, world.french, world.revoked):
         assert path.rpartition("/")[2] not in logged
     assert "x%20y" not in logged
+
+
+@contextmanager
+def connected(server: Server, sent: bytes = b"") -> Iterator[socket.socket]:
+    """A connection to a server, on which something was sent already."""
+    with socket.create_connection((httpx.URL(server.url).host, httpx.URL(server.url).port or 0), 60) as each:
+        each.sendall(sent)
+        yield each
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    found = b""
+    try:
+        while part := connection.recv(65536):
+            found += part
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def answered(connection: socket.socket) -> bytes:
+    """One answer, of which the length is known."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        assert (part := connection.recv(65536)), found
+        found += part
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    assert length is not None
+    while len(body) < int(length[1]):
+        assert (part := connection.recv(65536)), found
+        body += part
+    return head + b"\r\n\r\n" + body
+
+
+SLOW = b"POST /webhooks/memory HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n1"
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+FOR_EVER = {"head": 600.0, "idle": 600, "stop": 600}
+
+
+def test_a_body_that_does_not_come_is_answered_408_and_closed(tmp_path: Path) -> None:
+    with serving("memory://", tmp_path / "log", body_seconds=0.2, limits=FOR_EVER) as server, ExitStack() as many:
+        for connection in [many.enter_context(connected(server, SLOW)) for _ in range(50)]:
+            answer = rest(connection)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b"\r\nconnection: close\r\n" in answer
+            assert answer.endswith(b'{"error":"too_slow"}')
+        with connected(server, HEALTH) as connection:
+            assert answered(connection).endswith(b"ok")
+
+
+def test_a_body_in_pieces_has_one_deadline_for_all(billing: Billing) -> None:
+    site = app(billing, body_seconds=0.05)
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(0.001)  # a client that is never quite silent
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    for version in ("1.1", "2"):
+        scope = {
+            "type": "http", "method": "POST", "path": "/webhooks/memory", "headers": [], "query_string": b"",
+            "client": None, "scheme": "http", "server": None, "http_version": version, "root_path": "",
+        }  # fmt: skip
+        asyncio.run(site(scope, receive, send))  # type: ignore[arg-type]  # plain dicts
+        [start, _] = sent
+        assert start["status"] == 408
+        assert ((b"connection", b"close") in start["headers"]) == (version == "1.1")  # type: ignore[operator]  # a list
+        sent.clear()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"G", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "],
+    ids=["silent", "a letter", "half a head"],
+)
+def test_a_head_that_does_not_come_is_not_waited_for(tmp_path: Path, begun: bytes) -> None:
+    with (
+        serving("memory://", tmp_path / "log", limits={**FOR_EVER, "head": 0.2}) as server,
+        connected(server, begun) as connection,
+    ):
+        assert rest(connection) == b""
+
+
+def test_a_body_that_nobody_wants_is_not_waited_for(tmp_path: Path) -> None:
+    asked = b"POST /pay/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n1"
+    with (
+        serving("memory://", tmp_path / "log", limits={**FOR_EVER, "head": 0.2}) as server,
+        connected(server, asked) as connection,
+    ):
+        assert answered(connection).startswith(b"HTTP/1.1 404 ")
+        try:
+            connection.sendall(b"1")  # for uvicorn alone, this is a client that is busy
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert rest(connection) == b""
+
+
+def test_who_asks_and_does_not_read_is_not_waited_for(world: World, tmp_path: Path) -> None:
+    head = f"GET {world.link} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with serving(world.store, tmp_path / "log", limits={**FOR_EVER, "head": 0.2}) as server:
+        with connected(server) as connection:
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                while True:
+                    connection.sendall(head * 100)
+        with connected(server, HEALTH) as connection:
+            assert answered(connection).endswith(b"ok")
+
+
+SLOW_APP = """
+import asyncio, sys
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from invoicecore_adapters.web import Limits, serve
+
+begun, go = asyncio.Event(), asyncio.Event()
+
+async def work(request):
+    begun.set()
+    await go.wait()
+    return PlainTextResponse("done")
+
+async def wait(request):
+    await begun.wait()
+    return PlainTextResponse("begun")
+
+async def let(request):
+    go.set()
+    return PlainTextResponse("let")
+
+routes = [Route("/work", work), Route("/begun", wait), Route("/let", let)]
+serve(Starlette(routes=routes), port=0, ready=lambda url: print(url, flush=True), limits=Limits(head=0.2))
+"""
+
+
+def test_an_answer_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen([sys.executable, "-c", SLOW_APP], stdout=subprocess.PIPE, stderr=log, text=True) as child,
+    ):
+        try:
+            assert child.stdout is not None
+            server = Server(child.stdout.readline().strip(), tmp_path / "log", child)
+            with connected(server, b"GET /work HTTP/1.1\r\nHost: x\r\n\r\n") as working:
+                assert httpx.get(f"{server.url}/begun", trust_env=False, timeout=60).text == "begun"
+                for _ in range(2):  # twice the time that is given to whoever says nothing
+                    with connected(server) as silent:
+                        assert rest(silent) == b""
+                assert httpx.get(f"{server.url}/let", trust_env=False, timeout=60).text == "let"
+                assert answered(working).endswith(b"done")
+        finally:
+            child.terminate()
+
+
+def test_a_server_that_is_told_to_end_ends_though_clients_are_slow(tmp_path: Path) -> None:
+    with (
+        serving("memory://", tmp_path / "log", body_seconds=600, limits={**FOR_EVER, "stop": 1}) as server,
+        ExitStack() as many,
+    ):
+        slow = [many.enter_context(connected(server, SLOW)) for _ in range(50)]
+        many.enter_context(connected(server, SLOW[:20]))
+        idle = many.enter_context(connected(server, HEALTH))
+        answered(idle)  # the others were accepted before it
+        assert server.end() == -signal.SIGTERM
+        assert rest(idle) == b""
+        assert all(b" 200 " not in rest(connection) for connection in slow)
+
+
+def test_more_connections_than_there_may_be_are_answered_503_and_many_more_not_at_all(tmp_path: Path) -> None:
+    limits = {**FOR_EVER, "connections": 3}
+    with serving("memory://", tmp_path / "log", limits=limits) as server, ExitStack() as many:
+
+        def another() -> bytes:
+            connection = many.enter_context(connected(server, HEALTH))
+            return answered(connection)
+
+        assert [another()[:13] for _ in range(3)] == [b"HTTP/1.1 200 "] * 3
+        refused = another()
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert refused.endswith(b"Service Unavailable")
+        for _ in range(3):  # these say nothing, and stay
+            many.enter_context(connected(server))
+        with connected(server) as beyond:
+            try:
+                beyond.sendall(HEALTH)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            assert rest(beyond) == b""
+        many.close()
+        answer = another()
+        while answer.startswith(b"HTTP/1.1 503 "):  # until it has seen them go
+            answer = another()
+        assert answer.endswith(b"ok")
 
 
 def test_an_address_that_is_taken_or_is_none_is_refused() -> None:

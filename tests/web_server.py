@@ -14,12 +14,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
-
 import attrs
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -35,30 +33,43 @@ class Webhook:
     success_url: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Server:
     """A server that runs: where it is, the desk's `base_url`, and what it writes to its log."""
 
     url: str
     log: Path
-    asking: IO[str]
-    telling: IO[str]
+    process: subprocess.Popen[str]
 
     def paid(self, checkout: str) -> Webhook:
         """Pay at a checkout of its gateway: the webhook that tells of it."""
-        self.asking.write(checkout + "\n")
-        self.asking.flush()
-        told = json.loads(self.telling.readline())
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(checkout + "\n")
+        self.process.stdin.flush()
+        told = json.loads(self.process.stdout.readline())
         return Webhook(body=base64.b64decode(told["body"]), headers=told["headers"], success_url=told["success_url"])
+
+    def end(self) -> int:
+        """Tell it to end as a service manager does, and wait: how it ended."""
+        self.process.terminate()
+        return self.process.wait(60)
 
 
 @contextmanager
-def serving(store: str, log: Path, *, pages: str = "https://checkout.example") -> Iterator[Server]:
-    """A server on the store of a URL; `pages` is where its gateway's checkouts are."""
+def serving(
+    store: str,
+    log: Path,
+    *,
+    pages: str = "https://checkout.example",
+    body_seconds: float = 10.0,
+    limits: Mapping[str, float] | None = None,
+) -> Iterator[Server]:
+    """A server on the store of a URL; `pages` is where its gateway's checkouts are, `limits` are of `Limits`."""
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [sys.executable, __file__, store, pages],
+            [sys.executable, __file__, store, pages, str(body_seconds), json.dumps(dict(limits or {}))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -69,12 +80,13 @@ def serving(store: str, log: Path, *, pages: str = "https://checkout.example") -
         assert child.stdout is not None
         url = child.stdout.readline().strip()
         assert url, f"the server did not start:\n{log.read_text('utf-8')}"
-        yield Server(url=url, log=log, asking=child.stdin, telling=child.stdout)
-        child.stdin.close()
-        assert child.wait(60) == 0, log.read_text("utf-8")
+        yield Server(url, log, child)
+        if child.poll() is None:
+            child.stdin.close()
+            assert child.wait(60) == 0, log.read_text("utf-8")
 
 
-def main(store: str, pages: str) -> None:
+def main(store: str, pages: str, body_seconds: str, limits: str) -> None:
     """The child: serve on a free port, and answer what comes on stdin."""
     import socket
 
@@ -82,7 +94,7 @@ def main(store: str, pages: str) -> None:
     from invoicecore.testing import FixedClock
     from invoicecore_adapters import memory, pdf, sql
     from invoicecore_adapters.memory import MemoryGateway
-    from invoicecore_adapters.web import app, serve
+    from invoicecore_adapters.web import Limits, app, serve
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -112,7 +124,8 @@ def main(store: str, pages: str) -> None:
         clock=FixedClock(NOW),
         plugins=Plugins.of(memory.plugin, sql.plugin, pdf.plugin),
     ) as billing:
-        serve(app(billing), port=port, ready=ready)
+        site = app(billing, body_seconds=float(body_seconds))
+        serve(site, port=port, limits=Limits(**json.loads(limits)), ready=ready)
 
 
 if __name__ == "__main__":

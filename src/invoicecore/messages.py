@@ -95,9 +95,12 @@ def deferred(message: Message, at: datetime, why: str) -> Message:
     return attrs.evolve(message, next_try_at=at + RETRIES[max(message.tries, 1) - 1], error=why)
 
 
-def given_back(message: Message, at: datetime, why: str) -> Message:
-    """The message that was taken and not tried, because nothing could be sent at all: the try does not count."""
-    return attrs.evolve(message, tries=message.tries - 1, next_try_at=at + RETRIES[0], error=why)
+def given_back(message: Message, at: datetime, why: str, *, behind: bool = False) -> Message:
+    """The message that was taken and not tried, because nothing could be sent at all: the try does not count.
+
+    One that met the trouble goes `behind` the others, so that it does not stand before them for ever if it is the cause.
+    """
+    return attrs.evolve(message, tries=message.tries - 1, next_try_at=at + RETRIES[1 if behind else 0], error=why)
 
 
 def tried_again(message: Message, at: datetime, to: str) -> Message:

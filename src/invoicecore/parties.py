@@ -84,6 +84,8 @@ class LateFee:
         for field, value in (("amount", self.amount), ("percent", self.percent), ("cap", self.cap)):
             if value is not None and not (value.is_finite() and value > 0):
                 raise InvalidValue(f"late_fee.{field}", value, "is not above zero", "give an exact, positive number")
+        if self.percent is not None and self.percent > 1000:
+            raise InvalidValue("late_fee.percent", self.percent, "is above 1000", "give 5 for five per cent")
         for field, days, low in (("after_days", self.after_days, 1), ("every_days", self.every_days, 1)):
             if (days is None and field == "after_days") or (
                 days is not None and (type(days) is not int or not low <= days <= 3660)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from invoicecore.invoices import Invoice, InvoiceKind, Phase
-from invoicecore.money import Money, positive, times, zero
+from invoicecore.money import Money, positive, times, total, zero
 from invoicecore.parties import LateFee
 
 
@@ -37,8 +37,8 @@ def step_name(step: int) -> str:
 
 
 def fees_reached(invoice: Invoice, fee: LateFee, on: date) -> int:
-    """How many late fees an unpaid invoice has come to by a day; a fee's own invoice comes to none (P3)."""
-    if invoice.kind is InvoiceKind.FEE:
+    """How many late fees an unpaid invoice has come to by a day; an invoice of nothing but fees comes to none (P3)."""
+    if not invoice.total > _fees_on(invoice):
         return 0
     late = (on - counts_from(invoice)).days - fee.after_days
     if late < 0:
@@ -49,12 +49,13 @@ def fees_reached(invoice: Invoice, fee: LateFee, on: date) -> int:
 def fee_amount(invoice: Invoice, fee: LateFee, charged: Money) -> Money:
     """The next fee of an invoice that was charged so much before: never more than what the cap leaves.
 
-    A percentage is of the balance, rounded half-up once to the minor unit.
+    A percentage is of the balance without the fees that are on the invoice, rounded half-up once to the minor unit.
     """
     if fee.amount is not None:
         wanted = _of(fee.amount, invoice.currency)
     else:
-        wanted = times(invoice.balance, (fee.percent or Decimal(0)) / 100)
+        owed = max(invoice.balance - _fees_on(invoice), zero(invoice.currency))
+        wanted = times(owed, (fee.percent or Decimal(0)) / 100)
     if fee.cap is not None:
         wanted = min(wanted, _of(fee.cap, invoice.currency) - charged)
     return max(wanted, zero(invoice.currency))
@@ -65,6 +66,17 @@ def check_fee(fee: LateFee | None, currency: str) -> None:
     for field in ("amount", "cap"):
         if fee is not None and (value := getattr(fee, field)) is not None:
             positive(Money(value, currency), f"policy.late_fee.{field}", currency=currency)
+
+
+FEE_CHARGE = "fee"
+"""The kind in the id of a charge that is a late fee, as an invoice's line names it."""
+
+
+def _fees_on(invoice: Invoice) -> Money:
+    if invoice.kind is InvoiceKind.FEE:
+        return invoice.total
+    fees = (line.amount for line in invoice.lines if line.charge is not None and f"_{FEE_CHARGE}_" in line.charge)
+    return total(fees, invoice.currency)
 
 
 def _of(amount: Decimal, currency: str) -> Money:

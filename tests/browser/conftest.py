@@ -20,6 +20,7 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP pages.test 127.0.0.1",
 )
 INSTALL = "install Debian's or your own (`apt-get install chromium`), or set INVOICECORE_CHROMIUM to its path"
 

@@ -203,6 +203,26 @@ def test_a_payer_who_is_back_before_the_webhook_is_thanked(
         assert page.get_by_role("button", name=WORDS[language]["pay"]).is_visible()
 
 
+def test_the_button_works_by_plain_http_and_not_from_a_strangers_page(chromium: Browser, world: World) -> None:
+    # Under a name and without https, a browser says no Sec-Fetch-Site: there is the Origin to go by.
+    here = world.url("open-en").replace("127.0.0.1", "pages.test")
+    with opened(chromium) as page:
+        page.goto(here)
+        with page.expect_request(lambda request: request.method == "POST") as pressed:
+            page.get_by_role("button", name=WORDS["en"]["pay"]).click()
+        headers = pressed.value.all_headers()
+        assert "sec-fetch-site" not in headers
+        assert here.startswith(headers["origin"])
+        assert here not in headers.get("referer", "")
+        page.wait_for_url(f"{world.provider.url}/**")
+        form = f"<form method=post action={here}><button>Go</button></form>"
+        page.route("http://stranger.test/**", lambda route: route.fulfill(body=form, content_type="text/html"))
+        page.goto("http://stranger.test/")
+        with page.expect_navigation() as answer:
+            page.get_by_role("button").click()
+        assert answer.value.status == 403
+
+
 @pytest.mark.rule("R12", "T2")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])

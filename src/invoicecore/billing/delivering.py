@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import TypeVar
 
 import attrs
@@ -47,13 +48,16 @@ R = TypeVar("R", Invoice, Payment)
 
 PAGE = 50  # messages taken at a time: few enough to be sent within their lease by a slow server
 
+_FRESH = timedelta(seconds=1)  # how old what a letter says may be; what happened since is asked for again
+
 _WIRING = (NotWired, MissingExtra, PluginError)
 
 
 @attrs.frozen(kw_only=True)
 class _Page:
-    """The messages one deliverer has, and what their letters are made of."""
+    """The messages one deliverer has, and what their letters are made of; `on` is the biller's day."""
 
+    on: date
     messages: Sequence[Message]
     invoices: Mapping[str, Invoice]
     sheets: Mapping[str, Sheet | Exception]
@@ -71,6 +75,7 @@ class Delivering:
         self._actor = actor
         self._progress = progress
         self._began = False
+        desk.wiring.mailer  # noqa: B018  # a mailer that is missing or wrong shows now, not when something is due
         self.report = Deliveries()
 
     def deliver_each(self, billers: Iterable[Biller]) -> None:
@@ -112,7 +117,8 @@ class Delivering:
         return [attrs.evolve(message, version=message.version + 1) for message in mine]
 
     def _send_page(self, biller: Biller, messages: Sequence[Message]) -> None:
-        until = self._desk.clock.now() + LEASE / 2  # a message begun later might not be done within the lease
+        read_at = self._desk.clock.now()
+        until = read_at + LEASE / 2  # a message begun later might not be done within the lease
         page = self._page(biller, messages)
         maker = ThreadPoolExecutor(max_workers=1)  # e-mails are made, in order, while those before are on their way
         try:
@@ -122,17 +128,26 @@ class Delivering:
                     self._give_back(messages[n:], "the deliverer ran out of time")
                     return
                 try:
+                    if self._desk.clock.now() - read_at > _FRESH and self._changed(biller, message, page):
+                        mail = maker.submit(self._mail, biller, message, self._page(biller, [message]))
                     after = self._send(message, mail)
                 except _WIRING as error:
                     self._give_back(messages[n:], str(error))
                     raise
                 except MailUnavailable as error:
                     self.report.stopped = error.why
-                    self._give_back(messages[n:], error.why)
+                    self._give_back(messages[n:], error.why, first_behind=True)
                     return
                 self._record(after)
         finally:
             maker.shutdown(cancel_futures=True)
+
+    def _changed(self, biller: Biller, message: Message, page: _Page) -> bool:
+        """Whether something happened to a message's invoice since its page was read: it was paid, or voided."""
+        before = page.invoices.get(message.invoice)
+        with self._desk.view() as tx:
+            now = tx.get(Invoice, biller.id, [message.invoice]).get(message.invoice)
+        return (now.version if now is not None else 0) != (before.version if before is not None else 0)
 
     def _send(self, message: Message, mail: Future[Mail | str]) -> Message:
         """Send one message; the message as it is afterwards. Raises MailUnavailable, and what is wrong with the wiring."""
@@ -180,6 +195,7 @@ class Delivering:
             invoices = tx.get(Invoice, biller.id, refs)
             payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
             return _Page(
+                on=self._desk.today(biller),
                 messages=messages,
                 invoices=invoices,
                 urls=urls,
@@ -196,8 +212,9 @@ class Delivering:
         state = {MessageState.QUEUED: "deferred"}.get(message.state, message.state.value)
         self.report.tell(state, _outcome(message))
 
-    def _give_back(self, messages: Sequence[Message], why: str) -> None:
-        back = [given_back(message, self._desk.clock.now(), why) for message in messages]
+    def _give_back(self, messages: Sequence[Message], why: str, *, first_behind: bool = False) -> None:
+        at = self._desk.clock.now()
+        back = [given_back(message, at, why, behind=first_behind and not n) for n, message in enumerate(messages)]
         self._write(back)
         for message in back:
             self.report.tell("deferred", _outcome(message))
@@ -260,7 +277,7 @@ def _letter(biller: Biller, message: Message, page: _Page) -> tuple[Letter, Shee
     if message.kind is MessageKind.REFUND:
         return refund_letter(page.refunds[about], invoice, sheet, biller), sheet
     if message.kind is MessageKind.REMINDER:
-        return reminder_letter(invoice, sheet, biller, int(about), page.urls.get(invoice.id)), sheet
+        return reminder_letter(invoice, sheet, biller, int(about), on=page.on, url=page.urls.get(invoice.id)), sheet
     return invoice_letter(invoice, sheet, biller), sheet
 
 

@@ -65,6 +65,13 @@ def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
     customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
     reversals = {each.payment: each for each in tx.find(Reversal, biller.id, {"payment": [p.id for p in payments]})}
+    # Of all that were paid for each invoice and not reversed, the last.
+    beside = tx.find(Payment, biller.id, {"invoice": list(invoices)})
+    bounced = {each.payment for each in tx.find(Reversal, biller.id, {"payment": [each.id for each in beside]})}
+    last: dict[str, str] = {}
+    for each in sorted(beside, key=lambda one: (one.received_on, one.id)):
+        if each.id not in bounced:
+            last |= {part.invoice: each.id for part in each.allocations}
     sheets = {}
     for payment in payments:
         mine = {part.invoice: invoices[part.invoice] for part in payment.allocations}
@@ -75,6 +82,7 @@ def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict
             units={ref: units[invoice.unit].number for ref, invoice in mine.items() if invoice.unit in units},
             biller=biller,
             reversal=reversals.get(payment.id),
+            completes=all(last.get(ref) == payment.id for ref in mine),
         )
     return sheets
 

@@ -24,7 +24,7 @@ _MADE, _REVOKED = 100_000, 200_000
 class PayState(StrEnum):
     """What a pay page has to say: `payable` has a button, the others say why there is none (R12, T2).
 
-    `in_flight`: what is owed is being collected; `off`: the biller takes no payments online; `void`, `paid` and
+    `in_flight`: what is owed is being collected; `off`: the biller takes no payments, or nothing here does online; `void`, `paid` and
     `refunded` as the statuses.
     """
 
@@ -96,9 +96,11 @@ class Linking:
             biller, invoice = tx.get(Biller, owner, [owner]).get(owner), tx.get(Invoice, owner, [ref]).get(ref)
             if biller is None or invoice is None:
                 return None
-        who = invoice.bill_to
+        who, state = invoice.bill_to, _state(invoice, biller)
         locale = (who.locale if who is not None else None) or biller.locale
-        return PayPage(state=_state(invoice, biller), invoice=invoice, biller=biller, locale=locale)
+        if state is PayState.PAYABLE and not self._desk.wiring.has_gateway:
+            state = PayState.OFF
+        return PayPage(state=state, invoice=invoice, biller=biller, locale=locale)
 
     def checkout(self, token: str) -> str:
         """The provider's short-lived page for what is left to pay, made when the payer asks for it (R12).
@@ -110,6 +112,7 @@ class Linking:
         if page is None:
             raise NotFound("link", "…")  # a token is a secret: it is in no message and no log
         invoice = page.invoice
+        gateway = self._desk.wiring.gateway
         if page.state is PayState.OFF:
             raise PaymentsOff(page.biller.id, "pay online")
         if page.state is not PayState.PAYABLE:
@@ -128,7 +131,7 @@ class Linking:
             success_url=f"{url}?back=paid",
             cancel_url=url,
         )
-        return self._desk.wiring.gateway.checkout(wanted)
+        return gateway.checkout(wanted)
 
     def _day(self) -> date:
         return self._desk.clock.now().date()

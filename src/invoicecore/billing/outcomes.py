@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import total_ordering
 
@@ -21,7 +21,7 @@ class Outcome:
     """What the run did, or did not do, for one lease or client: a code, a sentence, and what it is about.
 
     `invoice` is the id of what was made, None in a dry run; it takes no part in equality, so that a dry run and the
-    run itself compare equal.
+    run itself compare equal. `data` is what the sentence takes, so that it can be said in another language too.
     """
 
     code: str
@@ -34,6 +34,7 @@ class Outcome:
     due_on: date | None = None
     late: bool = False
     invoice: str | None = attrs.field(default=None, eq=False)
+    data: Mapping[str, object] = attrs.field(factory=dict, eq=False, repr=False)
 
 
 @total_ordering

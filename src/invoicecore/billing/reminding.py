@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import attrs
@@ -15,10 +15,10 @@ from invoicecore.charges import Charge
 from invoicecore.errors import InvoicecoreError, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Item, Status, as_lines, draft, due_by_terms
 from invoicecore.messages import Message, MessageKind
-from invoicecore.money import Money, zero
-from invoicecore.parties import Biller, Customer
+from invoicecore.money import Money, total
+from invoicecore.parties import Biller, Customer, LateFee
 from invoicecore.ports import InvoiceQuery, KeyUse, Order, Reader
-from invoicecore.reminders import fee_amount, fees_reached, remindable, step_name, step_reached
+from invoicecore.reminders import FEE_CHARGE, fee_amount, fees_reached, remindable, step_name, step_reached
 from invoicecore.wording import say
 
 PAGE = 500  # invoices a transaction
@@ -146,11 +146,14 @@ def _decide(tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None
     unpaid = [invoice for invoice in found if remindable(invoice)]
     told = _told(tx, biller, unpaid)
     payers = tx.get(Customer, biller.id, {invoice.customer for invoice in unpaid if invoice.customer})
+    fees = {each.id: fees_reached(each, fee, on) for each in unpaid} if fee is not None and biller.payments else {}
+    keys = [_fee_key(each, n) for each in unpaid for n in range(1, fees.get(each.id, 0) + 1)]
+    before = tx.get(KeyUse, biller.id, keys)
     for invoice in unpaid:
         payer = payers.get(invoice.customer or "")
         _remind(page, invoice, payer, biller, on, told.get(invoice.id))
-        if fee is not None and biller.payments and payer is not None:
-            _charge(tx, page, invoice, payer, biller, on)
+        if fee is not None and payer is not None:
+            _charge(page, invoice, payer, biller, fee, fees.get(invoice.id, 0), before)
     return page
 
 
@@ -179,24 +182,26 @@ def _remind(
         page.reminders.append((invoice, payer, step))
 
 
-def _charge(tx: Reader, page: _Page, invoice: Invoice, payer: Customer, biller: Biller, on: date) -> None:
-    fee = biller.policy.late_fee
-    count = fees_reached(invoice, fee, on) if fee is not None else 0
-    if fee is None or not count:
-        return
-    keys = [_fee_key(invoice, n) for n in range(1, count + 1)]
-    before = tx.get(KeyUse, biller.id, keys)
-    charged = zero(invoice.currency)
-    for use in before.values():
-        charged = charged + Money(use.results[1], invoice.currency)
-    for n, key in enumerate(keys, 1):
-        if key in before:
-            continue
+def _charge(
+    page: _Page,
+    invoice: Invoice,
+    payer: Customer,
+    biller: Biller,
+    fee: LateFee,
+    count: int,
+    before: Mapping[str, KeyUse],
+) -> None:
+    uses = {n: before.get(_fee_key(invoice, n)) for n in range(1, count + 1)}
+    charged = total([Money(use.results[1], invoice.currency) for use in uses.values() if use], invoice.currency)
+    fresh = 0
+    for n in (n for n, use in uses.items() if use is None):
         amount = fee_amount(invoice, fee, charged)
         if amount.amount <= 0:
             break
-        charged = charged + amount
+        charged, fresh = charged + amount, fresh + 1
         page.fees.append((invoice, payer, n, amount))
+    if fresh > biller.policy.catch_up_warning:
+        page.outcomes.append(("warnings", _outcome("many_fees", invoice, biller, count=fresh)))
 
 
 def _commit(change: Change, page: _Page) -> list[Invoice]:
@@ -212,10 +217,10 @@ def _commit(change: Change, page: _Page) -> list[Invoice]:
     payers: dict[str, Customer] = {}
     charges: list[Charge] = []
     uses: list[KeyUse] = []
-    invoice_ids, charge_ids = change.ids("inv", len(page.fees)), change.ids("chg", len(page.fees))
+    invoice_ids, charge_ids = change.ids("inv", len(page.fees)), change.ids(FEE_CHARGE, len(page.fees))
     as_invoice = change.biller.policy.late_fee is not None and change.biller.policy.late_fee.bill_as == "invoice"
     for (invoice, payer, n, amount), invoice_id, charge_id in zip(page.fees, invoice_ids, charge_ids, strict=True):
-        title = say("late_fee_for", payer.locale or change.biller.locale, number=invoice.reference)
+        title = say("late_fee", payer.locale or change.biller.locale, number=invoice.reference)
         if as_invoice:
             drafts.append(_fee_invoice(change, invoice, payer, title, amount, invoice_id))
             payers[invoice_id] = payer
@@ -269,7 +274,7 @@ def _tell(page: _Page, biller: Biller, on: date) -> None:
     for invoice, _, step in page.reminders:
         page.outcomes.append(("created", _outcome("reminder", invoice, biller, step=step_name(step))))
     for invoice, payer, _, amount in page.fees:
-        text = say("late_fee_for", biller.locale, number=invoice.reference)
+        text = say("late_fee", biller.locale, number=invoice.reference)
         page.outcomes.append(
             (
                 "created",
@@ -281,21 +286,24 @@ def _tell(page: _Page, biller: Biller, on: date) -> None:
                     amount=amount,
                     due_on=due,
                     invoice=invoice.id,
+                    data={"number": invoice.reference},
                 ),
             )
         )
 
 
 def _outcome(code: str, invoice: Invoice, biller: Biller, **data: object) -> Outcome:
+    data["number"] = invoice.reference
     return Outcome(
         code=code,
-        text=say(code, biller.locale, number=invoice.reference, **data),
+        text=say(code, biller.locale, **data),
         biller=biller.id,
         customer=invoice.customer,
         lease=invoice.lease,
         amount=invoice.balance,
         due_on=invoice.due_on,
         invoice=invoice.id,
+        data=data,
     )
 
 

@@ -237,7 +237,8 @@ def _bill_lease(
         raise page.refused
     if len(drafts) > policy.catch_up_warning:
         text = say("many_periods", biller.locale, count=len(drafts))
-        outcomes.append(("warnings", Outcome(code="many_periods", text=text, biller=biller.id, lease=lease.id)))
+        told = Outcome(code="many_periods", text=text, biller=biller.id, lease=lease.id, data={"count": len(drafts)})
+        outcomes.append(("warnings", told))
     if drafts and policy.run_issues and payer.email is None and lease.method is InvoiceMethod.EMAIL_PDF:
         outcomes.append(("warnings", _outcome("no_email", biller, lease=lease.id, customer=payer.id, name=payer.name)))
     moved = lease_rules.moved_on(lease, policy, index + 1, invoiced=bool(drafts))
@@ -331,7 +332,7 @@ def _outcome(
     code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: object
 ) -> Outcome:
     text = say(code, biller.locale, **data)
-    return Outcome(code=code, text=text, biller=biller.id, lease=lease, customer=customer)
+    return Outcome(code=code, text=text, biller=biller.id, lease=lease, customer=customer, data=data)
 
 
 def _failed(biller: Biller, subject: str, error: Exception) -> Outcome:

@@ -58,6 +58,11 @@ class Wiring:
         return self._part("composer", None, self._plugins.composer)
 
     @property
+    def has_gateway(self) -> bool:
+        """Whether there is a gateway, so that a pay page has a button."""
+        return self._given["gateway"] is not None
+
+    @property
     def has_pages(self) -> bool:
         """Whether the host serves pay pages, so that links can be given out."""
         return self._base_url is not None

@@ -83,15 +83,17 @@ def receipt_sheet(
     units: Mapping[str, str],
     biller: Biller,
     reversal: Reversal | None,
+    completes: bool,
 ) -> Sheet:
     """A receipt for a payment; for residential rent in France a *quittance* once the rent is paid in full.
 
     A landlord gives a quittance for rent that is paid in full and a receipt (*reçu*) for a part of it (loi no 89-462
-    du 6 juillet 1989, article 21). One that was reversed says so and is no quittance.
+    du 6 juillet 1989, article 21). It goes with the payment that `completes` the rent; those before it stay receipts,
+    and one that was reversed says so. The law is that of the landlord's country, whatever the tenant speaks.
     """
     locale = (who.locale if who is not None else None) or biller.locale
     settled = [invoices[part.invoice] for part in payment.allocations]
-    quittance = reversal is None and locale == "fr_FR" and is_quittance(settled)
+    quittance = reversal is None and completes and biller.locale.endswith("_FR") and is_quittance(settled)
     heading = say("doc.quittance" if quittance else "doc.receipt", locale)
     numbers = ", ".join(plain(invoice.reference) for invoice in settled)
     facts = [

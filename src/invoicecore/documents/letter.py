@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from invoicecore.documents.invoice import due_passed_at_issue
 from invoicecore.documents.sheet import Fact, Letter, Sheet
 from invoicecore.documents.words import fact, plain
@@ -23,16 +25,20 @@ def invoice_letter(invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
     return _letter(MessageKind.INVOICE_ISSUED, subject, said, invoice, sheet, biller)
 
 
-def reminder_letter(invoice: Invoice, sheet: Sheet, biller: Biller, step: int, url: str | None = None) -> Letter:
-    """ "Still to be paid", before the due date or after it (P3).
+def reminder_letter(
+    invoice: Invoice, sheet: Sheet, biller: Biller, step: int, *, on: date, url: str | None = None
+) -> Letter:
+    """ "Still to be paid", worded for the day it goes out, which may be later than the step's (P3).
 
     `url` is its pay page: after the due date it is offered for a debit too, which has not come through.
     """
-    when = "before" if step <= 0 else "after"
+    late = on > invoice.due_on
+    when = "after" if late else "before"
     said = [_said(invoice, biller, sheet, f"mail.reminder_{when}"), say("mail.crossed", sheet.locale)]
     subject = _said(invoice, biller, sheet, f"mail.reminder_{when}_subject")
-    late = url if step > 0 else None
-    return _letter(MessageKind.REMINDER, subject, said, invoice, sheet, biller, step=step, url=late)
+    return _letter(
+        MessageKind.REMINDER, subject, said, invoice, sheet, biller, step=step, late=late, url=url if late else None
+    )
 
 
 def receipt_letter(payment: Payment, invoice: Invoice, sheet: Sheet, biller: Biller) -> Letter:
@@ -79,6 +85,7 @@ def _letter(
     facts: tuple[Fact, ...] | None = None,
     payable: bool = True,
     step: int | None = None,
+    late: bool = False,
     url: str | None = None,
 ) -> Letter:
     locale = sheet.locale
@@ -86,7 +93,7 @@ def _letter(
     if pay is not None:
         url = url or pay.url
         if url is None:
-            said.append(pay.text if step is None or step <= 0 else _asked(invoice, sheet))
+            said.append(_asked(invoice, sheet) if late else pay.text)
     name = sheet.customer.name if sheet.customer is not None else ""
     return Letter(
         kind=kind.value,

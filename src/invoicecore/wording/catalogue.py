@@ -8,6 +8,7 @@ core's own sentences have none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from string import Formatter
 from types import MappingProxyType
@@ -66,6 +67,9 @@ def read(data: bytes, name: str) -> PoFile:
     from babel.messages.pofile import PoFileError, read_po
 
     locale = _locale(name)
+    text = data.decode("utf-8-sig", "replace")
+    if "\ufffd" not in text and (wrong := _no_line_of_po(text)) is not None:
+        raise _refused(name, f"is not a .po file in line {wrong[0]}: {wrong[1]!r:.80}", "check it with `msgfmt --check`")
     try:
         text = data.decode("utf-8-sig")
         # Not splitlines(), which knows more ends of a line than gettext does.
@@ -95,6 +99,9 @@ def read(data: bytes, name: str) -> PoFile:
         if not key or message.fuzzy:
             continue
         words = domains.setdefault(message.context or "", {})
+        seen = (message.context or "", key if isinstance(key, str) else key[0])
+        if text.count(f'msgid "{seen[1]}"') > 1 and _given_twice(text, *seen):
+            raise _refused(name, f"has {seen[1]} twice", "leave one of them")
         if isinstance(key, str):
             if isinstance(said, str) and said.strip():
                 words[key] = said
@@ -105,6 +112,21 @@ def read(data: bytes, name: str) -> PoFile:
         locale=locale,
         domains=MappingProxyType({domain: MappingProxyType(words) for domain, words in domains.items()}),
     )
+
+
+# Babel takes what it can get: a string whose quotes do not close would lose its last letter.
+_LINE: Final = re.compile(r"""\s*(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*"\s*)?""")
+_ENTRY: Final = re.compile(r'(?:^msgctxt "(?P<domain>[^"]*)"\n)?^msgid "(?P<key>[^"]+)"$', re.MULTILINE)
+
+
+def _no_line_of_po(text: str) -> tuple[int, str] | None:
+    lines = enumerate(text.replace("\r\n", "\n").split("\n"), 1)
+    return next(((n, line) for n, line in lines if not _LINE.fullmatch(line)), None)
+
+
+def _given_twice(text: str, domain: str, key: str) -> bool:
+    found = [(each["domain"] or "", each["key"]) for each in _ENTRY.finditer(text.replace("\r\n", "\n"))]
+    return found.count((domain, key)) > 1
 
 
 def faults(words: Entries, english: Entries) -> list[str]:

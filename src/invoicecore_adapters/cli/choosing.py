@@ -18,6 +18,7 @@ from invoicecore_adapters.cli.numbers import finer_than, plain_number
 
 if TYPE_CHECKING:
     from invoicecore import Plugins
+    from invoicecore.ports import PaymentGateway
 
 _FILE = "sqlite:///"
 
@@ -34,7 +35,7 @@ def opened(
     plugins: Plugins | None = None,
     new: bool = False,
     mailer: str | None = None,
-    gateway: str | None = None,
+    gateway: PaymentGateway | None = None,
     base_url: str | None = None,
 ) -> Billing:
     """The desk of a store, and what it is wired to. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import date, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import attrs
 
 from invoicecore import Billing, Invoice, Plugins
+from invoicecore.documents.words import filename_of
 from invoicecore.errors import MissingExtra, StoreError
 from invoicecore.invoices import Lifecycle, Status
 from invoicecore.money import Money
@@ -64,8 +67,17 @@ def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
     print(f"invoicecore demo: {database}", file=sys.stderr)
     for name in SOURCES:
         load(source / name, lambda heard: opened(url, plugins=Plugins.discover(heard), new=True), rehearsal, on=FIRST)
-    with opened(url) as billing, progress(tell("running", spoken(None, language))) as bar:
+    folders = {}
+    with ExitStack() as desks, progress(tell("running", spoken(None, language))) as bar:
+        billing = desks.enter_context(opened(url))
         billers = {biller.policy.preset: biller for biller in billing.billers.all()}
+        post = {}
+        for preset, biller in billers.items():
+            folders[biller.id] = place / preset
+            mails = place / preset / "e-mails"
+            mails.mkdir(parents=True)
+            mailer = f"files://{quote(str(mails.absolute()))}"
+            post[biller.id] = desks.enter_context(opened(url, mailer=mailer, base_url=_PAGES))
         staff = Staff(billing, billers, source)
         days = (LAST - FIRST).days + 1
         for n in range(days):
@@ -74,22 +86,21 @@ def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
             billing.run(on=day, actor="nightly run")
             staff.afternoon(day)
             billing.remind(on=day, actor="nightly run")
+            for biller_id, desk in post.items():
+                desk.deliver(biller=biller_id)
             bar(n + 1, days)
-    folders = {}
     with progress(tell("writing", spoken(None, language))) as bar:
         for biller in billers.values():
-            folders[biller.id] = _papers(place / biller.policy.preset, biller, url, lambda done: bar(done, None))
+            _papers(folders[biller.id], biller, url, lambda done: bar(done, None))
     with opened(url) as billing:
         show = _as_json if as_json else _as_tables
         show(billing, [billers[preset] for preset in ("residents", "clients", "stays")], language, url, folders)
     return 0
 
 
-def _papers(folder: Path, biller: Biller, url: str, progress: Callable[[int], None]) -> Path:
-    """What people receive: every invoice as a PDF, the e-mails with theirs, a receipt and a statement of account."""
-    mails = folder / "e-mails"
-    mails.mkdir(parents=True)
-    with opened(url, mailer=f"files://{mails.absolute()}", base_url=_PAGES) as billing:
+def _papers(folder: Path, biller: Biller, url: str, progress: Callable[[int], None]) -> None:
+    """Every invoice as a PDF, and a receipt and a statement of account."""
+    with opened(url, base_url=_PAGES) as billing:
         invoices = _all(billing, biller)
         for n, invoice in enumerate(invoices):
             (folder / f"{billing.invoices.sheet(invoice).filename}.pdf").write_bytes(billing.invoices.pdf(invoice))
@@ -99,9 +110,8 @@ def _papers(folder: Path, biller: Biller, url: str, progress: Callable[[int], No
         name = billing.payments.receipt(payment).filename
         (folder / f"{name}.pdf").write_bytes(billing.payments.receipt_pdf(payment))
         account = billing.customers.statement_pdf(paid.customer or "", since=FIRST, until=LAST)
-        (folder / f"{say('doc.statement', biller.locale)}.pdf").write_bytes(account)
-        billing.deliver(biller=biller)
-    return folder
+        name = filename_of(say("doc.statement", biller.locale), FIRST.isoformat(), LAST.isoformat())
+        (folder / f"{name}.pdf").write_bytes(account)
 
 
 def _as_json(

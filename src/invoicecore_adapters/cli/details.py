@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
         code: str
         text: str
+        data: Mapping[str, object]
         biller: str
         lease: str | None
         customer: str | None
@@ -221,7 +222,7 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
         rows = [
             (
                 *names.subject(outcome.customer, outcome.lease, outcome.biller),
-                (titles[i] if i < len(titles) else _why(outcome)).replace("\n", " · "),
+                (titles[i] if i < len(titles) else _why(outcome, locale)).replace("\n", " · "),
                 _span(outcome.period, at_home),
                 format_money(outcome.amount, at_home) if outcome.amount is not None else "",
             )
@@ -240,8 +241,10 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
             screen.line(tell("and_more", locale, count=tally.count - len(rows)))
 
 
-def _why(outcome: Outcome) -> str:
-    """The reason, without the class of the error that the report puts before it."""
+def _why(outcome: Outcome, locale: str) -> str:
+    """The reason in the language spoken here, without the class of the error that the report puts before it."""
+    if outcome.data and can_say(outcome.code):
+        return say(outcome.code, locale, **outcome.data)
     name, colon, rest = outcome.text.partition(": ")
     return rest if outcome.code == "failed" and colon and name.isidentifier() else outcome.text
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from invoicecore import Billing
+from invoicecore import Billing, Plugins
+from invoicecore.documents.words import filename_of
 from invoicecore.errors import InvalidValue, MissingExtra
-from invoicecore.parties import Biller
 from invoicecore.wording import say
 from invoicecore_adapters.cli.answers import answer
 from invoicecore_adapters.cli.choosing import (
@@ -31,9 +31,9 @@ _SHOWN: Final = 10
 
 def _pdf(args: argparse.Namespace) -> int:
     with opened(args.db, base_url=args.base_url) as billing:
-        biller, invoice = the_invoice(billing, args.invoice, args.biller)
+        _, invoice = the_invoice(billing, args.invoice, args.biller)
         pdf, name = billing.invoices.pdf(invoice), billing.invoices.sheet(invoice).filename
-        return _written(args, pdf, f"{name}.pdf", biller)
+        return _written(args, pdf, f"{name}.pdf")
 
 
 def _statement(args: argparse.Namespace) -> int:
@@ -41,11 +41,13 @@ def _statement(args: argparse.Namespace) -> int:
         biller = the_biller(billing, args.biller)
         customer = the_customer(billing, biller, args.customer)
         pdf = billing.customers.statement_pdf(customer, since=args.since, until=args.until)
-        name = f"{say('doc.statement', customer.locale or biller.locale)}-{args.since}.pdf".replace(" ", "-")
-        return _written(args, pdf, name, biller)
+        until = args.until or billing.today(biller)
+        heading = say("doc.statement", customer.locale or biller.locale)
+        name = filename_of(heading, customer.name, args.since.isoformat(), until.isoformat())
+        return _written(args, pdf, f"{name}.pdf")
 
 
-def _written(args: argparse.Namespace, pdf: bytes, name: str, biller: Biller) -> int:
+def _written(args: argparse.Namespace, pdf: bytes, name: str) -> int:
     """Put a PDF where --out says, by default under its own name in this folder; `-` is standard output."""
     if args.out == "-":
         sys.stdout.buffer.write(pdf)
@@ -135,7 +137,10 @@ def _link(args: argparse.Namespace) -> int:
 def _web(args: argparse.Namespace) -> int:
     pages = _the_pages()
     base_url = args.base_url or f"http://{args.host}:{args.port}"
-    with opened(args.db, base_url=base_url, gateway=args.gateway) as billing:
+    gateway = Plugins.discover().gateway(args.gateway) if args.gateway is not None else None
+    with opened(args.db, base_url=base_url, gateway=gateway) as billing:
+        if gateway is None:
+            print(tell("no_gateway", spoken(None, args.lang)), file=sys.stderr)
         if not args.json:
             print(tell("serving", spoken(None, args.lang), url=base_url), file=sys.stderr)
         pages.serve(pages.app(billing, trusted_proxies=args.trusted_proxy), host=args.host, port=args.port)

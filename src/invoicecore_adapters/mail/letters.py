@@ -16,7 +16,7 @@ from invoicecore_adapters.mail.headers import one_line
 try:
     import jinja2
 except ImportError as error:
-    raise MissingExtra("E-mails", "mail") from error
+    raise MissingExtra("E-mail", "mail") from error
 
 _OURS: Final = Path(__file__).parent / "templates"
 _SAFE: Final = re.compile(r"[A-Za-z0-9_@-]+")

@@ -207,7 +207,12 @@ class SmtpMailer:
         code, text = answer
         if code // 100 == wanted:  # the first digit is what counts (RFC 5321, 4.2.1)
             return
-        if code in (_SIGN_IN_FIRST, _SHUTTING_DOWN) or not 400 <= code < 600:
+        if code == _SHUTTING_DOWN:
+            # It was greeted and took the sender, so it may be this one e-mail it will not have: the others go on over
+            # a new connection, which tells whether the server is really going down.
+            self._drop()
+            raise MailDeferred(f"the server ended the connection at {of}: {self._quoted(code, text)}")
+        if code == _SIGN_IN_FIRST or not 400 <= code < 600:
             raise MailUnavailable(f"the server does not take {of}: {self._quoted(code, text)}")
         failure = MailRefused if code >= 500 else MailDeferred
         raise failure(f"the server {'refused' if code >= 500 else 'does not take'} {of}: {self._quoted(code, text)}")

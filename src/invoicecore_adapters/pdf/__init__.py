@@ -42,7 +42,7 @@ def __getattr__(name: str) -> object:
 
             return TypstRenderer
     except ModuleNotFoundError as error:
-        raise MissingExtra("PDF documents", "pdf") from error
+        raise MissingExtra("Drawing PDF documents", "pdf") from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

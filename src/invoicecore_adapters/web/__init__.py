@@ -15,7 +15,7 @@ if not all(map(find_spec, ("jinja2", "starlette"))):
     raise MissingExtra("A site of pay pages", "web")
 
 from invoicecore_adapters.web.logs import HideTokens
-from invoicecore_adapters.web.serving import serve
+from invoicecore_adapters.web.serving import Limits, serve
 from invoicecore_adapters.web.site import app
 
-__all__ = ["HideTokens", "app", "serve"]
+__all__ = ["HideTokens", "Limits", "app", "serve"]

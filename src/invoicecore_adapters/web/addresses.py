@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -56,6 +57,23 @@ class Proxies:
         said = request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
         return said == "https" and self.trusts(_peer(request))
 
+    def elsewhere(self, request: Request) -> bool:
+        """Whether a browser says that a page of another site, or one without a name, sent this (`Origin`).
+
+        Ours is the request's host, or the one that a trusted proxy says it was asked for.
+        """
+        written = request.headers.get("origin")
+        if written is None:
+            return False
+        origin = _origin(written)
+        if origin is None or (origin[0] == "http" and self.https(request)):
+            return True
+        hosts = [request.headers.get("host", "")]
+        if self.trusts(_peer(request)):
+            hosts.append(request.headers.get("x-forwarded-host", "").rpartition(",")[2].strip())
+        # A proxy may have taken https off without saying so: a host without a port has the port of the origin's scheme.
+        return origin not in [_origin(f"{origin[0]}://{host}") for host in hosts]
+
     def unheeded(self, request: Request) -> bool:
         """Whether a proxy on this machine seems to stand before the app, and was not named."""
         peer = _peer(request)
@@ -79,6 +97,18 @@ def _address(written: str) -> Address | None:
     except ValueError:
         return None
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+
+
+def _origin(written: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin; None for `null` and whatever else is none."""
+    try:
+        parts = urlsplit(written)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host:
+        return None
+    return parts.scheme, host, port if port is not None else {"http": 80, "https": 443}[parts.scheme]
 
 
 def _counted(address: Address | None) -> str:

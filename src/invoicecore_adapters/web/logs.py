@@ -7,6 +7,8 @@ import re
 import traceback
 from typing import Final
 
+from invoicecore.errors import MissingExtra, NotWired
+
 log: Final = logging.getLogger("invoicecore_adapters.web")
 
 _HIDDEN: Final = "…"
@@ -31,11 +33,15 @@ class HideTokens(logging.Filter):
 
 
 def failed(what: str, error: BaseException, token: str = "") -> None:
-    """Log what failed, with its traceback, in which the token is hidden wherever an error quotes it."""
-    lines = "".join(traceback.format_exception(error))
+    """Log what failed, with its traceback, in which the token is hidden wherever an error quotes it.
+
+    What the host has not wired or installed is one line: it says itself what to do.
+    """
+    known = isinstance(error, NotWired | MissingExtra)
+    lines = str(error) if known else "".join(traceback.format_exception(error))
     for form in {token, repr(token)[1:-1]} - {""}:
         lines = lines.replace(form, _HIDDEN)
-    log.error("%s failed\n%s", what, _without(lines))
+    log.error("%s failed: %s" if known else "%s failed\n%s", what, _without(lines))
 
 
 def _without(value: object) -> object:

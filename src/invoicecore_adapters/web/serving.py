@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+import attrs
 from starlette.types import ASGIApp
 
 from invoicecore.errors import InvalidValue, MissingExtra
@@ -31,19 +32,42 @@ _LOGS: Final[dict[str, object]] = {
 }
 
 
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What `serve` bears of its clients: seconds, and connections at a time.
+
+    `head`: until a request's head has come, or more of an answer been taken. `idle`: between requests. `stop`: for the
+    requests under way once the process is told to end. `connections`: with more, every request is answered 503; with
+    twice as many, a new connection is closed at once.
+    """
+
+    head: float = 10.0
+    idle: int = 5
+    stop: int = 10
+    connections: int = 256
+
+
 def serve(
-    app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, ready: Callable[[str], None] | None = None
+    app: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    limits: Limits | None = None,
+    ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Run an app until the process is told to end; requests under way are finished then.
+    """Run an app until the process is told to end; requests under way are finished then, within `limits`.
 
     Port 0 is any free one; `ready` is told the address once connections are taken. It speaks plain http: put a proxy
     with https before it, and name that one in `trusted_proxies`. Logs go to stderr. Raises InvalidValue for an
     address that cannot be listened on, MissingExtra without uvicorn.
     """
+    bounds = limits if limits is not None else Limits()
     try:
         import uvicorn
     except ImportError as error:
         raise MissingExtra("A server of pay pages", "web") from error
+    from invoicecore_adapters.web.connections import hurried
+
     if not 0 <= port <= 65535:
         raise InvalidValue("port", port, "is no port", "choose another, 0 for any free one")
     try:
@@ -53,7 +77,18 @@ def serve(
         reason = f"cannot be listened on: {error.strerror or error}"
         raise InvalidValue("address", f"{host}:{port}", reason, "choose another host or port") from error
     with listening:
-        config = uvicorn.Config(app, log_config=_LOGS, proxy_headers=False, server_header=False)
+        config = uvicorn.Config(
+            app,
+            http=hurried(bounds.head, 2 * bounds.connections),
+            ws="none",
+            log_config=_LOGS,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=bounds.connections + 1,  # uvicorn refuses the one that reaches it
+            backlog=min(bounds.connections, 128),
+            timeout_keep_alive=bounds.idle,
+            timeout_graceful_shutdown=bounds.stop,
+        )
         if ready is not None:
             shown = f"[{host}]" if ":" in host else host
             ready(f"http://{shown}:{listening.getsockname()[1]}")

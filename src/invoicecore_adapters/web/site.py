@@ -18,14 +18,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from invoicecore import Billing
-from invoicecore.errors import NotAllowed, NotFound, PaymentsOff
+from invoicecore.errors import NotAllowed, NotFound, NotWired, PaymentsOff
 from invoicecore.invoices import Invoice
 from invoicecore_adapters.web.addresses import Proxies
 from invoicecore_adapters.web.guard import Guard
 from invoicecore_adapters.web.limits import Guesses
 from invoicecore_adapters.web.logs import failed, log
 from invoicecore_adapters.web.pages import Pages, locale_for
-from invoicecore_adapters.web.webhooks import Webhooks
+from invoicecore_adapters.web.webhooks import BODY_SECONDS, Webhooks
 
 _FROM_HERE: Final = frozenset({"same-origin", "none"})
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -36,14 +36,16 @@ def app(
     *,
     templates: str | Path | None = None,
     trusted_proxies: Iterable[str] = (),
+    body_seconds: float = BODY_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """The ASGI app of a desk: mount it in one of yours, or run it with `serve` (R12, T2, R1).
 
     `templates` is a folder whose files go before the built-in ones. `trusted_proxies` are the addresses or networks
-    of the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. `clock` counts the seconds that the
-    limit of wrong tokens goes by. The desk must know `base_url`, where this app is reached from outside. Raises
-    InvalidValue for templates and proxies that are none, MissingExtra (when imported) without starlette and jinja2.
+    of the proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. `body_seconds` is how long the body of a
+    webhook may take. `clock` counts the seconds that the limit of wrong tokens goes by. The desk must know `base_url`,
+    where this app is reached from outside. Raises InvalidValue for templates and proxies that are none, MissingExtra
+    (when imported) without starlette and jinja2.
     """
     pages, proxies = Pages(templates), Proxies(trusted_proxies)
     site = Site(billing, pages, proxies, Guesses(clock))
@@ -51,7 +53,7 @@ def app(
         routes=[
             Route("/pay/{token:path}/invoice.pdf", site.pdf, methods=["GET"]),
             Route("/pay/{token:path}", site.page, methods=["GET", "POST"]),
-            Route("/webhooks/{gateway}", Webhooks(billing).receive, methods=["POST"]),
+            Route("/webhooks/{gateway}", Webhooks(billing, body_seconds).receive, methods=["POST"]),
             Route("/health", site.health, methods=["GET"]),
         ],
         middleware=[Middleware(Guard, proxies=proxies, style=pages.style, answer=site.failed)],
@@ -97,18 +99,21 @@ class Site:
 
     def pay(self, request: Request) -> Response:
         """To the provider's page, made now; back to ours where there is nothing to pay any more."""
-        if request.headers.get("sec-fetch-site", "none") not in _FROM_HERE:
+        site = request.headers.get("sec-fetch-site")
+        if self._proxies.elsewhere(request) if site is None else site not in _FROM_HERE:
             return self._message(request, "refused", "refused_text", 403)
         opened = self._opened(request)
         if isinstance(opened, Response):
             return opened
-        token = _token(request)
+        token, back = _token(request), RedirectResponse(f"./{_quoted(request)}", 303)
         try:
             url = self._billing.payments.checkout(token)
         except (NotAllowed, PaymentsOff, NotFound):  # paid, voided or revoked since the page was shown: it will say so
-            return RedirectResponse(f"./{_quoted(request)}", 303)
+            return back
         except Exception as error:  # the provider's fault or ours: the payer need not know which
             failed("a checkout", error, token)
+            if isinstance(error, NotWired) and opened.state != "payable":  # the page says so where there is no gateway
+                return back
             return self._message(request, "failed", "not_charged", 503, opened.locale)
         if urlsplit(url).scheme not in ("https", "http"):
             log.error("the gateway's page is no address of the web")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -15,17 +16,27 @@ from invoicecore_adapters.web.logs import failed, log
 MOST_BYTES: Final = 1 << 20
 """The longest body that is read."""
 
+BODY_SECONDS: Final = 10.0
+"""How long a body may take to come, unless the host says otherwise."""
+
 
 class Webhooks:
     """`POST /webhooks/{gateway}`."""
 
-    def __init__(self, billing: Billing) -> None:
+    def __init__(self, billing: Billing, body_seconds: float = BODY_SECONDS) -> None:
         self._billing = billing
+        self._body_seconds = body_seconds
 
     async def receive(self, request: Request) -> Response:
-        """200 once all is recorded or refused for good; anything else makes the provider tell it again."""
+        """200 once each event is recorded or refused; anything else makes the provider tell it again."""
         try:
-            body = await _body(request)
+            with anyio.fail_after(self._body_seconds):
+                body = await _body(request)
+        except TimeoutError:
+            answer = _refused("too_slow", 408)
+            if request.scope.get("http_version", "1.1").startswith("1"):  # HTTP/2 has no such header
+                answer.headers["Connection"] = "close"
+            return answer
         except ClientDisconnect:
             return _refused("incomplete", 400)
         if body is None:
