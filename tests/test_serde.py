@@ -59,9 +59,9 @@ zones = st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=-30)), timezo
 percents = st.decimals(0, 100, places=4)
 above_zero = st.decimals(min_value="0.001", max_value=10**9, places=3)
 late_fees = st.builds(
-    lambda fixed, value, **given: LateFee(**{"amount" if fixed else "percent": value}, **given),
-    st.booleans(),
-    above_zero,
+    lambda how, **given: LateFee(**how, **given),
+    st.builds(lambda value: {"amount": value}, above_zero)
+    | st.builds(lambda value: {"percent": value}, st.decimals(min_value="0.001", max_value=1000, places=3)),
     after_days=st.integers(1, 3660),
     every_days=st.none() | st.integers(1, 3660),
     cap=st.none() | above_zero,

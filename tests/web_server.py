@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
 import attrs
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

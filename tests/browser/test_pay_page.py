@@ -206,7 +206,8 @@ def test_a_payer_who_is_back_before_the_webhook_is_thanked(
 def test_the_button_works_by_plain_http_and_not_from_a_strangers_page(chromium: Browser, world: World) -> None:
     # Under a name and without https, a browser says no Sec-Fetch-Site: there is the Origin to go by.
     here = world.url("open-en").replace("127.0.0.1", "pages.test")
-    with opened(chromium) as page:
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
         page.goto(here)
         with page.expect_request(lambda request: request.method == "POST") as pressed:
             page.get_by_role("button", name=WORDS["en"]["pay"]).click()

@@ -26,8 +26,8 @@ REPLACEMENTS = "\N{REPLACEMENT CHARACTER}\N{WHITE SQUARE}?"
 """What stands for a character that no font has: the first of them that a font has."""
 
 _LONG = 24
-_RUN = re.compile(rf"[^\n -]{{{_LONG + 1},}}")
-_AFTER = re.compile(r"(?<=[/?&=.,;:@#%+_])(?=\w)")
+_RUN = re.compile(rf"[^\n ]{{{_LONG + 1},}}")
+_AFTER = re.compile(r"(?<=[/?&=.,;:@#%+_-])(?=\w)")
 # Scripts whose lines typst breaks between any two characters, or by a dictionary; they need no help of ours.
 _BREAKS_BY_ITSELF = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"

@@ -1,7 +1,6 @@
-"""What the core asks of the outside: a store, a mailer, a renderer, a composer, a gateway and a clock, in domain words.
+"""The store: what the core keeps, how it asks for it, and what a store promises.
 
-A store author implements Store, Reader and Writer and adopts `invoicecore.testing.StoreContract`; mailers and
-renderers have their contracts too.
+A store author implements Store, Reader and Writer and adopts `invoicecore.testing.StoreContract`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import attrs
 
@@ -20,12 +19,8 @@ from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
-from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
-
-if TYPE_CHECKING:  # documents are imported when one is made
-    from invoicecore.documents import Letter, Sheet
 
 
 @attrs.frozen(kw_only=True)
@@ -309,142 +304,4 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release files and connections."""
-        ...
-
-
-class Clock(Protocol):
-    """The one source of the present."""
-
-    def now(self) -> datetime:
-        """This instant, aware, in UTC (M1)."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Attachment:
-    """A file that goes with an e-mail."""
-
-    filename: str
-    media_type: str
-    content: bytes
-
-
-@attrs.frozen(kw_only=True)
-class Composed:
-    """An e-mail laid out: its subject in one line, and the same content as plain text and as HTML."""
-
-    subject: str
-    text: str
-    html: str
-
-
-@attrs.frozen(kw_only=True)
-class Mail:
-    """One e-mail, ready to go.
-
-    `id` is the message's: the Message-ID is made of it and of the sender's domain and of nothing else, so that a
-    repeat is recognisable. The address it is sent from is the mailer's own; `sender` is the name shown beside it,
-    `reply_to` the biller's address.
-    """
-
-    id: str
-    to_name: str
-    to: str
-    sender: str
-    reply_to: str | None
-    language: str
-    date: datetime
-    content: Composed
-    attachments: tuple[Attachment, ...] = ()
-
-
-class Mailer(Protocol):
-    """What sends e-mails; one call at a time. An author adopts `invoicecore.testing.MailerContract`."""
-
-    def send(self, mail: Mail) -> None:
-        """Hand one e-mail over; it is accepted when this returns.
-
-        Raises MailRefused when it will never be accepted, MailDeferred when it may be later, MailUnavailable when
-        nothing can be sent at present.
-        """
-        ...
-
-    def close(self) -> None:
-        """End connections and files; a later send() opens them again."""
-        ...
-
-
-class Renderer(Protocol):
-    """What draws documents; an author adopts `invoicecore.testing.RendererContract`."""
-
-    def render(self, sheet: Sheet) -> bytes:
-        """The sheet as a PDF; the same sheet gives the same bytes (S11). Safe to call from several threads.
-
-        Raises RenderFailed naming what cannot be drawn.
-        """
-        ...
-
-
-class Composer(Protocol):
-    """What lays e-mails out."""
-
-    def compose(self, letter: Letter) -> Composed:
-        """The letter as subject, text and HTML; what a person entered is data in it, never markup.
-
-        Raises RenderFailed naming the template and what is wrong with it.
-        """
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Checkout:
-    """A request for a provider's payment page for an invoice.
-
-    `key` is the operation's own: the same key never makes a second charge. `success_url` and `cancel_url` are where
-    the payer comes back to.
-    """
-
-    key: str
-    biller: str
-    invoice: str
-    reference: str
-    description: str
-    amount: Money
-    email: str | None
-    locale: str
-    success_url: str
-    cancel_url: str
-
-
-@attrs.frozen(kw_only=True)
-class Notice:
-    """One event of a gateway's webhook: money it has received for an invoice. `id` is the event's own.
-
-    `invoice` is the one the checkout was made for, `reference` the provider's name of the payment.
-    """
-
-    id: str
-    biller: str
-    invoice: str
-    amount: Money
-    reference: str
-
-
-class PaymentGateway(Protocol):
-    """What takes payments: for the time being it opens a provider's page and tells of what was paid there."""
-
-    @property
-    def name(self) -> str:
-        """What its webhooks are addressed to: `/webhooks/{name}`."""
-        ...
-
-    def checkout(self, wanted: Checkout) -> str:
-        """The URL of a short-lived page of the provider, on which the payer pays (R12)."""
-        ...
-
-    def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
-        """The events of a webhook, verified before anything of it is read; BadSignature when it is not the provider's.
-
-        `headers` are by lower-case name. What it does not know is left out.
-        """
         ...
