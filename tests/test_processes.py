@@ -497,7 +497,7 @@ class Delivery(Life):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a signal of POSIX")
 @pytest.mark.rule("R7", "S9")
 def test_whenever_a_deliverer_is_killed_every_message_arrives_and_only_the_one_in_flight_twice(quick: Path) -> None:
-    chance, at, count = random.Random(SEED), workers.NOON, 300
+    chance, at, count = random.Random(SEED), workers.NOON, 1_000
     url = outbox_of(quick, count)
     with smtp_server() as server:
         address = f"smtp://127.0.0.1:{server.port}?tls=none&sender=billing@example.org"
@@ -507,7 +507,7 @@ def test_whenever_a_deliverer_is_killed_every_message_arrives_and_only_the_one_i
             before = len(server.messages)
             life = Delivery(url, at, address)
             # Most lives early on, on either side of an e-mail's way; the last ones may come to their end.
-            alive = life.runs_for(chance.randrange(1, 80))
+            alive = life.runs_for(chance.randrange(1, 160))
             for _ in range(chance.randrange(40_000)):
                 pass
             killed = alive and life.killed()

@@ -1244,19 +1244,16 @@ def rest(connection: socket.socket) -> bytes:
 
 def answered(connection: socket.socket) -> bytes:
     """One answer, of which the length is known."""
-    found = b""
-    while b"\r\n\r\n" not in found:
-        part = connection.recv(65536)
-        assert part, found
+    found, wanted = bytearray(), 0
+    while not wanted or len(found) < wanted:
+        part = connection.recv(1 << 20)
+        assert part, found[:500]
         found += part
-    head, _, body = found.partition(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head)
-    assert length is not None
-    while len(body) < int(length[1]):
-        part = connection.recv(65536)
-        assert part, found
-        body += part
-    return head + b"\r\n\r\n" + body
+        if not wanted and (ends := found.find(b"\r\n\r\n")) > 0:
+            length = re.search(rb"content-length: (\d+)", found[:ends])
+            assert length is not None
+            wanted = ends + 4 + int(length[1])
+    return bytes(found)
 
 
 def asked(path: str) -> bytes:
@@ -1329,7 +1326,7 @@ def test_a_body_that_nobody_wants_is_not_waited_for(tmp_path: Path) -> None:
 
 
 SLOW_APP = """
-import asyncio
+import asyncio, sys
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -1351,20 +1348,21 @@ async def let(request):
     return PlainTextResponse("let")
 
 async def big(request):
-    return PlainTextResponse("x" * 50_000_000)
+    return PlainTextResponse("x" * 20_000_000)
 
 routes = [Route("/work", work), Route("/begun", wait), Route("/let", let), Route("/big", big)]
-limits = Limits(head=0.2, idle=600, stop=600, connections=3)
+limits = Limits(head=0.2, answer=float(sys.argv[1]), idle=600, stop=600, connections=3)
 serve(Starlette(routes=routes), port=0, ready=lambda url: print(url, flush=True), limits=limits)
 """
 
 
 @pytest.fixture
-def slow_app(tmp_path: Path) -> Iterator[Server]:
+def slow_app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that waits 0.2 s for its clients, of an app that takes its time, or has much to say."""
+    command = [sys.executable, "-c", SLOW_APP, str(request.param)]
     with (
         (tmp_path / "log").open("wb") as log,
-        subprocess.Popen([sys.executable, "-c", SLOW_APP], stdout=subprocess.PIPE, stderr=log, text=True) as child,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child,
     ):
         assert child.stdout is not None
         try:
@@ -1379,6 +1377,7 @@ def once(server: Server, path: str) -> bytes:
         return answered(connection)
 
 
+@pytest.mark.parametrize("slow_app", [0.2], indirect=True)
 def test_an_answer_that_takes_its_time_is_waited_for(slow_app: Server) -> None:
     with connected(slow_app, asked("/work")) as working:
         assert once(slow_app, "/begun").endswith(b"begun")
@@ -1389,18 +1388,17 @@ def test_an_answer_that_takes_its_time_is_waited_for(slow_app: Server) -> None:
         assert answered(working).endswith(b"done")
 
 
-def test_an_answer_that_is_taken_piece_by_piece_comes_whole(slow_app: Server) -> None:
+@pytest.mark.parametrize("slow_app", [600], indirect=True)
+def test_an_answer_that_is_taken_later_comes_whole(slow_app: Server) -> None:
     with connected(slow_app, asked("/big")) as slow:
-        found = slow.recv(65536)
-        for _ in range(4):
-            with connected(slow_app) as silent:  # as long as nothing is waited for
+        assert slow.recv(1) == b"H"
+        for _ in range(2):  # twice the time that is given to whoever says nothing
+            with connected(slow_app) as silent:
                 assert rest(silent) == b""
-            for _ in range(100):
-                found += slow.recv(65536)
-        found += rest(slow)
-    assert len(found.partition(b"\r\n\r\n")[2]) == 50_000_000
+        assert len(answered(slow).partition(b"\r\n\r\n")[2]) == 20_000_000
 
 
+@pytest.mark.parametrize("slow_app", [0.2], indirect=True)
 def test_an_answer_that_nobody_takes_is_not_kept(slow_app: Server) -> None:
     with ExitStack() as many:
         slow = [many.enter_context(connected(slow_app, asked("/big"))) for _ in range(3)]
@@ -1409,7 +1407,7 @@ def test_an_answer_that_nobody_takes_is_not_kept(slow_app: Server) -> None:
         assert once(slow_app, "/let").startswith(b"HTTP/1.1 503 ")
         while once(slow_app, "/let").startswith(b"HTTP/1.1 503 "):
             pass  # until it has let one go
-        assert min(len(rest(connection)) for connection in slow) < 50_000_000
+        assert min(len(rest(connection)) for connection in slow) < 20_000_000
 
 
 def test_a_server_that_is_told_to_end_ends_though_clients_are_slow(tmp_path: Path) -> None:

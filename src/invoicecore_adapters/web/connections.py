@@ -10,11 +10,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Hurried(H11Protocol):
-    """uvicorn bounds the time between two requests, and no more: a head, a body that the app did not want, and an answer
-    that is not taken may last for ever. Here each has `seconds`; what an app itself takes is the app's affair.
+    """A connection of uvicorn's, which itself bounds the time between two requests and no more.
+
+    Here a head, and a body that the app does not want, have `head` seconds; an answer that is not taken has `answer`
+    seconds, and as many again whenever some of it is. What an app takes for an answer is the app's affair.
     """
 
-    seconds: ClassVar[float]
+    head: ClassVar[float]
+    answer: ClassVar[float]
     most: ClassVar[int]
 
     _timer: asyncio.TimerHandle | None = None
@@ -26,11 +29,11 @@ class Hurried(H11Protocol):
         if len(self.connections) > self.most:
             transport.abort()
         else:
-            self._wait()
+            self._wait(self.head)
 
     def on_response_complete(self) -> None:
         """Wait anew: for the next request, and for this answer to be taken."""
-        self._wait()
+        self._wait(self.head)
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,26 +42,23 @@ class Hurried(H11Protocol):
             self._timer.cancel()
         super().connection_lost(exc)
 
-    def _wait(self, unsent: float = math.inf) -> None:
+    def _wait(self, seconds: float, unsent: float = math.inf) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._unsent = unsent
-        self._timer = self.loop.call_later(self.seconds, self._look)
+        self._timer = self.loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         unsent = self.transport.get_write_buffer_size()
         answering = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
-        if unsent < self._unsent if unsent else answering:
-            self._wait(unsent or math.inf)
+        if unsent and unsent < self._unsent:
+            self._wait(self.answer, unsent)
+        elif answering and not unsent:
+            self._wait(self.head)
         else:
             self.transport.abort()
 
 
-def hurried(seconds: float, most: int) -> type[Hurried]:
+def hurried(head: float, answer: float, most: int) -> type[Hurried]:
     """The connections of a server: how long each waits, and how many there may be."""
-
-    class Connection(Hurried):
-        pass
-
-    Connection.seconds, Connection.most = seconds, most
-    return Connection
+    return type("Connection", (Hurried,), {"head": head, "answer": answer, "most": most})

@@ -36,12 +36,13 @@ _LOGS: Final[dict[str, object]] = {
 class Limits:
     """What `serve` bears of its clients: seconds, and connections at a time.
 
-    `head`: until a request's head has come, or more of an answer been taken. `idle`: between requests. `stop`: for the
-    requests under way once the process is told to end. `connections`: with more, every request is answered 503; with
-    twice as many, a new connection is closed at once.
+    `head`: until a request's head has come. `answer`: until a client takes more of its answer. `idle`: between two
+    requests. `stop`: for the requests under way once the process is told to end. `connections`: with more, every
+    request is answered 503; with more than twice as many, a new connection is closed at once.
     """
 
     head: float = 10.0
+    answer: float = 60.0
     idle: int = 5
     stop: int = 10
     connections: int = 256
@@ -79,7 +80,7 @@ def serve(
     with listening:
         config = uvicorn.Config(
             app,
-            http=hurried(bounds.head, 2 * bounds.connections),
+            http=hurried(bounds.head, bounds.answer, 2 * bounds.connections),
             ws="none",
             log_config=_LOGS,
             proxy_headers=False,
