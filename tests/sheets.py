@@ -166,7 +166,9 @@ def _ugly() -> Iterator[tuple[str, Sheet]]:
                     lines = with_rows(FIVE, ((what, "12,5", money, TWO_TAXES, money),), Fact(label=what, value=money))
                     yield f"lines-{currency}-{locale}-{minor}-{what:.1}", lines
                 ledger = with_rows(_LEDGER, (("01/02/2026", "Facture INV-00012", *[money] * 3),))
-                figures = tuple(Figure(label=label, value=money, strong=len(label) > 9) for label in ("Total", "x" * 60))
+                figures = tuple(
+                    Figure(label=label, value=money, strong=len(label) > 9) for label in ("Total", "x" * 60)
+                )
                 yield f"ledger-{currency}-{locale}-{minor}", attrs.evolve(ledger, figures=figures)
                 facts = (Fact(label="Montant", value=money), Fact(label="Zahlungseingangsdatum", value=money))
                 yield f"receipt-{currency}-{locale}-{minor}", attrs.evolve(RECEIPT, facts=facts, figures=figures)
@@ -201,7 +203,9 @@ def wide_sheets() -> SearchStrategy[Sheet]:
         st.sampled_from(("fr_FR", "en_US", "fr_CA", "en_CA")),
     )
     words = st.text("abcdefghijklmnoWMÉ0123456789 -/,%+", max_size=60)
-    texts = st.one_of(amounts, amounts, words, st.sampled_from((TWO_TAXES, "x" * 300, "W" * 24, "12,5", "", "a\nb" * 9)))
+    texts = st.one_of(
+        amounts, amounts, words, st.sampled_from((TWO_TAXES, "x" * 300, "W" * 24, "12,5", "", "a\nb" * 9))
+    )
     facts = st.builds(Fact, label=texts, value=texts)
     figures = st.builds(Figure, label=texts, value=texts, strong=st.booleans())
     tables = _few(st.integers(1, 8).flatmap(lambda columns: _tables(texts, columns)))

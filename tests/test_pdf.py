@@ -138,17 +138,9 @@ def boxes(
 
 def places(document: bytes, pages: int = 20) -> Iterator[tuple[dict[int, list[float]], tuple[float, float]]]:
     """Of each page: the box of each cell, heading or other element with a text of its own, and the page's size."""
+    owners = owners_of_content(document)
     read = pypdfium2.PdfDocument(document)
-    for page in islice(read, pages):
-        owners: dict[int, int] = {}
-        tree = raw.FPDF_StructTree_GetForPage(page.raw)
-        found = [raw.FPDF_StructTree_GetChildAtIndex(tree, n) for n in range(raw.FPDF_StructTree_CountChildren(tree))]
-        for owner, element in enumerate(found):  # grows while it is walked
-            for n in range(raw.FPDF_StructElement_GetMarkedContentIdCount(element)):
-                owners[raw.FPDF_StructElement_GetMarkedContentIdAtIndex(element, n)] = owner
-            children = range(raw.FPDF_StructElement_CountChildren(element))
-            found += filter(None, (raw.FPDF_StructElement_GetChildAtIndex(element, n) for n in children))
-        raw.FPDF_StructTree_Close(tree)
+    for number, page in enumerate(islice(read, pages)):
         text = page.get_textpage()
         elements: dict[int, list[float]] = {}
         for index in range(text.count_chars()):
@@ -157,10 +149,25 @@ def places(document: bytes, pages: int = 20) -> Iterator[tuple[dict[int, list[fl
             if content < 0 or chr(raw.FPDFText_GetUnicode(text.raw, index)).isspace():
                 continue
             box = text.get_charbox(index)
-            known = elements.setdefault(owners[content], list(box))
+            known = elements.setdefault(owners[number, content], list(box))
             known[:] = *map(min, known[:2], box[:2]), *map(max, known[2:], box[2:])
         yield elements, page.get_size()
     read.close()
+
+
+def owners_of_content(document: bytes) -> dict[tuple[int, int], int]:
+    """Which structure element each piece of content is of, by its page and number."""
+    owners = {}
+    with pikepdf.open(io.BytesIO(document)) as read:
+        numbers = {page.objgen: number for number, page in enumerate(read.pages)}
+        for owner, element in enumerate(read.objects):
+            if isinstance(element, pikepdf.Dictionary) and "/S" in element and "/K" in element:
+                for kid in element.K if isinstance(element.K, pikepdf.Array) else [element.K]:
+                    if isinstance(kid, int):
+                        owners[numbers[element.Pg.objgen], kid] = owner
+                    elif isinstance(kid, pikepdf.Dictionary) and "/MCID" in kid:
+                        owners[numbers[kid.get("/Pg", element.get("/Pg")).objgen], int(kid.MCID)] = owner
+    return owners
 
 
 def muddle(document: bytes) -> list[object]:
