@@ -69,7 +69,9 @@ def read(data: bytes, name: str) -> PoFile:
     locale = _locale(name)
     text = data.decode("utf-8-sig", "replace")
     if "\ufffd" not in text and (wrong := _no_line_of_po(text)) is not None:
-        raise _refused(name, f"is not a .po file in line {wrong[0]}: {wrong[1]!r:.80}", "check it with `msgfmt --check`")
+        raise _refused(
+            name, f"is not a .po file in line {wrong[0]}: {wrong[1]!r:.80}", "check it with `msgfmt --check`"
+        )
     try:
         text = data.decode("utf-8-sig")
         # Not splitlines(), which knows more ends of a line than gettext does.
