@@ -190,9 +190,7 @@ class Delivering:
 
         with self._desk.view() as tx:
             invoices = tx.get(Invoice, biller.id, refs)
-        urls = links_of(self._desk, biller, invoices.values())
-        with self._desk.view() as tx:
-            invoices = tx.get(Invoice, biller.id, refs)
+            urls = links_of(self._desk, tx, biller, invoices.values())
             payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
             return _Page(
                 on=self._desk.today(biller),

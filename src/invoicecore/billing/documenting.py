@@ -111,9 +111,7 @@ class DocumentingInvoices:
         biller, ref = self._desk.owner("invoice", invoice)
         with self._desk.view() as tx:
             owner, found = biller_in(tx, biller), one(tx, Invoice, biller, ref)
-        urls = links_of(self._desk, owner, [found])
-        with self._desk.view() as tx:
-            return sheets_of(tx, owner, [one(tx, Invoice, biller, ref)], urls)[ref]
+            return sheets_of(tx, owner, [found], links_of(self._desk, tx, owner, [found]))[ref]
 
     def pdf(self, invoice: Invoice | str) -> bytes:
         """The invoice as a PDF: drafts and void ones marked, late ones with their badge (S11, S6).

@@ -144,8 +144,8 @@ class Linking:
         return link
 
 
-def links_of(desk: Desk, biller: Biller, invoices: Iterable[Invoice]) -> dict[str, str]:
-    """The pay page of each invoice that can be paid, by its id; links that lack are made (R12).
+def links_of(desk: Desk, tx: Reader, biller: Biller, invoices: Iterable[Invoice]) -> dict[str, str]:
+    """The pay page of each invoice that can be paid, by its id; links that lack are made beside the view `tx` (R12).
 
     Empty where the host serves no pages or the biller takes no payments (R1).
     """
@@ -153,15 +153,14 @@ def links_of(desk: Desk, biller: Biller, invoices: Iterable[Invoice]) -> dict[st
     if not payable or not desk.wiring.has_pages:
         return {}
     refs = [invoice.id for invoice in payable]
-    with desk.view() as tx:
-        live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
+    live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
     if len(live) < len(payable):
         try:
             with desk.store.writing() as writer:
                 live = _made(writer, biller, payable, desk.clock.now())
         except Conflict:  # somebody else made one between our look and our writing
-            with desk.view() as tx:
-                live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
+            with desk.view() as later:
+                live = _live(later.find(PayLink, biller.id, {"invoice": refs}))
     return {link.invoice: desk.wiring.page(link.id) for link in live}
 
 
