@@ -412,10 +412,10 @@ def test_one_document_that_cannot_be_worded_stops_no_other(
         issued(billing, park, guest, title=title)
     real = delivering.sheets_of
 
-    def worded(tx: Any, biller: Biller, invoices: Sequence[Invoice], urls: Any) -> dict[str, Sheet]:
+    def worded(invoices: Sequence[Invoice], besides: Any, urls: Any) -> dict[str, Sheet]:
         if any(invoice.title == "B" for invoice in invoices):
             raise KeyError("a word of a host's catalogue")
-        return real(tx, biller, invoices, urls)
+        return real(invoices, besides, urls)
 
     monkeypatch.setattr(delivering, "sheets_of", worded)
     report = billing.deliver()

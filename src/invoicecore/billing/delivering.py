@@ -10,8 +10,8 @@ from typing import TypeVar
 import attrs
 
 from invoicecore.billing.desk import Desk
-from invoicecore.billing.documenting import receipts_of, sheets_of
-from invoicecore.billing.linking import links_of
+from invoicecore.billing.documenting import besides_of, receipts_of, sheets_of
+from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
 from invoicecore.documents import Letter, Sheet
 from invoicecore.documents.letter import invoice_letter, receipt_letter, refund_letter, reminder_letter
@@ -190,18 +190,21 @@ class Delivering:
 
         with self._desk.view() as tx:
             invoices = tx.get(Invoice, biller.id, refs)
-            urls = links_of(self._desk, tx, biller, invoices.values())
+            besides, live = besides_of(tx, biller, list(invoices.values())), links_in(tx, biller, invoices.values())
             payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
-            return _Page(
-                on=self._desk.today(biller),
-                messages=messages,
-                invoices=invoices,
-                urls=urls,
-                sheets=_each(lambda some: sheets_of(tx, biller, some, urls), invoices),
-                payments=payments,
-                receipts=_each(lambda some: receipts_of(tx, biller, some), payments),
-                refunds=tx.get(Refund, biller.id, about(MessageKind.REFUND)),
-            )
+            receipts = _each(lambda some: receipts_of(tx, biller, some), payments)
+            refunds = tx.get(Refund, biller.id, about(MessageKind.REFUND))
+        urls = urls_of(self._desk, biller, invoices.values(), live)
+        return _Page(
+            on=self._desk.today(biller),
+            messages=messages,
+            invoices=invoices,
+            urls=urls,
+            sheets=_each(lambda some: sheets_of(some, besides, urls), invoices),
+            payments=payments,
+            receipts=receipts,
+            refunds=refunds,
+        )
 
     def _record(self, message: Message) -> None:
         # One commit for each: what a server has accepted cannot be taken back, and must not be forgotten either. It

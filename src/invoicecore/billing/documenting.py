@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+import attrs
+
 from invoicecore.billing.desk import Desk, biller_in, one
 from invoicecore.billing.issuing import payers_of
-from invoicecore.billing.linking import links_of
+from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Invoice
@@ -20,12 +22,20 @@ from invoicecore.ports import InvoiceQuery, Reader
 
 if TYPE_CHECKING:  # documents are imported when one is made: most processes make none
     from invoicecore.documents import Sheet
+    from invoicecore.documents.invoice import Beside
     from invoicecore.statements import Statement
 
 
-def sheets_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice], urls: Mapping[str, str]) -> dict[str, Sheet]:
-    """The sheet of each invoice by its id, from a few reads for all of them; `urls` are their pay pages."""
-    from invoicecore.documents.invoice import Beside, invoice_sheet
+def sheets_of(invoices: Sequence[Invoice], besides: Mapping[str, Beside], urls: Mapping[str, str]) -> dict[str, Sheet]:
+    """The sheet of each invoice by its id; `urls` are their pay pages."""
+    from invoicecore.documents.invoice import invoice_sheet
+
+    return {each.id: invoice_sheet(each, attrs.evolve(besides[each.id], url=urls.get(each.id))) for each in invoices}
+
+
+def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[str, Beside]:
+    """What stands beside each invoice on its sheet, by its id, from a few reads for all of them."""
+    from invoicecore.documents.invoice import Beside
 
     refs = [invoice.id for invoice in invoices]
     payments = tx.find(Payment, biller.id, {"invoice": refs})
@@ -41,20 +51,18 @@ def sheets_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice], urls: Map
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices if invoice.unit})
     leases = tx.get(Lease, biller.id, {invoice.lease for invoice in invoices if invoice.lease})
     payers = payers_of(tx, biller, [invoice for invoice in invoices if invoice.bill_to is None])
-    sheets = {}
+    besides = {}
     for invoice in invoices:
         payer = payers.get(invoice.id)
-        beside = Beside(
+        besides[invoice.id] = Beside(
             biller=biller,
             who=bill_to(payer, biller) if payer is not None else None,
             unit=units[invoice.unit].number if invoice.unit in units else None,
             payments=paid.get(invoice.id, ()),
             refunds=refunds.get(invoice.id, ()),
             method=leases[invoice.lease].method if invoice.lease in leases else None,
-            url=urls.get(invoice.id),
         )
-        sheets[invoice.id] = invoice_sheet(invoice, beside)
-    return sheets
+    return besides
 
 
 def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Sheet]:
@@ -111,7 +119,8 @@ class DocumentingInvoices:
         biller, ref = self._desk.owner("invoice", invoice)
         with self._desk.view() as tx:
             owner, found = biller_in(tx, biller), one(tx, Invoice, biller, ref)
-            return sheets_of(tx, owner, [found], links_of(self._desk, tx, owner, [found]))[ref]
+            besides, live = besides_of(tx, owner, [found]), links_in(tx, owner, [found])
+        return sheets_of([found], besides, urls_of(self._desk, owner, [found], live))[ref]
 
     def pdf(self, invoice: Invoice | str) -> bytes:
         """The invoice as a PDF: drafts and void ones marked, late ones with their badge (S11, S6).

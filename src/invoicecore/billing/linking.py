@@ -144,28 +144,31 @@ class Linking:
         return link
 
 
-def links_of(desk: Desk, tx: Reader, biller: Biller, invoices: Iterable[Invoice]) -> dict[str, str]:
-    """The pay page of each invoice that can be paid, by its id; links that lack are made beside the view `tx` (R12).
+def links_in(tx: Reader, biller: Biller, invoices: Iterable[Invoice]) -> list[PayLink]:
+    """The links there are of some invoices, those that open something."""
+    return _live(tx.find(PayLink, biller.id, {"invoice": [invoice.id for invoice in invoices]}))
+
+
+def urls_of(desk: Desk, biller: Biller, invoices: Iterable[Invoice], live: Sequence[PayLink]) -> dict[str, str]:
+    """The pay page of each invoice that can be paid, by its id; links that lack beside the `live` ones are made (R12).
 
     Empty where the host serves no pages or the biller takes no payments (R1).
     """
     payable = [invoice for invoice in invoices if _state(invoice, biller) is PayState.PAYABLE]
     if not payable or not desk.wiring.has_pages:
         return {}
-    refs = [invoice.id for invoice in payable]
-    live = _live(tx.find(PayLink, biller.id, {"invoice": refs}))
-    if len(live) < len(payable):
+    if {invoice.id for invoice in payable} - {link.invoice for link in live}:
         try:
             with desk.store.writing() as writer:
                 live = _made(writer, biller, payable, desk.clock.now())
         except Conflict:  # somebody else made one between our look and our writing
-            with desk.view() as later:
-                live = _live(later.find(PayLink, biller.id, {"invoice": refs}))
+            with desk.view() as tx:
+                live = links_in(tx, biller, payable)
     return {link.invoice: desk.wiring.page(link.id) for link in live}
 
 
 def _made(writer: Writer, biller: Biller, payable: Sequence[Invoice], at: datetime) -> list[PayLink]:
-    live = _live(writer.find(PayLink, biller.id, {"invoice": [invoice.id for invoice in payable]}))
+    live = links_in(writer, biller, payable)
     there = {link.invoice for link in live}
     fresh = [_new(invoice, at) for invoice in payable if invoice.id not in there]
     writer.add(fresh)
