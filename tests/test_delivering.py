@@ -342,6 +342,26 @@ def test_one_message_that_always_stops_the_server_does_not_stop_the_others_for_e
     assert len(post.sent) == 3
 
 
+@pytest.mark.rule("R7", "T2")
+def test_a_link_revoked_while_others_were_sent_goes_to_nobody(
+    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    first, second = issued(billing, park, guest), issued(billing, park, guest)
+    old = billing.payments.link(second)
+
+    def meanwhile(mail: Mail) -> None:
+        if not post.sent:
+            clock.advance(timedelta(seconds=2))
+            billing.payments.revoke_link(second)
+
+    post.answer = meanwhile
+    assert billing.deliver().sent == 2
+    action = post.letters[-1].action
+    assert action is not None
+    assert action.value == billing.payments.link(second) != old
+    assert first.number
+
+
 @pytest.mark.rule("R7", "P3")
 def test_what_happened_while_others_were_sent_is_asked_for_again(
     billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+import time
 
 import attrs
 import hypothesis
@@ -113,6 +114,14 @@ class StaysBroken(MemoryMailer):
 class LosesTheTwentieth(Changing):
     def change(self, message, mail):
         return message_bytes(attrs.evolve(mail, id="other"), SENDER) if len(self.messages) == 20 else message
+
+
+@noticed_by("test_threads_that_send_at_once_never_mix_two_letters")
+class RemembersOneRecipientForAllThreads(MemoryMailer):
+    def send(self, mail):
+        self.to = mail.to  # as a connection remembers what was said on it
+        time.sleep(0.001)  # and another thread comes between
+        super().send(attrs.evolve(mail, to=self.to))
 
 
 @noticed_by("test_it_sends_again_after_it_was_closed")

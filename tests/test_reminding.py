@@ -556,15 +556,19 @@ def test_a_fee_is_charged_whether_or_not_somebody_can_be_told(billing: Billing, 
 @pytest.mark.parametrize(
     "given, field",
     [
-        ({}, "late_fee.amount"),
-        ({"amount": 5, "percent": 5}, "late_fee.amount"),
+        ({}, "late_fee"),
+        ({"amount": 5, "percent": 5}, "late_fee"),
         ({"amount": 0}, "late_fee.amount"),
         ({"amount": "-1"}, "late_fee.amount"),
         ({"amount": "NaN"}, "late_fee.amount"),
         ({"amount": "Infinity"}, "late_fee.amount"),
-        ({"amount": 5.0}, "late_fee"),
-        ({"amount": True}, "late_fee"),
-        ({"amount": "five"}, "late_fee"),
+        ({"amount": 5.0}, "late_fee.amount"),
+        ({"amount": True}, "late_fee.amount"),
+        ({"amount": "five"}, "late_fee.amount"),
+        ({"amount": " 1_0 "}, "late_fee.amount"),
+        ({"percent": "1e-61"}, "late_fee.percent"),
+        ({"percent": "1001"}, "late_fee.percent"),
+        ({"percent": 5, "cap": "x"}, "late_fee.cap"),
         ({"percent": 0}, "late_fee.percent"),
         ({"percent": 5, "cap": 0}, "late_fee.cap"),
         ({"amount": 5, "after_days": 0}, "late_fee.after_days"),
@@ -574,7 +578,7 @@ def test_a_fee_is_charged_whether_or_not_somebody_can_be_told(billing: Billing, 
         ({"amount": 5, "every_days": 0}, "late_fee.every_days"),
         ({"amount": 5, "every_days": 1.5}, "late_fee.every_days"),
         ({"amount": 5, "bill_as": "line"}, "late_fee.bill_as"),
-        ({"amount": 5, "of": "x"}, "policy.late_fee.of"),
+        ({"amount": 5, "of": "x"}, "late_fee.of"),
     ],
 )
 def test_a_fee_that_cannot_be_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:
@@ -623,3 +627,12 @@ def test_a_policy_with_reminders_and_fees_survives_json_and_the_store(billing: B
     assert loads(dumps(edited.policy), Policy) == edited.policy
     assert billing.billers.get(park).policy.late_fee == fee
     assert with_policy(billing, park, late_fee=None).policy.late_fee is None
+
+
+@pytest.mark.parametrize("changes", [{"preset": 5}, {"preset": "zz"}, {"reminders": b"ab"}, {"reminders": "7"}])
+def test_a_policy_that_no_store_could_read_again_is_refused(
+    billing: Billing, park: Biller, changes: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidValue):
+        with_policy(billing, park, **changes)
+    assert billing.billers.get(park) == park

@@ -252,3 +252,21 @@ def test_up_to_today_the_closing_balance_is_what_is_owed_less_the_credit(
         assert sum((d for d in deposits), Money(0, "EUR")) == sum(
             (entry.paid for entry in whole.entries if entry.kind.value == "deposit"), Money(0, "EUR")
         )
+
+
+@pytest.mark.rule("D1", "D2")
+def test_what_bounces_after_a_void_changes_no_statement_of_before(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    day = [TODAY + timedelta(days=n) for n in range(30)]
+    invoice = issued(billing, park, guest, on=day[0])
+    payment = billing.payments.record(invoice, money(40), on=day[4])
+    billing.payments.refund(invoice, on=day[7])
+    billing.invoices.void(invoice, on=day[9])
+    before = billing.customers.statement(guest, since=day[0], until=day[14])
+    billing.payments.reverse(payment, on=day[19])
+    assert billing.customers.statement(guest, since=day[0], until=day[14]) == before
+    assert before.closing == money(0)
+    after = billing.customers.statement(guest, since=day[0], until=day[25])
+    assert after.closing == money(0)
+    assert told(after)[-1] == (day[19].isoformat(), "reversal", "-40.00", "-40.00", "0.00")

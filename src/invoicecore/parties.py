@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -24,19 +24,35 @@ class InvoiceMethod(StrEnum):
     MANUAL = "manual"
 
 
-def _decimal_or_none(value: object) -> Decimal | None:
+_DECIMAL: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,10})?")
+
+
+def _decimal(field: str, value: object) -> Decimal | None:
+    """A field of LateFee: an exact number above zero with at most ten decimals, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
-        raise InvalidValue("late_fee", value, "is not an exact number", "write it as Decimal('5.00') or '5.00'")
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        raise InvalidValue("late_fee", value, "is not a number", "write it as Decimal('5.00') or '5.00'") from None
+    exact = isinstance(value, (Decimal, int, str)) and not isinstance(value, bool)
+    written = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if not exact or not _DECIMAL.fullmatch(written) or Decimal(written) == 0:
+        way_out = "write it as Decimal('5.00') or '5.00', with at most ten decimals"
+        raise InvalidValue(f"late_fee.{field}", value, "is no exact number above zero", way_out)
+    return Decimal(written)
+
+
+def _amount(value: object) -> Decimal | None:
+    return _decimal("amount", value)
+
+
+def _percent(value: object) -> Decimal | None:
+    return _decimal("percent", value)
+
+
+def _cap(value: object) -> Decimal | None:
+    return _decimal("cap", value)
 
 
 def _steps(value: object) -> tuple[int, ...]:
-    steps = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    steps = tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,)
     wrong = any(type(step) is not int or not -366 <= step <= 3660 for step in steps)
     if wrong or len(set(steps)) != len(steps) or len(steps) > 30:
         raise InvalidValue(
@@ -50,7 +66,7 @@ def _late_fee(value: object) -> LateFee | None:
         return value
     if not isinstance(value, Mapping):
         raise InvalidValue("policy.late_fee", value, "is no late fee", "give LateFee(amount=…), its fields, or None")
-    known_fields(value, [field.name for field in attrs.fields(LateFee)], "policy.late_fee.")
+    known_fields(value, [field.name for field in attrs.fields(LateFee)], "late_fee.")
     return LateFee(**value)
 
 
@@ -71,19 +87,17 @@ class LateFee:
     InvalidValue.
     """
 
-    amount: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
-    percent: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
+    amount: Decimal | None = attrs.field(default=None, converter=_amount)
+    percent: Decimal | None = attrs.field(default=None, converter=_percent)
     after_days: int = 1
     every_days: int | None = None
-    cap: Decimal | None = attrs.field(default=None, converter=_decimal_or_none)
+    cap: Decimal | None = attrs.field(default=None, converter=_cap)
     bill_as: str = "charge"
 
     def __attrs_post_init__(self) -> None:
         if (self.amount is None) == (self.percent is None):
-            raise InvalidValue("late_fee.amount", self.amount, "and percent: one is needed", "give one of the two")
-        for field, value in (("amount", self.amount), ("percent", self.percent), ("cap", self.cap)):
-            if value is not None and not (value.is_finite() and value > 0):
-                raise InvalidValue(f"late_fee.{field}", value, "is not above zero", "give an exact, positive number")
+            given = "neither is there" if self.amount is None else "both are there"
+            raise InvalidValue("late_fee", "amount and percent", given, "give one of the two")
         if self.percent is not None and self.percent > 1000:
             raise InvalidValue("late_fee.percent", self.percent, "is above 1000", "give 5 for five per cent")
         for field, days, low in (("after_days", self.after_days, 1), ("every_days", self.every_days, 1)):
@@ -93,6 +107,9 @@ class LateFee:
                 raise InvalidValue(f"late_fee.{field}", days, "is out of range", "give whole days from 1 to 3660")
         if self.bill_as not in ("charge", "invoice"):
             raise InvalidValue("late_fee.bill_as", self.bill_as, "is not known", "give 'charge' or 'invoice'")
+
+
+_PRESETS: Final = ("residents", "clients", "stays")
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +144,8 @@ class Policy:
     late_fee: LateFee | None = attrs.field(default=None, converter=_late_fee)
 
     def __attrs_post_init__(self) -> None:
+        if self.preset not in _PRESETS:
+            raise InvalidValue("policy.preset", self.preset, "is not a preset", f"choose one of {', '.join(_PRESETS)}")
         for field, low, high in (
             ("advance_days_email_pdf", 0, 366),
             ("advance_days_direct_debit", 0, 366),

@@ -65,7 +65,7 @@ def check_fee(fee: LateFee | None, currency: str) -> None:
     """Refuse a fee or a cap that the currency cannot express (M8). Raises InvalidMoney."""
     for field in ("amount", "cap"):
         if fee is not None and (value := getattr(fee, field)) is not None:
-            positive(Money(value, currency), f"policy.late_fee.{field}", currency=currency)
+            positive(Money(value, currency), f"late_fee.{field}", currency=currency)
 
 
 FEE_CHARGE = "fee"
@@ -80,7 +80,7 @@ def _fees_on(invoice: Invoice) -> Money:
 
 
 def _of(amount: Decimal, currency: str) -> Money:
-    return positive(Money(amount, currency), "policy.late_fee", currency=currency)
+    return positive(Money(amount, currency), "late_fee", currency=currency)
 
 
 def _moved(day: date, days: int) -> date:

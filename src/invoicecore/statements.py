@@ -10,7 +10,7 @@ import attrs
 
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.invoices import Invoice, Lifecycle
-from invoicecore.money import Money, zero
+from invoicecore.money import Money, total, zero
 from invoicecore.payments import Payment, Refund, Reversal
 
 
@@ -63,7 +63,7 @@ class Statement:
 def account(
     invoices: Iterable[Invoice],
     payments: Sequence[Payment],
-    reversals: Iterable[Reversal],
+    reversals: Sequence[Reversal],
     refunds: Iterable[Refund],
     credits: Iterable[CreditEntry],
     *,
@@ -73,6 +73,12 @@ def account(
     none = zero(currency)
     entries: list[Entry] = []
     numbers: dict[str, str] = {}
+    bounced = {reversal.payment: reversal.reversed_on for reversal in reversals}
+    voided: dict[str, date] = {}
+    paid: dict[str, list[tuple[str, Money]]] = {}
+    for payment in payments:
+        for part in payment.allocations:
+            paid.setdefault(part.invoice, []).append((payment.id, part.amount))
     for invoice in invoices:
         if invoice.issued_on is None:
             continue
@@ -83,8 +89,13 @@ def account(
         )  # fmt: skip
         entries.append(charge)
         if invoice.lifecycle is Lifecycle.VOID and invoice.voided_on is not None:
-            # What had been settled by money stays charged; credit that had been applied has become credit again.
-            settled = invoice.facts.paid + invoice.facts.credit
+            # What had been settled by money on that day stays charged; credit that had been applied has become credit
+            # again. A payment that bounced later had settled it then.
+            voided[invoice.id] = invoice.voided_on
+            kept = [
+                part for payment, part in paid.get(invoice.id, ()) if bounced.get(payment, date.max) > invoice.voided_on
+            ]
+            settled = total(kept, currency) + invoice.facts.credit
             back = settled - invoice.total
             entries.append(attrs.evolve(charge, on=invoice.voided_on, kind=EntryKind.VOID, charged=back))
     by_id = {payment.id: payment for payment in payments}
@@ -103,11 +114,15 @@ def account(
     for reversal in reversals:
         payment = by_id[reversal.payment]
         about = tuple(part.invoice for part in payment.allocations)
+        # What a void invoice had been settled with is owed by nobody when it bounces.
+        void = [
+            part.amount for part in payment.allocations if voided.get(part.invoice, date.max) < reversal.reversed_on
+        ]
         entries.append(
             Entry(
                 on=reversal.reversed_on,
                 kind=EntryKind.REVERSAL,
-                charged=none,
+                charged=none - total(void, currency),
                 paid=-reversal.amount,
                 reference=payment.reference or _named(about, numbers),
                 about=about,

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Desk
+from invoicecore.billing.desk import Desk, biller_in
 from invoicecore.billing.documenting import besides_of, receipts_of, sheets_of
 from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
@@ -128,8 +128,8 @@ class Delivering:
                     self._give_back(messages[n:], "the deliverer ran out of time")
                     return
                 try:
-                    if self._desk.clock.now() - read_at > _FRESH and self._changed(biller, message, page):
-                        mail = maker.submit(self._mail, biller, message, self._page(biller, [message]))
+                    if self._desk.clock.now() - read_at > _FRESH and (fresh := self._changed(biller, message, page)):
+                        mail = maker.submit(self._mail, fresh, message, self._page(fresh, [message]))
                     after = self._send(message, mail)
                 except _WIRING as error:
                     self._give_back(messages[n:], str(error))
@@ -142,12 +142,17 @@ class Delivering:
         finally:
             maker.shutdown(cancel_futures=True)
 
-    def _changed(self, biller: Biller, message: Message, page: _Page) -> bool:
-        """Whether something happened to a message's invoice since its page was read: it was paid, or voided."""
+    def _changed(self, biller: Biller, message: Message, page: _Page) -> Biller | None:
+        """The biller as it stands, if something happened since a message's page was read: to the biller, to the invoice,
+        or to its link; None if nothing did."""
         before = page.invoices.get(message.invoice)
         with self._desk.view() as tx:
-            now = tx.get(Invoice, biller.id, [message.invoice]).get(message.invoice)
-        return (now.version if now is not None else 0) != (before.version if before is not None else 0)
+            fresh, now = biller_in(tx, biller.id), tx.get(Invoice, biller.id, [message.invoice]).get(message.invoice)
+            live = links_in(tx, biller, [now]) if now is not None else []
+        url = page.urls.get(message.invoice)
+        same_link = url is None or any(self._desk.wiring.page(link.id) == url for link in live)
+        versions = [each.version if each is not None else 0 for each in (fresh, now, biller, before)]
+        return None if same_link and versions[:2] == versions[2:] else fresh
 
     def _send(self, message: Message, mail: Future[Mail | str]) -> Message:
         """Send one message; the message as it is afterwards. Raises MailUnavailable, and what is wrong with the wiring."""
@@ -155,7 +160,8 @@ class Delivering:
             made = mail.result()
             if isinstance(made, str):
                 return cancelled(message, made)
-            self._desk.wiring.mailer.send(made)
+            with self._desk.wiring.sending:
+                self._desk.wiring.mailer.send(made)
         except (MailUnavailable, *_WIRING):
             raise
         except MailRefused as error:

@@ -46,6 +46,9 @@ class Receiving:
         return tuple(self._record(name, notice) for notice in gateway.notices(body, lower))
 
     def _record(self, name: str, notice: Notice) -> Received:
+        if self._desk.scope not in (None, notice.biller):
+            # Somebody else's money: it is told again until a desk hears of it that may write it down.
+            raise NotFound("biller", notice.biller)
         why = ""
         try:
             try:
@@ -59,7 +62,8 @@ class Receiving:
                     key=_key(name, notice),
                 )
             except (NotAllowed, KeyReused) as error:
-                payment, why = self._credit(name, notice), str(error) if isinstance(error, NotAllowed) else ""
+                payment = self._credit(name, notice)
+                why = str(error) if isinstance(error, NotAllowed) else "all of it became credit"
         except (StoreError, Conflict, PluginError):
             raise  # nothing is wrong with the event: the gateway tells it again
         except InvoicecoreError as error:

@@ -105,8 +105,9 @@ class Reminding:
         with self._desk.view() as tx:
             whole = _decide(tx, biller, on, after)
         done.last = whole.last
-        done.outcomes = whole.outcomes
-        for invoice in dict.fromkeys([each[0].id for each in whole.reminders] + [each[0].id for each in whole.fees]):
+        again = dict.fromkeys([each[0].id for each in whole.reminders] + [each[0].id for each in whole.fees])
+        done.outcomes = [told for told in whole.outcomes if told[1].invoice not in again]
+        for invoice in again:
             try:
                 with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
                     alone = _decide(change.tx, change.biller, on, after, only=invoice)

@@ -36,6 +36,8 @@ class Wiring:
         }  # fmt: skip
         self._base_url = _checked(base_url)
         self._lock = threading.Lock()
+        self.sending = threading.Lock()
+        """Held while the mailer sends: desks that share it, in any thread, take turns."""
 
     @property
     def mailer(self) -> Mailer:

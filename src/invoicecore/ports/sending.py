@@ -50,7 +50,7 @@ class Mail:
 
 
 class Mailer(Protocol):
-    """What sends e-mails; one call at a time. An author adopts `invoicecore.testing.MailerContract`."""
+    """What sends e-mails; safe to share between threads. An author adopts `invoicecore.testing.MailerContract`."""
 
     def send(self, mail: Mail) -> None:
         """Hand one e-mail over; it is accepted when this returns.

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from invoicecore.errors import MailRefused
 from invoicecore.ports import Attachment, Composed, Mail, Mailer
-from invoicecore.testing.checks import examples, rule
+from invoicecore.testing.checks import all_at_once, examples, rule
 
 Received = Callable[[], Sequence[bytes | EmailMessage]]
 """What has arrived so far: each message as bytes, or as the standard library parses it with `policy.default`."""
@@ -214,6 +214,21 @@ class MailerContract:
             mailer.send(mail(f"many-{n}", to=f"n{n}@example.org"))
         got = {str(one["message-id"]).partition("@")[0]: _name_and_address(one, "to")[1] for one in _parsed(received)}
         assert got == {f"<many-{n}": f"n{n}@example.org" for n in range(30)}
+
+    @rule("R7")
+    def test_threads_that_send_at_once_never_mix_two_letters(self, mailer: Mailer, received: Received) -> None:
+        """Nobody gets what was meant for somebody else."""
+
+        def send(thread: int) -> None:
+            for n in range(8):
+                name = f"t{thread}-{n}"
+                mailer.send(
+                    mail(name, to=f"{name}@example.org", content=attrs.evolve(mail().content, text=f"for {name}"))
+                )
+
+        all_at_once(4, send)  # raises what one of them raised
+        got = {_name_and_address(one, "to")[1]: _text(one, "plain") for one in _parsed(received)}
+        assert got == {f"t{i}-{n}@example.org": f"for t{i}-{n}" for i in range(4) for n in range(8)}
 
     def test_it_sends_again_after_it_was_closed(self, mailer: Mailer, received: Received) -> None:
         mailer.close()

@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Final, Literal, NoReturn, cast, get_args
 
 from invoicecore.errors import InvalidValue, MailDeferred, MailRefused, MailUnavailable
@@ -80,6 +81,8 @@ class SmtpMailer:
         self._timeout = timeout
         self._tls = None if security == "none" else _trusting(ca)
         self._connection: smtplib.SMTP | None = None
+        # What two threads say on one connection would become one envelope with somebody else's letter.
+        self._one_at_a_time = Lock()
 
     @classmethod
     def from_url(cls, url: str) -> SmtpMailer:
@@ -130,7 +133,7 @@ class SmtpMailer:
         """
         message = message_bytes(mail, self._sender)
         to = recipient(mail.to)
-        with self._dropping_what_is_broken():
+        with self._one_at_a_time, self._dropping_what_is_broken():
             connection = self._begun()
             limit = connection.esmtp_features.get("size", "")
             if limit.isdecimal() and 0 < int(limit) < len(message):
@@ -149,7 +152,8 @@ class SmtpMailer:
 
     def close(self) -> None:
         """Say goodbye and end the connection; a later send() makes a new one."""
-        connection, self._connection = self._connection, None
+        with self._one_at_a_time:
+            connection, self._connection = self._connection, None
         if connection is None:
             return
         with suppress(OSError, smtplib.SMTPException):
