@@ -15,10 +15,12 @@ import attrs
 import pluggy
 
 from invoicecore.errors import InvalidValue, InvoicecoreError, ObserverFailed, PluginError, Refused
-from invoicecore.ports import Composer, Event, Mailer, PaymentGateway, Renderer, Store
+from invoicecore.ports import Event, Store
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
+
+    from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
 
 GROUP: Final = "invoicecore"
 """The entry-point group, and the project name of the marker."""
@@ -26,10 +28,10 @@ GROUP: Final = "invoicecore"
 StoreFactory: TypeAlias = Callable[[str], Store]
 """Opens the store a URL names."""
 
-MailerFactory: TypeAlias = Callable[[str], Mailer]
+MailerFactory: TypeAlias = "Callable[[str], Mailer]"
 """Makes the mailer a URL names."""
 
-GatewayFactory: TypeAlias = Callable[[str], PaymentGateway]
+GatewayFactory: TypeAlias = "Callable[[str], PaymentGateway]"
 """Makes the payment gateway a URL names."""
 
 hookspec = pluggy.HookspecMarker(GROUP)

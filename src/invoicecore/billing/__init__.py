@@ -25,10 +25,11 @@ from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import SystemClock
 from invoicecore.parties import Biller
 from invoicecore.plugins import Plugins
-from invoicecore.ports import Clock, Composer, Mailer, PaymentGateway, Renderer, Store
+from invoicecore.ports import Clock, Store
 
 if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
+    from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Context, Decimal
 from itertools import count, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -24,6 +23,9 @@ from invoicecore.parties import Biller, Customer, Unit, text
 from invoicecore.periods import as_date
 from invoicecore.plugins import Plugins
 from invoicecore.ports import Clock, Event, InvoiceQuery, KeyUse, Reader, Record, Store, Writer
+
+if TYPE_CHECKING:
+    import hashlib
 
 R = TypeVar("R", bound=Record)
 
@@ -41,8 +43,14 @@ def _base32(value: int, width: int) -> str:
 
 def new_biller_id(key: str | None = None) -> str:
     """A biller's id: random, or made from an idempotency key so that the same key finds the same biller (N3)."""
-    raw = hashlib.sha256(checked_key(key).encode()).digest()[:8] if key is not None else os.urandom(8)
+    raw = _digest(checked_key(key)).digest()[:8] if key is not None else os.urandom(8)
     return _base32(int.from_bytes(raw, "big"), 12)
+
+
+def _digest(text: str) -> hashlib._Hash:
+    import hashlib  # only keys need it
+
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass"))
 
 
 class _Stems:
@@ -205,7 +213,7 @@ class Change:
             return None
         checked_key(key)
         canonical = json.dumps([self.action, _plain(data)])
-        digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = _digest(canonical).hexdigest()
         used = self.tx.get(KeyUse, self.biller.id, [key]).get(key)
         if used is None:
             self._key = (key, digest)

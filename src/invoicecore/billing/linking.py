@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from hashlib import sha256
 
 import attrs
 
@@ -14,7 +13,7 @@ from invoicecore.errors import Conflict, NotAllowed, NotFound, PaymentsOff
 from invoicecore.invoices import Invoice, Lifecycle, Status
 from invoicecore.parties import Biller
 from invoicecore.payments import is_zero
-from invoicecore.ports import Checkout, PayLink, Reader, Writer
+from invoicecore.ports import PayLink, Reader, Writer
 
 # A link leaves the invoice's version as it is, so its place on the timeline is made of how many there were; the token is
 # a secret and stands in no timeline.
@@ -108,6 +107,10 @@ class Linking:
         Raises NotFound for a token that opens nothing, PaymentsOff, NotAllowed when there is nothing to pay now,
         NotWired without a gateway.
         """
+        from hashlib import sha256
+
+        from invoicecore.ports import Checkout
+
         page = self.page(token)
         if page is None:
             raise NotFound("link", "…")  # a token is a secret: it is in no message and no log

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from invoicecore.errors import InvalidValue, NotWired
 from invoicecore.plugins import Plugins
-from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
+
+if TYPE_CHECKING:
+    from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
 
 T = TypeVar("T")
 
@@ -97,6 +98,8 @@ class Wiring:
 def _checked(base_url: str | None) -> str | None:
     if base_url is None:
         return None
+    from urllib.parse import urlsplit  # only hosts with pages pay for it
+
     way_out = "write it as https://pay.example.com, with a path if the pages are mounted below one"
     try:
         parts = urlsplit(base_url)

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from invoicecore.ports.paying import (
-    Checkout,
-    Notice,
-    PaymentGateway,
-)
-from invoicecore.ports.sending import (
-    Attachment,
-    Composed,
-    Composer,
-    Mail,
-    Mailer,
-    Renderer,
-)
 from invoicecore.ports.storing import (
     FINDABLE,
     VERSIONED,
@@ -35,6 +22,10 @@ from invoicecore.ports.storing import (
     Writer,
 )
 
+if TYPE_CHECKING:
+    from invoicecore.ports.paying import Checkout, Notice, PaymentGateway
+    from invoicecore.ports.sending import Attachment, Composed, Composer, Mail, Mailer, Renderer
+
 
 class Clock(Protocol):
     """The one source of the present."""
@@ -42,6 +33,15 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """This instant, aware, in UTC (M1)."""
         ...
+
+
+def __getattr__(name: str) -> object:
+    # What most processes never use is imported when it is asked for: `import invoicecore` need not pay for it.
+    if name in __all__:
+        from invoicecore.ports import paying, sending
+
+        return getattr(paying if hasattr(paying, name) else sending, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
