@@ -100,10 +100,9 @@ class LateFee:
             raise InvalidValue("late_fee", "amount and percent", given, "give one of the two")
         if self.percent is not None and self.percent > 1000:
             raise InvalidValue("late_fee.percent", self.percent, "is above 1000", "give 5 for five per cent")
-        for field, days, low in (("after_days", self.after_days, 1), ("every_days", self.every_days, 1)):
-            if (days is None and field == "after_days") or (
-                days is not None and (type(days) is not int or not low <= days <= 3660)
-            ):
+        for field in ("after_days", *(["every_days"] if self.every_days is not None else [])):
+            days = getattr(self, field)
+            if type(days) is not int or not 1 <= days <= 3660:
                 raise InvalidValue(f"late_fee.{field}", days, "is out of range", "give whole days from 1 to 3660")
         if self.bill_as not in ("charge", "invoice"):
             raise InvalidValue("late_fee.bill_as", self.bill_as, "is not known", "give 'charge' or 'invoice'")
@@ -262,6 +261,11 @@ class BillTo:
     email: str | None = None
     address: str = ""
     locale: str | None = None
+
+
+def locale_of_payer(who: BillTo | None, biller: Biller) -> str:
+    """The locale to write to a payer in: their own, else the biller's (R19)."""
+    return (who.locale if who is not None else None) or biller.locale
 
 
 def bill_to(customer: Customer, biller: Biller) -> BillTo:

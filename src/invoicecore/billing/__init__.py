@@ -128,10 +128,7 @@ class Billing:
         `progress` is called with the count created after each page.
         """
         running = Running(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
-        if biller is not None or self._desk.scope is not None:
-            running.bill(self.billers.get(self._desk.biller_id(biller)))
-        else:
-            running.bill_each(self._each_biller())
+        self._for(biller, running.bill, running.bill_each)
         return running.report
 
     def remind(
@@ -153,10 +150,7 @@ class Billing:
         from invoicecore.billing.reminding import Reminding
 
         reminding = Reminding(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
-        if biller is not None or self._desk.scope is not None:
-            reminding.remind(self.billers.get(self._desk.biller_id(biller)))
-        else:
-            reminding.remind_each(self._each_biller())
+        self._for(biller, reminding.remind, reminding.remind_each)
         return reminding.report
 
     def deliver(
@@ -175,10 +169,7 @@ class Billing:
         from invoicecore.billing.delivering import Delivering
 
         delivering = Delivering(self._desk, actor=actor, progress=progress)
-        if biller is not None or self._desk.scope is not None:
-            delivering.deliver(self.billers.get(self._desk.biller_id(biller)))
-        else:
-            delivering.deliver_each(self._each_biller())
+        self._for(biller, delivering.deliver, delivering.deliver_each)
         return delivering.report
 
     def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
@@ -189,6 +180,15 @@ class Billing:
         from invoicecore.billing.receiving import Receiving
 
         return Receiving(self._desk).receive(gateway, body, headers)
+
+    def _for(
+        self, biller: Biller | str | None, one: Callable[[Biller], None], each: Callable[[Iterator[Biller]], None]
+    ) -> None:
+        """Do it for the biller that is named or that this desk is scoped to, else for each that there is."""
+        if biller is not None or self._desk.scope is not None:
+            one(self.billers.get(self._desk.biller_id(biller)))
+        else:
+            each(self._each_biller())
 
     def _each_biller(self) -> Iterator[Biller]:
         after = ""

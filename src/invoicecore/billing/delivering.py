@@ -102,7 +102,7 @@ class Delivering:
             due = tx.due_messages(biller.id, self._desk.clock.now(), after=None, limit=1)
         while due and not self.report.stopped:
             # What it takes to send is asked for before anything is taken.
-            self._desk.wiring.mailer, self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
+            self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
             due = self._take(biller)
             if due:
                 self._send_page(biller, due)
@@ -241,7 +241,7 @@ def _each(make: Callable[[Sequence[R]], dict[str, Sheet]], records: Mapping[str,
         return make(list(records.values()))
     except StoreError:
         raise
-    except Exception:
+    except Exception:  # one of them cannot be made: find out which, and make the others
         found: dict[str, Sheet | Exception] = {}
         for ref, record in records.items():
             try:

@@ -72,13 +72,13 @@ def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict
     invoices = tx.get(Invoice, biller.id, {part.invoice for payment in payments for part in payment.allocations})
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
     customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
-    reversals = {each.payment: each for each in tx.find(Reversal, biller.id, {"payment": [p.id for p in payments]})}
-    # Of all that were paid for each invoice and not reversed, the last.
     beside = tx.find(Payment, biller.id, {"invoice": list(invoices)})
-    bounced = {each.payment for each in tx.find(Reversal, biller.id, {"payment": [each.id for each in beside]})}
+    refs = {each.id for each in (*payments, *beside)}
+    reversals = {each.payment: each for each in tx.find(Reversal, biller.id, {"payment": refs})}
+    # Of all that were paid for each invoice and not reversed, the last.
     last: dict[str, str] = {}
     for each in sorted(beside, key=lambda one: (one.received_on, one.id)):
-        if each.id not in bounced:
+        if each.id not in reversals:
             last |= {part.invoice: each.id for part in each.allocations}
     sheets = {}
     for payment in payments:

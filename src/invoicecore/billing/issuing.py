@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import attrs
@@ -64,7 +64,8 @@ def issue(
     _lock_charges(change, issued)
     if policy.apply_credit:
         issued = _apply_credit(change, issued, new=new)
-    mailed = _notices(change, issued, who, wants)
+    told = [(invoice, who[invoice.id]) for invoice in issued if invoice.id in who and wants(invoice, who[invoice.id])]
+    queue(change, MessageKind.INVOICE_ISSUED, told)
     if new:
         tx.add(issued)
     else:
@@ -75,7 +76,7 @@ def issue(
         change.note(invoice.id, invoice.version + step, action, invoice.number or "")
         caveats = due_passed(biller, invoice.due_on, on)
         payer = who.get(invoice.id)
-        if payer is None or (payer.email is None and invoice.id not in mailed and wants(invoice, payer)):
+        if payer is None or (payer.email is None and wants(invoice, payer)):
             unit = one(tx, Unit, biller.id, invoice.unit) if invoice.unit and payer is None and not new else None
             caveats += reach(biller, unit, payer)
         if step or caveats:
@@ -153,16 +154,6 @@ def _apply_credit(change: Change, issued: Sequence[Invoice], *, new: bool) -> li
     tx.add([attrs.evolve(row, id=id) for id, row in zip(ids, entries, strict=True)])
     tx.replace(changed)
     return [fresh[invoice.id] for invoice in issued]
-
-
-def _notices(
-    change: Change,
-    issued: Iterable[Invoice],
-    payers: Mapping[str, Customer],
-    wants: Callable[[Invoice, Customer | None], bool],
-) -> set[str]:
-    told = [(i, who) for i in issued if (who := payers.get(i.id)) is not None and who.email and wants(i, who)]
-    return queue(change, MessageKind.INVOICE_ISSUED, told)
 
 
 def wishes(biller: Biller, draft: Invoice, payer: Customer | None) -> bool:

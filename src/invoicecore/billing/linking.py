@@ -11,7 +11,7 @@ import attrs
 from invoicecore.billing.desk import Desk, one
 from invoicecore.errors import Conflict, NotAllowed, NotFound, PaymentsOff
 from invoicecore.invoices import Invoice, Lifecycle, Status
-from invoicecore.parties import Biller
+from invoicecore.parties import Biller, locale_of_payer
 from invoicecore.payments import is_zero
 from invoicecore.ports import PayLink, Reader, Writer
 
@@ -95,11 +95,10 @@ class Linking:
             biller, invoice = tx.get(Biller, owner, [owner]).get(owner), tx.get(Invoice, owner, [ref]).get(ref)
             if biller is None or invoice is None:
                 return None
-        who, state = invoice.bill_to, _state(invoice, biller)
-        locale = (who.locale if who is not None else None) or biller.locale
+        state = _state(invoice, biller)
         if state is PayState.PAYABLE and not self._desk.wiring.has_gateway:
             state = PayState.OFF
-        return PayPage(state=state, invoice=invoice, biller=biller, locale=locale)
+        return PayPage(state=state, invoice=invoice, biller=biller, locale=locale_of_payer(invoice.bill_to, biller))
 
     def checkout(self, token: str) -> str:
         """The provider's short-lived page for what is left to pay, made when the payer asks for it (R12).

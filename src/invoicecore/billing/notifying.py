@@ -14,8 +14,8 @@ from invoicecore.parties import Biller, Customer, email_address, member
 
 def queue(
     change: Change, kind: MessageKind, told: Sequence[tuple[Invoice, Customer]], about: str | None = None
-) -> set[str]:
-    """Queue an e-mail of one kind about each invoice to its customer, those with an address; the invoices told of."""
+) -> None:
+    """Queue an e-mail of one kind about each invoice to its customer, those with an address."""
     reached = [(invoice, who) for invoice, who in told if who.email]
     ids = change.ids("msg", len(reached))
     change.tx.add(
@@ -34,7 +34,6 @@ def queue(
             for id, (invoice, who) in zip(ids, reached, strict=True)
         ]
     )
-    return {invoice.id for invoice, _ in reached}
 
 
 def tell_payer(change: Change, kind: MessageKind, invoice: Invoice, about: str, *, notify: bool | None) -> None:

@@ -67,7 +67,9 @@ class Reminding:
         while True:
             with self._desk.view() as tx:
                 page = _decide(tx, biller, on, after)
-            if page.reminders or page.fees:
+            if self.report.dry_run:
+                _tell(page, biller, on)
+            elif page.reminders or page.fees:
                 page = self._write(biller, on, after)
             for kind, outcome in page.outcomes:
                 self.report.tell(kind, outcome)
@@ -81,11 +83,6 @@ class Reminding:
         self._unheard.clear()
 
     def _write(self, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
-        if self.report.dry_run:
-            with self._desk.view() as tx:
-                page = _decide(tx, biller, on, after)
-            _tell(page, biller, on)
-            return page
         try:
             with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
                 page = _decide(change.tx, change.biller, on, after)

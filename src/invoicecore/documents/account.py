@@ -9,18 +9,16 @@ import attrs
 from invoicecore.documents.invoice import dates_of, money_or_blank
 from invoicecore.documents.sheet import Column, Figure, Mark, Rows, Sheet, SheetKind, Table
 from invoicecore.documents.words import (
+    begun,
+    days_text,
     fact,
-    filename_of,
-    issuer,
-    paper_of,
     payer,
     plain,
     plain_lines,
-    tag_of,
 )
 from invoicecore.invoices import Invoice, InvoiceKind
 from invoicecore.money import total
-from invoicecore.parties import Biller, BillTo, Customer, bill_to
+from invoicecore.parties import Biller, BillTo, Customer, bill_to, locale_of_payer
 from invoicecore.payments import Payment, Reversal, is_zero
 from invoicecore.statements import Entry, Statement
 from invoicecore.wording import format_date, format_money, method_name, say
@@ -29,9 +27,9 @@ from invoicecore.wording import format_date, format_money, method_name, say
 def statement_sheet(statement: Statement, *, customer: Customer, biller: Biller) -> Sheet:
     """A customer's account between two dates, in words."""
     who = bill_to(customer, biller)
-    locale = who.locale or biller.locale
+    locale = locale_of_payer(who, biller)
     heading = say("doc.statement", locale)
-    dates = f"{format_date(statement.since, locale)} - {format_date(statement.until, locale)}"
+    dates = days_text(statement.since, statement.until, locale)
     columns = (
         Column(heading=say("heading.date", locale)),
         Column(heading=say("heading.description", locale)),
@@ -55,23 +53,22 @@ def statement_sheet(statement: Statement, *, customer: Customer, biller: Biller)
         value=format_money(statement.closing if owed else -statement.closing, locale),
         strong=True,
     )
-    return Sheet(
-        kind=SheetKind.STATEMENT,
-        biller=biller.id,
+    sheet = begun(
+        SheetKind.STATEMENT,
+        biller=biller,
         locale=locale,
-        language=tag_of(locale),
-        paper=paper_of(locale),
-        title=f"{heading} {dates} - {plain(biller.name)}",
         heading=heading,
         reference="",
-        filename=filename_of(heading, statement.since.isoformat(), statement.until.isoformat()),
+        named=dates,
+        file=f"{statement.since}-{statement.until}",
         dated=statement.until,
-        issuer=issuer(biller, locale),
+    )
+    return attrs.evolve(
+        sheet,
         customer=payer(who, locale),
         facts=(fact("heading.period", dates, locale),),
         tables=(Table(columns=columns, groups=(Rows(rows=tuple(rows)),)),),
         figures=(closing,),
-        page=say("doc.page", locale, page="{page}", pages="{pages}"),
     )
 
 
@@ -91,7 +88,7 @@ def receipt_sheet(
     du 6 juillet 1989, article 21). It goes with the payment that `completes` the rent; those before it stay receipts,
     and one that was reversed says so. The law is that of the landlord's country, whatever the tenant speaks.
     """
-    locale = (who.locale if who is not None else None) or biller.locale
+    locale = locale_of_payer(who, biller)
     settled = [invoices[part.invoice] for part in payment.allocations]
     quittance = reversal is None and completes and biller.locale.endswith("_FR") and is_quittance(settled)
     heading = say("doc.quittance" if quittance else "doc.receipt", locale)
@@ -119,19 +116,19 @@ def receipt_sheet(
         ]
     else:
         notes.append(say("doc.reversed_on", locale, day=reversal.reversed_on))
-    return Sheet(
-        kind=SheetKind.RECEIPT,
-        biller=biller.id,
+    sheet = begun(
+        SheetKind.RECEIPT,
+        biller=biller,
         locale=locale,
-        language=tag_of(locale),
-        paper=paper_of(locale),
-        title=f"{heading} {numbers} - {plain(biller.name)}",
         heading=heading,
         reference=numbers,
-        filename=filename_of(heading, numbers, payment.received_on.isoformat()),
+        named=numbers,
+        file="-".join(filter(None, (numbers, payment.received_on.isoformat()))),
         dated=payment.received_on,
+    )
+    return attrs.evolve(
+        sheet,
         marks=(Mark(code="reversed", label=say("doc.reversed", locale)),) if reversal is not None else (),
-        issuer=issuer(biller, locale),
         customer=attrs.evolve(payer(who, locale), heading=say("doc.received_from", locale))
         if who is not None
         else None,
@@ -139,7 +136,6 @@ def receipt_sheet(
         tables=(_allocated(payment, invoices, locale),) if settled else (),
         figures=tuple(figures),
         notes=tuple(notes),
-        page=say("doc.page", locale, page="{page}", pages="{pages}"),
     )
 
 

@@ -9,20 +9,18 @@ import attrs
 
 from invoicecore.documents.sheet import Column, Fact, Figure, HowToPay, Mark, Rows, Sheet, SheetKind, Table
 from invoicecore.documents.words import (
+    begun,
+    days_text,
     fact,
-    filename_of,
-    issuer,
     number_text,
-    paper_of,
     payer,
     percent_text,
     plain,
     plain_lines,
-    tag_of,
 )
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, Line, Status, site_subtotals
 from invoicecore.money import Money, zero
-from invoicecore.parties import Biller, BillTo, InvoiceMethod
+from invoicecore.parties import Biller, BillTo, InvoiceMethod, locale_of_payer
 from invoicecore.payments import Payment, Refund, is_zero
 from invoicecore.periods import Period
 from invoicecore.taxes import TaxAmount, TaxRate
@@ -58,23 +56,23 @@ class Beside:
 def invoice_sheet(invoice: Invoice, beside: Beside) -> Sheet:
     """The invoice in words: its parties, lines, taxes, what was paid and what is left to pay (S11, S1, R12)."""
     biller, who = beside.biller, invoice.bill_to or beside.who
-    locale = (who.locale if who is not None else None) or biller.locale
+    locale = locale_of_payer(who, biller)
     labels = label_set(biller.policy.labels, biller.policy.own_labels)
     heading = say("doc.invoice", locale)
     reference = plain(invoice.reference)
-    return Sheet(
-        kind=SheetKind.INVOICE,
-        biller=biller.id,
+    sheet = begun(
+        SheetKind.INVOICE,
+        biller=biller,
         locale=locale,
-        language=tag_of(locale),
-        paper=paper_of(locale),
-        title=f"{heading} {reference} - {plain(biller.name)}",
         heading=heading,
         reference=reference,
-        filename=filename_of(heading, reference),
+        named=reference,
+        file=reference,
         dated=invoice.issued_on or invoice.drafted_on,
+    )
+    return attrs.evolve(
+        sheet,
         marks=_marks(invoice, labels, locale),
-        issuer=issuer(biller, locale),
         customer=payer(who, locale) if who is not None else None,
         facts=_facts(invoice, beside, locale),
         subject=plain(invoice.title),
@@ -83,13 +81,12 @@ def invoice_sheet(invoice: Invoice, beside: Beside) -> Sheet:
         figures=(*_sums(invoice, locale), *_settled(invoice, beside, locale)),
         pay=how_to_pay(invoice, beside, locale),
         notes=_notes(invoice, beside, locale),
-        page=say("doc.page", locale, page="{page}", pages="{pages}"),
     )
 
 
 def dates_of(period: Period, locale: str) -> str:
-    """First and last day of a period, as lines write them (S2, M3)."""
-    return f"{format_date(period.start, locale)} - {format_date(period.last_day, locale)}"
+    """First and last day of a period."""
+    return days_text(period.start, period.last_day, locale)
 
 
 def how_to_pay(invoice: Invoice, beside: Beside, locale: str) -> HowToPay | None:

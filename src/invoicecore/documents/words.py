@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from invoicecore.documents.sheet import Fact, Paper, Party
+from invoicecore.documents.sheet import Fact, Paper, Party, Sheet, SheetKind
 from invoicecore.parties import Biller, BillTo
-from invoicecore.wording import say
+from invoicecore.wording import format_date, say
 
 # Controls of direction reorder what stands beside them, so that a name could turn an amount around. Text in Arabic or
 # Hebrew needs none of them: renderers set each text apart.
@@ -52,6 +53,33 @@ def payer(who: BillTo, locale: str) -> Party:
     """The payer as frozen on the invoice (R19)."""
     lines = plain_lines(who.address) + ((who.email,) if who.email else ())
     return Party(heading=say("doc.bill_to", locale), name=plain(who.name), lines=lines)
+
+
+def begun(
+    kind: SheetKind, *, biller: Biller, locale: str, heading: str, reference: str, named: str, file: str, dated: date
+) -> Sheet:
+    """A sheet with what every kind of it has; `named` follows the heading in its title, `file` in its file name."""
+    return Sheet(
+        kind=kind,
+        biller=biller.id,
+        locale=locale,
+        language=tag_of(locale),
+        paper=paper_of(locale),
+        title=f"{heading} {named} - {plain(biller.name)}",
+        heading=heading,
+        reference=reference,
+        filename=filename_of(heading, file),
+        dated=dated,
+        issuer=issuer(biller, locale),
+        customer=None,
+        facts=(),
+        page=say("doc.page", locale, page="{page}", pages="{pages}"),
+    )
+
+
+def days_text(first: date, last: date, locale: str) -> str:
+    """A first and a last day, as lines write them (S2, M3)."""
+    return f"{format_date(first, locale)} - {format_date(last, locale)}"
 
 
 def fact(key: str, value: object, locale: str) -> Fact:

@@ -9,6 +9,7 @@ core's own sentences have none.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from string import Formatter
 from types import MappingProxyType
@@ -67,20 +68,20 @@ def read(data: bytes, name: str) -> PoFile:
     from babel.messages.pofile import PoFileError, read_po
 
     locale = _locale(name)
-    text = data.decode("utf-8-sig", "replace")
-    if "\ufffd" not in text and (wrong := _no_line_of_po(text)) is not None:
-        raise _refused(
-            name, f"is not a .po file in line {wrong[0]}: {wrong[1]!r:.80}", "check it with `msgfmt --check`"
-        )
+    way_out = "check it with `msgfmt --check`"
     try:
-        text = data.decode("utf-8-sig")
-        # Not splitlines(), which knows more ends of a line than gettext does.
-        lines = text.replace("\r\n", "\n").split("\n")
-        catalogue = read_po(
-            lines, locale=locale, abort_invalid=True
-        )  # the locale, for the plural forms it has by default
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise _refused(name, f"is not a .po file in UTF-8 ({error})", way_out) from None
+    lines = text.split("\n")  # not splitlines(), which knows more ends of a line than gettext does
+    for number, line in enumerate(lines, 1):
+        if not _LINE.fullmatch(line):
+            raise _refused(name, f"is not a .po file in line {number}: {line!r:.80}", way_out)
+    try:
+        # The locale is for the plural forms it has by default.
+        catalogue = read_po(lines, locale=locale, abort_invalid=True)
     except (PoFileError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _refused(name, f"is not a .po file in UTF-8 ({error})", "check it with `msgfmt --check`") from None
+        raise _refused(name, f"is not a .po file in UTF-8 ({error})", way_out) from None
     if "msgid" not in text:
         raise _refused(name, "is not a .po file, it has no entries", "begin with a copy of en.po")
     spoken = catalogue.locale_identifier
@@ -95,15 +96,16 @@ def read(data: bytes, name: str) -> PoFile:
     if not counts:
         way_out = "take the line for your language from the manual of gettext"
         raise _refused(name, f"has Plural-Forms that do not count: nplurals={forms}; plural={expression};", way_out)
+    entries = Counter((each["domain"] or "", each["key"]) for each in _ENTRY.finditer(text))
     domains: dict[str, dict[str, Entry]] = {}
     for message in catalogue:
         said, key = message.string, message.id
         if not key or message.fuzzy:
             continue
         words = domains.setdefault(message.context or "", {})
-        seen = (message.context or "", key if isinstance(key, str) else key[0])
-        if text.count(f'msgid "{seen[1]}"') > 1 and _given_twice(text, *seen):
-            raise _refused(name, f"has {seen[1]} twice", "leave one of them")
+        first = key if isinstance(key, str) else key[0]
+        if entries[message.context or "", first] > 1:
+            raise _refused(name, f"has {first} twice", "leave one of them")
         if isinstance(key, str):
             if isinstance(said, str) and said.strip():
                 words[key] = said
@@ -119,16 +121,6 @@ def read(data: bytes, name: str) -> PoFile:
 # Babel takes what it can get: a string whose quotes do not close would lose its last letter.
 _LINE: Final = re.compile(r"""\s*(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*"\s*)?""")
 _ENTRY: Final = re.compile(r'(?:^msgctxt "(?P<domain>[^"]*)"\n)?^msgid "(?P<key>[^"]+)"$', re.MULTILINE)
-
-
-def _no_line_of_po(text: str) -> tuple[int, str] | None:
-    lines = enumerate(text.replace("\r\n", "\n").split("\n"), 1)
-    return next(((n, line) for n, line in lines if not _LINE.fullmatch(line)), None)
-
-
-def _given_twice(text: str, domain: str, key: str) -> bool:
-    found = [(each["domain"] or "", each["key"]) for each in _ENTRY.finditer(text.replace("\r\n", "\n"))]
-    return found.count((domain, key)) > 1
 
 
 def faults(words: Entries, english: Entries) -> list[str]:

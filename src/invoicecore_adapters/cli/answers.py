@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -53,6 +53,12 @@ def summary_data(billing: Billing, biller: Biller, on: date) -> dict[str, object
         "cards": {name: getattr(cards, name) for name in names},
         "counts": cards.counts,
     }
+
+
+def report_data(report: object, kinds: Iterable[str]) -> dict[str, object]:
+    """A report's tallies of these kinds: how many, and those that it keeps."""
+    tallies = {kind: getattr(report, kind) for kind in kinds}
+    return {kind: {"count": tally.count, "items": tally.items} for kind, tally in tallies.items()}
 
 
 def error_data(error: Exception) -> dict[str, object]:

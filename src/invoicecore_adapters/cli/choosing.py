@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,6 +159,12 @@ def the_amount(text: str | None, biller: Biller, locale: str) -> Money | None:
     if too_fine is not None:
         raise InvalidMoney("amount", text, *too_fine)
     return Money(amount, biller.currency)
+
+
+def spoken_by(billers: Iterable[Biller], language: str | None) -> tuple[dict[str, str], str]:
+    """The locale of each biller by its id, and the one to speak of all of them in."""
+    locales = {one.id: spoken(one, language) for one in billers}
+    return locales, next(iter(locales.values()), spoken(None, language))
 
 
 def spoken(biller: Biller | None, language: str | None) -> str:

@@ -14,12 +14,13 @@ from invoicecore.errors import NotAllowed
 from invoicecore.money import Money
 from invoicecore.parties import Biller
 from invoicecore.wording import format_date, format_money, say
-from invoicecore_adapters.cli.answers import answer, error_data, invoice_data, sentence, summary_data
+from invoicecore_adapters.cli.answers import answer, error_data, invoice_data, report_data, sentence, summary_data
 from invoicecore_adapters.cli.choosing import (
     Unclear,
     opened,
     opened_if_there,
     spoken,
+    spoken_by,
     the_amount,
     the_biller,
     the_billers,
@@ -94,13 +95,9 @@ def _run(args: argparse.Namespace) -> int:
             )
         if args.json:
             kinds = ("created", "existing", "late", "skipped", "failed", "warnings")
-            tallies = {kind: getattr(report, kind) for kind in kinds}
-            told = {kind: {"count": tally.count, "items": tally.items} for kind, tally in tallies.items()}
-            answer({"on": args.on, "dry_run": report.dry_run, **told})
+            answer({"on": args.on, "dry_run": report.dry_run, **report_data(report, kinds)})
         else:
-            billers = [biller] if biller is not None else billing.billers.all()
-            locales = {one.id: spoken(one, args.lang) for one in billers}
-            locale = next(iter(locales.values()), spoken(None, args.lang))
+            locales, locale = spoken_by(the_billers(billing, args.biller), args.lang)
             show_run(Screen(), Names(billing), report, locales, locale)
     return _PARTLY if report.failed.count else _DONE
 

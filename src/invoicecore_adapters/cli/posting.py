@@ -12,10 +12,11 @@ from invoicecore import Billing, Plugins
 from invoicecore.documents.words import filename_of
 from invoicecore.errors import InvalidValue, MissingExtra
 from invoicecore.wording import say
-from invoicecore_adapters.cli.answers import answer
+from invoicecore_adapters.cli.answers import answer, report_data
 from invoicecore_adapters.cli.choosing import (
     opened,
     spoken,
+    spoken_by,
     the_biller,
     the_billers,
     the_customer,
@@ -72,11 +73,10 @@ def _deliver(args: argparse.Namespace) -> int:
         with progress(tell("delivering", locale)) as bar:
             report = billing.deliver(biller=biller, actor=args.actor, progress=lambda sent: bar(sent, None))
         kinds = ("sent", "deferred", "failed", "cancelled")
-        tallies = {kind: getattr(report, kind) for kind in kinds}
         if args.json:
-            told = {kind: {"count": tally.count, "items": tally.items} for kind, tally in tallies.items()}
-            answer({**told, "stopped": report.stopped})
+            answer({**report_data(report, kinds), "stopped": report.stopped})
         else:
+            tallies = {kind: getattr(report, kind) for kind in kinds}
             screen = Screen()
             columns = [Column(say(f"report.{kind}", locale), right=True) for kind in kinds]
             screen.table(columns, [[str(tally.count) for tally in tallies.values()]])
@@ -101,13 +101,10 @@ def _remind(args: argparse.Namespace) -> int:
             )
         if args.json:
             kinds = ("created", "existing", "skipped", "failed", "warnings")
-            tallies = {kind: getattr(report, kind) for kind in kinds}
-            told = {kind: {"count": tally.count, "items": tally.items} for kind, tally in tallies.items()}
-            answer({"on": args.on, "dry_run": report.dry_run, **told})
+            answer({"on": args.on, "dry_run": report.dry_run, **report_data(report, kinds)})
         else:
             billers = the_billers(billing, args.biller)
-            locales = {one.id: spoken(one, args.lang) for one in billers}
-            locale = next(iter(locales.values()), spoken(None, args.lang))
+            locales, locale = spoken_by(billers, args.lang)
             if not any(one.policy.reminders or one.policy.late_fee for one in billers):
                 Screen().line(tell("no_reminders", locale))
             show_run(Screen(), Names(billing), report, locales, locale)
