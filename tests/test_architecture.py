@@ -32,12 +32,16 @@ RINGS: dict[int, tuple[str, ...]] = {
         "parties",
         "payments",
         "messages",
+        "collection",
+        "inbox",
+        "alerts",
         "invoices",
         "wording",
         "charges",
         "leases",
         "bookings",
         "credits",
+        "credit_notes",
         "reminders",
         "statements",
         "documents",
@@ -49,10 +53,11 @@ RINGS: dict[int, tuple[str, ...]] = {
 RING_OF = {room: ring for ring, rooms in RINGS.items() for room in rooms}
 # Within ring 1 a room imports only rooms of an earlier step.
 RING_1_STEPS = (
-    {"parties", "payments", "messages"},
+    {"parties", "payments", "messages", "inbox", "alerts"},
+    {"collection"},
     {"invoices"},
     {"wording"},
-    {"charges", "leases", "bookings", "credits"},
+    {"charges", "leases", "bookings", "credits", "credit_notes"},
     {"reminders", "statements"},
     {"documents"},
 )

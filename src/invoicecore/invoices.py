@@ -71,6 +71,8 @@ TRANSITIONS: Mapping[tuple[str, Lifecycle], Lifecycle | None] = {
     ("pay", Lifecycle.OPEN): Lifecycle.OPEN,
     ("apply credit", Lifecycle.OPEN): Lifecycle.OPEN,
     ("refund", Lifecycle.OPEN): Lifecycle.OPEN,
+    ("credit", Lifecycle.OPEN): Lifecycle.OPEN,
+    ("refund", Lifecycle.VOID): Lifecycle.VOID,
 }
 
 
@@ -187,8 +189,8 @@ class Invoice:
 
     @property
     def balance(self) -> Money:
-        """max(0, total − settled): what is still owed; refunds do not raise it (D2)."""
-        owed = self.total - self.facts.settled
+        """max(0, total − settled − credit notes): what is still owed; refunds do not raise it (D2, P5)."""
+        owed = self.total - self.facts.settled - self.facts.noted
         return owed if owed.amount > 0 else zero(self.currency)
 
     @property
@@ -216,7 +218,7 @@ class Invoice:
             return Phase.VOID
         facts = self.facts
         settled = facts.paid.amount + facts.credit.amount
-        owed = self.total.amount - settled
+        owed = self.total.amount - settled - facts.noted.amount
         if owed <= 0:
             return Phase.REFUNDED if 0 < settled <= facts.refunded.amount else Phase.PAID
         return Phase.PENDING if facts.in_flight.amount >= owed else Phase.DUE
@@ -330,6 +332,8 @@ def allowed(invoice: Invoice, policy: Policy) -> tuple[str, ...]:
             refused.append("refund")
         if _void_blocked(invoice):
             refused.append("void")
+        if invoice.facts.noted >= invoice.total:
+            refused.append("credit")
     return tuple(action for action in actions if action not in refused)
 
 

@@ -16,6 +16,10 @@ class MessageKind(StrEnum):
     RECEIPT = "receipt"
     REFUND = "refund"
     REMINDER = "reminder"
+    COLLECTION_NOTICE = "collection_notice"
+    COLLECTION_FAILED = "collection_failed"
+    PAYMENT_REVERSED = "payment_reversed"
+    CREDIT_NOTE = "credit_note"
 
 
 class MessageState(StrEnum):

@@ -61,6 +61,14 @@ def _steps(value: object) -> tuple[int, ...]:
     return tuple(sorted(steps))
 
 
+def _retries(value: object) -> tuple[int, ...]:
+    days = tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,)
+    if any(type(day) is not int or not 1 <= day <= 60 for day in days) or len(days) > 10:
+        way_out = "give such as (3, 7), up to ten"
+        raise InvalidValue("policy.collection_retries", value, "are no whole days from 1 to 60", way_out)
+    return days
+
+
 def _late_fee(value: object) -> LateFee | None:
     if value is None or isinstance(value, LateFee):
         return value
@@ -118,7 +126,11 @@ class Policy:
     Days are whole days; `due_offset_days` counts from the first day of the billed period (-1 = the day before).
     `notify_on_publish=None` follows the draft's own wish (R7). `labels` names a preset's label set,
     `own_labels` replaces it. `reminders` are days from the later of due and issue date, such as (-3, 0, 7, 21); none
-    and no `late_fee` by default (P3). `notify_on_payment` e-mails receipts and refunds. Raises InvalidValue for a value outside its range.
+    and no `late_fee` by default (P3). `notify_on_payment` e-mails receipts and refunds. `collect_saved` charges a
+    customer's saved method when an invoice is due, `collect_late` also late ones of leases by Direct Debit (S7).
+    After a collection failed it is tried again after each of `collection_retries` days, such as (3, 7); after the last
+    one the customer gets a link to pay by, with `link_on_failure`. `notify_collections` announces debits, and tells of
+    those that were taken back. Raises InvalidValue for a value outside its range.
     """
 
     preset: str = "residents"
@@ -141,6 +153,12 @@ class Policy:
     notify_on_payment: bool = False
     reminders: tuple[int, ...] = attrs.field(default=(), converter=_steps)
     late_fee: LateFee | None = attrs.field(default=None, converter=_late_fee)
+    collect_saved: bool = False
+    collect_late: bool = False
+    collection_retries: tuple[int, ...] = attrs.field(default=(), converter=_retries)
+    link_on_failure: bool = True
+    notify_collections: bool = True
+    credit_note_prefix: str = "CN-"
 
     def __attrs_post_init__(self) -> None:
         if self.preset not in _PRESETS:
@@ -160,18 +178,22 @@ class Policy:
                 )
         for field in (
             "run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological",
-            "notify_on_payment",
+            "notify_on_payment", "collect_saved", "collect_late", "link_on_failure", "notify_collections",
         ):  # fmt: skip
             if not isinstance(getattr(self, field), bool):
                 raise InvalidValue(f"policy.{field}", getattr(self, field), "is not a yes or no", "give True or False")
         if self.notify_on_publish is not None:
             yes_or_no(self.notify_on_publish, "policy.notify_on_publish")
-        prefix: object = self.number_prefix
-        if not isinstance(prefix, str) or len(prefix) > 20 or not prefix.isprintable():
-            raise InvalidValue("policy.number_prefix", prefix, "is no printable text", "use up to 20 characters")
-        if prefix[-1:].isdigit():
-            # "INV-1" and 2 would read like "INV-" and 12: two series must never print the same number (N1).
-            raise InvalidValue("policy.number_prefix", prefix, "ends in a digit", "end it with a letter or a mark")
+        for field in ("number_prefix", "credit_note_prefix"):
+            prefix: object = getattr(self, field)
+            if not isinstance(prefix, str) or len(prefix) > 20 or not prefix.isprintable():
+                raise InvalidValue(f"policy.{field}", prefix, "is no printable text", "use up to 20 characters")
+            if prefix[-1:].isdigit():
+                # "INV-1" and 2 would read like "INV-" and 12: two series must never print the same number (N1).
+                raise InvalidValue(f"policy.{field}", prefix, "ends in a digit", "end it with a letter or a mark")
+        if self.credit_note_prefix == self.number_prefix:
+            way_out = "give credit notes a prefix of their own"
+            raise InvalidValue("policy.credit_note_prefix", self.credit_note_prefix, "is the invoices' too", way_out)
 
     def advance_days(self, method: InvoiceMethod) -> int:
         """Days before the billed period at which a lease's invoice is made (S4)."""

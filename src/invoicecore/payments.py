@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 import attrs
@@ -31,7 +31,10 @@ class Allocation:
 
 @attrs.frozen(kw_only=True)
 class Payment:
-    """Money received: `amount` = Σ allocations + `credited`, the rest that became credit (C7, D6)."""
+    """Money received: `amount` = Σ allocations + `credited`, the rest that became credit (C7, D6).
+
+    `collection` is the one that brought it, None for money recorded by hand.
+    """
 
     id: str
     biller: str
@@ -43,13 +46,23 @@ class Payment:
     credited: Money
     reference: str = ""
     actor: str | None = None
+    collection: str | None = None
+
+
+class ReversalKind(StrEnum):
+    """Who took a payment back: whoever recorded it, the bank late, or the payer through their bank (D3)."""
+
+    BY_HAND = "by_hand"
+    LATE_FAILURE = "late_failure"
+    CHARGEBACK = "chargeback"
 
 
 @attrs.frozen(kw_only=True)
 class Reversal:
-    """A payment that bounced or was recorded by mistake, taken back whole (D2).
+    """A payment that bounced, was disputed or was recorded by mistake (D2, D3).
 
-    `amount` is the payment's, less what was paid out meanwhile of the credit it had left.
+    `amount` is what was taken back, less what was paid out meanwhile of the credit the payment had left. `reference`
+    is the provider's name of the reversal. `cancelled_on` is the day it was undone: a charge-back that was won.
     """
 
     id: str
@@ -59,6 +72,27 @@ class Reversal:
     reversed_on: date
     reason: str
     actor: str | None = None
+    kind: ReversalKind = ReversalKind.BY_HAND
+    reference: str = ""
+    cancelled_on: date | None = None
+    version: int = 1
+
+
+class RefundState(StrEnum):
+    """Where a refund stands; one recorded by hand has SUCCEEDED. NOT_EXECUTED and FAILED gave nothing back."""
+
+    RESERVED = "reserved"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    NOT_EXECUTED = "not_executed"
+
+    @property
+    def counts(self) -> bool:
+        """Whether its money is gone or going, so that it is not given back twice."""
+        return self not in (RefundState.FAILED, RefundState.NOT_EXECUTED)
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +100,9 @@ class Refund:
     """Money of an invoice given back (S12).
 
     `amount` = what left the invoice; `to_credit` of it became credit, the rest went to the payer;
-    `from_credit` of it had been paid by credit and may only go to credit.
+    `from_credit` of it had been paid by credit and may only go to credit. One that a provider makes names its
+    `gateway`, the `payment` it is of and how much of that was `refunded_before`; its `id` is the operation's key there,
+    `reference` the provider's name of it, `failed_on` the day it came back.
     """
 
     id: str
@@ -80,6 +116,16 @@ class Refund:
     reference: str = ""
     reason: str = ""
     actor: str | None = None
+    state: RefundState = RefundState.SUCCEEDED
+    gateway: str | None = None
+    payment: str | None = None
+    refunded_before: Money | None = None
+    submitted_at: datetime | None = None
+    next_try_at: datetime | None = None
+    tries: int = 0
+    failed_on: date | None = None
+    error: str = ""
+    version: int = 1
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +133,8 @@ class Facts:
     """The money facts of one invoice, as sums over its recorded rows (D1, D2).
 
     `paid` = payments − reversals; `credit` = credit applied; `refunded` = money returned, of which `refunded_credit`
-    had been paid by credit; `in_flight` = live collections. All in the invoice's currency.
+    had been paid by credit; `in_flight` = live collections; `noted` = what credit notes took off what is owed (P5).
+    All in the invoice's currency.
     """
 
     paid: Money
@@ -95,6 +142,7 @@ class Facts:
     refunded: Money
     refunded_credit: Money
     in_flight: Money
+    noted: Money
 
     @property
     def settled(self) -> Money:
@@ -120,7 +168,9 @@ class Facts:
 def no_facts(currency: str) -> Facts:
     """The facts of an invoice nothing has happened to."""
     nothing = zero(currency)
-    return Facts(paid=nothing, credit=nothing, refunded=nothing, refunded_credit=nothing, in_flight=nothing)
+    return Facts(
+        paid=nothing, credit=nothing, refunded=nothing, refunded_credit=nothing, in_flight=nothing, noted=nothing
+    )
 
 
 def after_payment(facts: Facts, amount: Money) -> Facts:
@@ -138,6 +188,23 @@ def after_refund(facts: Facts, refund: Refund) -> Facts:
     return attrs.evolve(
         facts, refunded=facts.refunded + refund.amount, refunded_credit=facts.refunded_credit + refund.from_credit
     )
+
+
+def after_failed_refund(facts: Facts, refund: Refund) -> Facts:
+    """The facts once a refund came back: its money is held again."""
+    return attrs.evolve(
+        facts, refunded=facts.refunded - refund.amount, refunded_credit=facts.refunded_credit - refund.from_credit
+    )
+
+
+def after_note(facts: Facts, amount: Money) -> Facts:
+    """The facts once a credit note took `amount` off what is owed (P5)."""
+    return attrs.evolve(facts, noted=facts.noted + amount)
+
+
+def after_flight(facts: Facts, amount: Money) -> Facts:
+    """The facts once a collection of `amount` went live; a negative amount when it is live no more (D2)."""
+    return attrs.evolve(facts, in_flight=facts.in_flight + amount)
 
 
 def after_credit(facts: Facts, amount: Money) -> Facts:

@@ -99,7 +99,7 @@ class Delivering:
                 self._began = True
         # Look first without the writer's lock: at most times most billers have nothing to send.
         with self._desk.view() as tx:
-            due = tx.due_messages(biller.id, self._desk.clock.now(), after=None, limit=1)
+            due = tx.due(Message, biller.id, self._desk.clock.now(), after=None, limit=1)
         while due and not self.report.stopped:
             # What it takes to send is asked for before anything is taken.
             self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
@@ -112,7 +112,7 @@ class Delivering:
     def _take(self, biller: Biller) -> list[Message]:
         at = self._desk.clock.now()
         with self._desk.store.writing() as tx:
-            mine = [taken(message, at) for message in tx.due_messages(biller.id, at, after=None, limit=PAGE)]
+            mine = [taken(message, at) for message in tx.due(Message, biller.id, at, after=None, limit=PAGE)]
             tx.replace(mine)
         return [attrs.evolve(message, version=message.version + 1) for message in mine]
 

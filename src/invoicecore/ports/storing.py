@@ -5,7 +5,8 @@ A store author implements Store, Reader and Writer and adopts `invoicecore.testi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection as Many
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,9 +14,13 @@ from typing import Protocol, TypeVar
 
 import attrs
 
+from invoicecore.alerts import Alert
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
+from invoicecore.collection import Collection, SavedMethod
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
+from invoicecore.inbox import InboxEvent
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
@@ -161,6 +166,11 @@ Record = (
     | Message
     | PayLink
     | KeyUse
+    | SavedMethod
+    | Collection
+    | InboxEvent
+    | Alert
+    | CreditNote
 )
 R = TypeVar("R", bound=Record)
 
@@ -172,25 +182,35 @@ FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
     Lease: ("customer", "unit"),
     Booking: ("customer", "unit", "group"),
     Group: ("organiser",),
-    Payment: ("customer", "invoice"),
+    Payment: ("customer", "invoice", "collection"),
     Reversal: ("payment",),
-    Refund: ("invoice",),
+    Refund: ("invoice", "payment", "state"),
     CreditEntry: ("customer", "invoice"),
     Event: ("subject",),
     Message: ("invoice", "state"),
     PayLink: ("invoice",),
+    SavedMethod: ("customer", "state"),
+    Collection: ("invoice", "customer", "state"),
+    InboxEvent: ("state",),
+    Alert: ("invoice", "about", "resolved"),
+    CreditNote: ("invoice", "customer", "number"),
 }
 
 # Records that carry an optimistic version: replace() checks it and stores it plus one.
 VERSIONED: tuple[type[Record], ...] = (
-    Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice, Message, PayLink,
+    Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice, Reversal, Refund, Message, PayLink, SavedMethod,
+    Collection, InboxEvent, Alert,
 )  # fmt: skip
+
+
+# Records that wait for their next_try_at, which due() is asked for.
+WAITING: tuple[type[Record], ...] = (Message, Collection, Refund, InboxEvent)
 
 
 class Reader(Protocol):
     """One consistent view of the store."""
 
-    def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
+    def get(self, kind: type[R], biller: str, ids: Many[str]) -> dict[str, R]:
         """Records by id, those that exist, within a biller; thousands of ids may be asked for.
 
         A Biller is found under its own id only.
@@ -201,7 +221,7 @@ class Reader(Protocol):
         self,
         kind: type[R],
         biller: str,
-        where: Mapping[str, str | Collection[str]],
+        where: Mapping[str, str | Many[str]],
         *,
         after: str = "",
         limit: int | None = None,
@@ -241,17 +261,17 @@ class Reader(Protocol):
         """Customers whose next_cycle_on is on or before a date, by (next_cycle_on, id), claimed likewise (C9)."""
         ...
 
-    def due_messages(
-        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
-    ) -> list[Message]:
-        """Messages whose next_try_at is at or before an instant, by (next_try_at, id), claimed likewise (R7)."""
+    def due(
+        self, kind: type[R], biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[R]:
+        """Records of a kind of WAITING whose next_try_at is at or before an instant, by (next_try_at, id), claimed likewise (R7)."""
         ...
 
     def pay_link(self, token: str) -> PayLink | None:
         """The link of a token, whichever biller's it is, revoked ones too; None for a token never given out (T2)."""
         ...
 
-    def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
+    def last_credits(self, biller: str, customers: Many[str], currency: str) -> dict[str, CreditEntry]:
         """The newest credit entry of each customer that has one; its `balance` is the credit there is (C8)."""
         ...
 
@@ -267,8 +287,9 @@ class Writer(Reader, Protocol):
         """Write new records, of any kinds, those that others refer to first. Raises Conflict when a key is taken.
 
         Unique within a biller: a unit's number; an invoice's number; (lease, period_index, revision) and
-        (customer, cycle) of invoices (N2, C9); one reversal a payment; (customer, currency, seq) of credit entries;
-        (invoice, kind, about) of messages that have an `about`; an invoice's link that is not revoked.
+        (customer, cycle) of invoices (N2, C9); a payment's reversal that is not cancelled; (customer, currency, seq)
+        of credit entries; (invoice, kind, about) of messages that have an `about`; an invoice's link that is not
+        revoked, its collection that is unfinished; (kind, about) of alerts; a credit note's number.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Every exception of invoicecore: one root, data as attributes, a message that ends with the way out."""
+"""What goes wrong here: refused values, missing records, actions a status does not allow, parts that are not wired."""
 
 from __future__ import annotations
 
@@ -272,19 +272,6 @@ class MailUnavailable(MailDeferred):
 
     code = "mail_unavailable"
     _way_out = "check the server and the mailer's settings; it is tried again later"
-
-
-class BadSignature(InvoicecoreError):
-    """A webhook that is not signed as its gateway signs: nothing of it was read. `gateway` names it."""
-
-    code = "bad_signature"
-
-    def __init__(self, gateway: str) -> None:
-        self.gateway = gateway
-        super().__init__(f"the webhook is not signed by {gateway!r}; check the secret it is verified with")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.gateway,))
 
 
 class RenderFailed(InvoicecoreError):
