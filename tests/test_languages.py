@@ -165,8 +165,8 @@ SPEAKERS: dict[str, tuple[Catalogue, str]] = {
 }
 # Sentences whose keys are put together from one of these and a value: a status, a method, a code of the run.
 DYNAMIC = (
-    "doc.pay_", "entry.", "event.", "frequency.", "invoice_method.", "kind.", "label.", "mail.reminder_", "method.",
-    "page.", "report.",
+    "alert.", "collection.", "decline.", "doc.pay_", "entry.", "event.", "frequency.", "invoice_method.", "kind.",
+    "label.", "mail.reminder_", "method.", "method_state.", "page.", "report.",
 )  # fmt: skip
 
 

@@ -31,8 +31,8 @@ from invoicecore.serde import dumps, loads, parsed, structure, unstructure
 from invoicecore.taxes import TaxRate
 
 ROOMS = (
-    "bookings charges credits documents invoices leases messages parties payments periods ports proration statements "
-    "taxes wording"
+    "alerts bookings charges collection credit_notes credits documents inbox invoices leases messages parties payments "
+    "periods ports proration statements taxes wording"
 ).split()
 
 

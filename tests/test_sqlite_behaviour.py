@@ -22,7 +22,9 @@ from sqlalchemy import Connection, event, inspect
 
 from desks import Drawer, Post, Scribe, money
 from invoicecore import Billing
+from invoicecore.alerts import Alert
 from invoicecore.charges import Charge
+from invoicecore.collection import Collection
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, MissingExtra, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Status
@@ -30,14 +32,13 @@ from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR
 from invoicecore.parties import Customer, Unit
-from invoicecore.payments import Reversal
 from invoicecore.plugins import Plugins
-from invoicecore.ports import FINDABLE, Event, InvoiceQuery, Order, Reader
+from invoicecore.ports import FINDABLE, WAITING, Event, InvoiceQuery, Order, Reader
 from invoicecore.testing import FixedClock, samples
 from invoicecore.testing.samples import DAY, world
 from invoicecore_adapters import sql
+from invoicecore_adapters.sql.columns import metadata
 from invoicecore_adapters.sql.migrations import APPLICATION, FIRST, PLAN, Plan, Step
-from invoicecore_adapters.sql.schema import metadata
 from invoicecore_adapters.sql.store import SqlStore
 
 HERE = world()
@@ -219,7 +220,7 @@ def test_a_stale_version_names_the_record_and_both_versions(store: SqlStore) -> 
         writer.replace([attrs.evolve(HERE.units[0], id="u9", number="9")])
 
 
-@pytest.mark.rule("N2", "C9", "N1", "D2", "C8")
+@pytest.mark.rule("N2", "C9", "N1", "D2", "C8", "P5")
 def test_a_taken_key_is_named_in_the_words_of_the_domain(store: SqlStore) -> None:
     def lease_invoice(id: str, **rest: Any) -> Invoice:
         return samples.invoice(HERE, id, lease="l1", period_index=4, kind=InvoiceKind.LEASE, **rest)
@@ -234,11 +235,17 @@ def test_a_taken_key_is_named_in_the_words_of_the_domain(store: SqlStore) -> Non
             "payment's reversal",
             [
                 samples.payment(HERE, "p1", credited=1),
-                *(
-                    Reversal(id=id, biller="b1", payment="p1", amount=HERE.money(1), reversed_on=DAY, reason="")
-                    for id in ("r1", "r2")
-                ),
+                *(samples.reversal(HERE, id) for id in ("r1", "r2")),
             ],
+        ),
+        (
+            "invoice's unfinished collection",
+            [samples.invoice(HERE, "i1"), *(samples.collection(HERE, id) for id in ("o1", "o2"))],
+        ),
+        ("the alert", [samples.alert(HERE, id, "o1") for id in ("a1", "a2")]),
+        (
+            "credit note's number",
+            [samples.invoice(HERE, "i1"), *(samples.credit_note(HERE, id, number="CN-1") for id in ("n1", "n2"))],
         ),
     ]
     for name, records in pairs:
@@ -858,20 +865,25 @@ def test_every_findable_field_has_its_index(kind: type[Any], field: str, several
         assert "SCAN" not in plan.replace("SCAN anon", "")
 
 
-@pytest.mark.rule("R7")
+@pytest.mark.rule("R7", "C6")
+@pytest.mark.parametrize("kind", WAITING)
 @pytest.mark.parametrize("after", [None, (NOW, "m1")], ids=["first page", "further page"])
-def test_due_messages_are_found_by_their_instant(after: tuple[datetime, str] | None, quiet: SqlStore) -> None:
-    (plan,) = plans(quiet, lambda reader: reader.due_messages("b1", NOW, after=after, limit=50))
-    assert "messages_by_next_try_at" in plan
+def test_what_waits_is_found_by_its_instant(
+    kind: type[Any], after: tuple[datetime, str] | None, quiet: SqlStore
+) -> None:
+    (plan,) = plans(quiet, lambda reader: reader.due(kind, "b1", NOW, after=after, limit=50))
+    assert "_by_next_try_at" in plan
     assert "next_try_at" in plan.partition("(biller=?")[2]
     assert "SCAN" not in plan
     assert "TEMP B-TREE" not in plan
 
 
 @pytest.mark.rule("R7")
-@pytest.mark.parametrize("field", ["state", "invoice"])
-def test_pages_of_messages_are_in_order_as_they_come(field: str, quiet: SqlStore) -> None:
-    (plan,) = plans(quiet, lambda reader: reader.find(Message, "b1", {field: "x"}, after="m1", limit=50))
+@pytest.mark.parametrize(
+    "kind, field", [(kind, field) for kind in (Message, Collection, Alert) for field in FINDABLE[kind]]
+)
+def test_pages_of_what_piles_up_are_in_order_as_they_come(kind: type[Any], field: str, quiet: SqlStore) -> None:
+    (plan,) = plans(quiet, lambda reader: reader.find(kind, "b1", {field: "x"}, after="m1", limit=50))
     assert f"(biller=? AND {field}=? AND id>?)" in plan
     assert "TEMP B-TREE" not in plan
 

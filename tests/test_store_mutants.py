@@ -12,13 +12,16 @@ import attrs
 import hypothesis
 import pytest
 
+from invoicecore.alerts import Alert, AlertState
 from invoicecore.charges import Charge
+from invoicecore.collection import Collection, CollectionState
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, minor
-from invoicecore.payments import Payment
+from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.ports import Counter, Event, InvoiceQuery, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
@@ -408,16 +411,156 @@ class TakesTheLastWrittenCredit(MemoryWriter):
         return {e.customer: e for e in sorted(entries, key=lambda e: e.id) if e.amount.currency.code == currency}
 
 
-@noticed_by("test_due_messages_come_by_instant_in_pages")
-class SendsNothingAtTheInstantItself(MemoryWriter):
-    def due_messages(self, biller, at, *, after, limit):
-        return super().due_messages(biller, at - timedelta(microseconds=1), after=after, limit=limit)
+@noticed_by("test_what_waits_comes_by_instant_in_pages")
+class TakesNothingUpAtTheInstantItself(MemoryWriter):
+    def due(self, kind, biller, at, *, after, limit):
+        return super().due(kind, biller, at - timedelta(microseconds=1), after=after, limit=limit)
 
 
-@noticed_by("test_due_messages_come_by_instant_in_pages")
-class ForgetsWhereThePageOfMessagesBegan(MemoryWriter):
-    def due_messages(self, biller, at, *, after, limit):
-        return super().due_messages(biller, at, after=None, limit=limit)
+@noticed_by("test_what_waits_comes_by_instant_in_pages")
+class ForgetsWhereThePageOfWaitingOnesBegan(MemoryWriter):
+    def due(self, kind, biller, at, *, after, limit):
+        return super().due(kind, biller, at, after=None, limit=limit)
+
+
+@noticed_by("test_what_waits_comes_by_instant_in_pages")
+class KnowsOnlyOfMessagesThatWait(MemoryWriter):
+    def due(self, kind, biller, at, *, after, limit):
+        return super().due(kind, biller, at, after=after, limit=limit) if kind is Message else []
+
+
+@noticed_by("test_what_waits_comes_by_instant_in_pages")
+class TakesUpEveryBillersRefunds(MemoryWriter):
+    def due(self, kind, biller, at, *, after, limit):
+        mine = super().due(kind, biller, at, after=after, limit=limit)
+        theirs = super().due(kind, "b2", at, after=after, limit=limit) if kind is Refund else []
+        return sorted(mine + theirs, key=lambda each: (each.next_try_at, each.id))[:limit]
+
+
+# --- collecting -------------------------------------------------------------------------------------------------------
+
+
+class ForgetsTheKeysOfOneKind(MemoryWriter):
+    """A mutant without the unique keys of one kind of record."""
+
+    kind = None
+
+    def _put(self, record):
+        if type(record) is not self.kind:
+            return super()._put(record)
+        self._tables.taken = ForgetsAll()
+        return super()._put(record)
+
+
+@noticed_by(
+    "test_an_invoice_has_one_unfinished_collection",
+    "test_of_those_that_reserve_an_invoice_at_once_one_does",
+    "test_every_unique_key_is_kept_and_a_clash_takes_everything_back",
+)
+class CollectsTheSameMoneyTwice(ForgetsTheKeysOfOneKind):
+    kind = Collection
+
+
+@noticed_by("test_a_cancelled_reversal_makes_room_for_another")
+class ReversesTwice(ForgetsTheKeysOfOneKind):
+    kind = Reversal
+
+
+@noticed_by("test_every_unique_key_is_kept_and_a_clash_takes_everything_back")
+class GivesACreditNotesNumberTwice(ForgetsTheKeysOfOneKind):
+    kind = CreditNote
+
+
+class TakesMore(MemoryWriter):
+    """A mutant with one unique key more than there are."""
+
+    def also(self, record):
+        return None
+
+    def _put(self, record):
+        super()._put(record)
+        mine = self.also(record)
+        others = self._tables.of(type(record), getattr(record, "biller", "")).values()
+        if mine is not None and any(self.also(other) == mine for other in others if other.id != record.id):
+            raise self._conflict("a key", "it is taken")
+
+
+@noticed_by("test_an_invoice_has_one_unfinished_collection", "test_records_of_many_kinds_are_written_in_one_call")
+class LetsAFinishedCollectionBlock(TakesMore):
+    def also(self, record):
+        return record.invoice if isinstance(record, Collection) else None
+
+
+@noticed_by("test_an_invoice_has_one_unfinished_collection")
+class LetsAnOpenPageBeBesideAnother(MemoryWriter):
+    def _put(self, record):
+        super()._put(record)
+        if isinstance(record, Collection) and record.state is CollectionState.OPEN:
+            self._tables.taken.pop((Collection, record.biller, ("unfinished collection of invoice", record.invoice)))
+
+
+@noticed_by("test_a_cancelled_reversal_makes_room_for_another")
+class NeverReversesAgain(TakesMore):
+    def also(self, record):
+        return record.payment if isinstance(record, Reversal) else None
+
+
+@noticed_by("test_keys_that_differ_or_are_not_set_do_not_clash")
+class HasOneAlertAboutAThing(TakesMore):
+    def also(self, record):
+        return record.about if isinstance(record, Alert) else None
+
+
+@noticed_by("test_a_resolved_alert_is_not_raised_again")
+class RaisesAResolvedAlertAgain(MemoryWriter):
+    def _put(self, record):
+        super()._put(record)
+        if isinstance(record, Alert) and record.state is AlertState.RESOLVED:
+            self._tables.taken.pop((Alert, record.biller, ("alert", record.kind, record.about)))
+
+
+@noticed_by("test_a_refund_is_found_by_where_it_stands")
+class FindsARefundByWhereItStood(MemoryWriter):
+    def find(self, kind, biller, where, *, after="", limit=None):
+        found = super().find(kind, biller, where, after=after, limit=limit)
+        stood = super().find(kind, biller, {}) if kind is Refund and where.get("state") == "reserved" else []
+        return found + [each for each in stood if each.version > 1]
+
+
+@noticed_by("test_a_refund_is_found_by_where_it_stands", "test_every_kind_of_record_comes_back_exactly")
+class ForgetsWhenARefundFailed(MemoryWriter):
+    def _put(self, record):
+        super()._put(attrs.evolve(record, failed_on=None) if isinstance(record, Refund) else record)
+
+
+@noticed_by("test_a_credit_note_comes_back_with_its_lines_in_order")
+class SortsTheLinesOfACreditNoteAsText(MemoryWriter):
+    def _put(self, record):
+        if isinstance(record, CreditNote):
+            record = attrs.evolve(record, lines=tuple(sorted(record.lines, key=lambda line: str(line.line))))
+        super()._put(record)
+
+
+@noticed_by(
+    "test_what_credit_notes_took_off_is_kept_with_the_invoice", "test_status_filters_agree_with_the_status_shown"
+)
+class ForgetsWhatCreditNotesTookOff(MemoryWriter):
+    def _put(self, record):
+        if isinstance(record, Invoice):
+            nothing = attrs.evolve(record.facts, noted=from_minor(0, record.currency))
+            record = attrs.evolve(record, facts=nothing)
+        super()._put(record)
+
+
+@noticed_by(
+    "test_sums_are_of_everything_that_matches_whatever_the_page",
+    "test_sums_agree_with_a_fold_over_the_invoices",
+)
+class SumsLeaveCreditNotesInTheTotal(MemoryWriter):
+    def sums(self, wanted):
+        sums = super().sums(wanted)
+        noted = sum(minor(each.facts.noted) for each in self._matching(wanted) if self._counted(each))
+        return attrs.evolve(sums, total=sums.total + noted)
 
 
 @noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
@@ -470,6 +613,7 @@ BROKEN_TABLES = (KeyError, RuntimeError)
     "test_threads_that_take_the_same_key_leave_one",
     "test_threads_that_run_share_the_work",
     "test_what_a_writer_claims_no_other_writer_has",
+    "test_what_a_writer_took_up_no_other_writer_has",
 )
 class WritesWithoutWaiting(MemoryStore):
     writer = Dawdles

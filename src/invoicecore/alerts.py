@@ -26,6 +26,13 @@ class AlertKind(StrEnum):
     POISON = "poison"
 
 
+class AlertState(StrEnum):
+    """Whether somebody still has to look."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
 @attrs.frozen(kw_only=True)
 class Alert:
     """One thing for a person to look at; of one kind and one `about` there is one.
@@ -41,7 +48,7 @@ class Alert:
     text: str
     raised_at: datetime
     invoice: str | None = None
-    resolved: bool = False
+    state: AlertState = AlertState.OPEN
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     resolution: str = ""

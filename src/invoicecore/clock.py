@@ -19,3 +19,11 @@ def local_date(at: datetime, timezone: str) -> date:
 
     local = pendulum.instance(at).in_timezone(timezone)
     return date(local.year, local.month, local.day)
+
+
+def start_of(day: date, timezone: str) -> datetime:
+    """The instant, in UTC, at which a civil date begins in an IANA time zone (M1)."""
+    import pendulum
+
+    begins = pendulum.datetime(day.year, day.month, day.day, tz=timezone)
+    return datetime.fromtimestamp(begins.timestamp(), UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
@@ -12,7 +12,7 @@ import attrs
 
 from invoicecore.errors import InvalidValue, LeaseFrozen
 from invoicecore.invoices import Line, Share
-from invoicecore.money import Money, from_minor, minor, split_exact, zero
+from invoicecore.money import Money, from_minor, minor, split_exact, total, zero
 from invoicecore.parties import InvoiceMethod, Policy
 from invoicecore.periods import Cycle, Frequency, Period
 from invoicecore.proration import DayCount, prorate
@@ -65,7 +65,7 @@ class Lease:
 
 @attrs.frozen(kw_only=True)
 class Overbilled:
-    """A period that was invoiced beyond a lease's new end: `unused` of it, worth `amount`, is to be credited (M9)."""
+    """A period that was invoiced beyond a lease's new end: `unused` of it, worth `amount` with tax, is to be credited (M9)."""
 
     invoice: str
     reference: str
@@ -297,3 +297,23 @@ def unused_amount(lease: Lease, aligned: Period, billed: Period, unused: Period,
     for line in lease_lines(lease, aligned, Period(billed.start, unused.start), locale="en"):
         rest = rest - line.amount
     return max(rest, zero(amount.currency.code))
+
+
+def unused_lines(lines: Sequence[Line], worth: Money) -> dict[int, Money]:
+    """How `worth` of an invoiced period, before tax, lies on its lines by their place: the last days first (M9).
+
+    What else is on the invoice comes after its rent, and an invoice with a discount gives back of every line alike.
+    """
+    whole = total([line.amount for line in lines], worth.currency.code)
+    if worth >= whole or any(line.amount.amount < 0 for line in lines):
+        shares = [minor(line.amount) * Fraction(minor(worth), minor(whole)) for line in lines]
+        parts = dict(enumerate(split_exact(shares, worth.currency.code)))
+        return {place: part for place, part in parts.items() if part.amount}
+    taken: dict[int, Money] = {}
+    left = worth
+    for place in sorted(range(len(lines)), key=lambda place: (lines[place].period is None, -place)):
+        part = min(left, lines[place].amount)
+        if part.amount > 0:
+            taken[place] = part
+            left = left - part
+    return taken

@@ -102,7 +102,8 @@ class Refund:
     `amount` = what left the invoice; `to_credit` of it became credit, the rest went to the payer;
     `from_credit` of it had been paid by credit and may only go to credit. One that a provider makes names its
     `gateway`, the `payment` it is of and how much of that was `refunded_before`; its `id` is the operation's key there,
-    `reference` the provider's name of it, `failed_on` the day it came back.
+    `reference` the provider's name of it, `failed_on` the day it came back. `reversible_until` travels with a result and is never stored: until
+    when the payment itself can still be taken back (P4).
     """
 
     id: str
@@ -126,6 +127,7 @@ class Refund:
     failed_on: date | None = None
     error: str = ""
     version: int = 1
+    reversible_until: date | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True)

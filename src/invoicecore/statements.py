@@ -8,20 +8,24 @@ from enum import StrEnum
 
 import attrs
 
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import Money, total, zero
-from invoicecore.payments import Payment, Refund, Reversal
+from invoicecore.payments import Payment, Refund, RefundState, Reversal
 
 
 class EntryKind(StrEnum):
     """What moved the account."""
 
     INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
     VOID = "void"
     PAYMENT = "payment"
     REVERSAL = "reversal"
+    REVERSAL_CANCELLED = "reversal_cancelled"
     REFUND = "refund"
+    REFUND_FAILED = "refund_failed"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
 
@@ -30,8 +34,9 @@ class EntryKind(StrEnum):
 class Entry:
     """One step of an account: `charged` raises what is owed, `paid` lowers it; either may be negative.
 
-    A refund to the payer lowers both: the money goes back, and what it was for is no longer charged (D2). `reference`
-    is the invoice's number or the payment's reference, `about` the invoices it touches, `title` the invoice's.
+    A refund to the payer lowers both: the money goes back, and what it was for is no longer charged (D2). The refund
+    of a credit note lowers `paid` alone, since the note itself is what lowers `charged` (P5). `reference` is the
+    invoice's or the note's number or the payment's reference, `about` the invoices it touches, `title` the invoice's.
     """
 
     on: date
@@ -64,7 +69,8 @@ def account(
     invoices: Iterable[Invoice],
     payments: Sequence[Payment],
     reversals: Sequence[Reversal],
-    refunds: Iterable[Refund],
+    refunds: Sequence[Refund],
+    notes: Sequence[CreditNote],
     credits: Iterable[CreditEntry],
     *,
     currency: str,
@@ -73,12 +79,17 @@ def account(
     none = zero(currency)
     entries: list[Entry] = []
     numbers: dict[str, str] = {}
-    bounced = {reversal.payment: reversal.reversed_on for reversal in reversals}
+    away: dict[str, list[Reversal]] = {}
+    for reversal in reversals:
+        away.setdefault(reversal.payment, []).append(reversal)
+    noted: dict[str, Money] = {}
+    for note in notes:
+        noted[note.invoice] = noted.get(note.invoice, none) + note.settled
     voided: dict[str, date] = {}
-    paid: dict[str, list[tuple[str, Money]]] = {}
+    paid: dict[str, list[tuple[Payment, Money]]] = {}
     for payment in payments:
         for part in payment.allocations:
-            paid.setdefault(part.invoice, []).append((payment.id, part.amount))
+            paid.setdefault(part.invoice, []).append((payment, part.amount))
     for invoice in invoices:
         if invoice.issued_on is None:
             continue
@@ -89,15 +100,16 @@ def account(
         )  # fmt: skip
         entries.append(charge)
         if invoice.lifecycle is Lifecycle.VOID and invoice.voided_on is not None:
-            # What had been settled by money on that day stays charged; credit that had been applied has become credit
-            # again. A payment that bounced later had settled it then.
-            voided[invoice.id] = invoice.voided_on
-            kept = [
-                part for payment, part in paid.get(invoice.id, ()) if bounced.get(payment, date.max) > invoice.voided_on
-            ]
-            settled = total(kept, currency) + invoice.facts.credit
+            # What had been settled by money on that day stays charged, and so does what credit notes had taken off;
+            # credit that had been applied has become credit again. A payment that bounced later had settled it then.
+            day = voided[invoice.id] = invoice.voided_on
+            kept = []
+            for payment, part in paid.get(invoice.id, ()):
+                gone = [_part(payment, each, invoice.id) for each in away.get(payment.id, ()) if _away(each, day)]
+                kept += [part, -total(gone, currency)]
+            settled = total(kept, currency) + invoice.facts.credit + noted.get(invoice.id, none)
             back = settled - invoice.total
-            entries.append(attrs.evolve(charge, on=invoice.voided_on, kind=EntryKind.VOID, charged=back))
+            entries.append(attrs.evolve(charge, on=day, kind=EntryKind.VOID, charged=back))
     by_id = {payment.id: payment for payment in payments}
     for payment in payments:
         about = tuple(part.invoice for part in payment.allocations)
@@ -114,32 +126,54 @@ def account(
     for reversal in reversals:
         payment = by_id[reversal.payment]
         about = tuple(part.invoice for part in payment.allocations)
-        # What a void invoice had been settled with is owed by nobody when it bounces.
-        void = [
-            part.amount for part in payment.allocations if voided.get(part.invoice, date.max) < reversal.reversed_on
-        ]
+        there = Entry(
+            on=reversal.reversed_on,
+            kind=EntryKind.REVERSAL,
+            charged=none,
+            paid=-reversal.amount,
+            reference=payment.reference or _named(about, numbers),
+            about=about,
+        )
+        back = attrs.evolve(
+            there, on=reversal.cancelled_on or date.max, kind=EntryKind.REVERSAL_CANCELLED, paid=reversal.amount
+        )
+        for entry in (there, back) if reversal.cancelled_on is not None else (there,):
+            # What a void invoice had been settled with is owed by nobody when it bounces.
+            void = [_part(payment, reversal, ref) for ref in about if voided.get(ref, date.max) < entry.on]
+            sign = 1 if entry is back else -1
+            entries.append(attrs.evolve(entry, charged=sign * total(void, currency)))
+    of_note = {note.refund: note for note in notes if note.refund is not None}
+    by_ref = {refund.id: refund for refund in refunds if refund.state is not RefundState.NOT_EXECUTED}
+    for note in notes:
+        given = by_ref[note.refund].amount if note.refund in by_ref else none
         entries.append(
             Entry(
-                on=reversal.reversed_on,
-                kind=EntryKind.REVERSAL,
-                charged=none - total(void, currency),
-                paid=-reversal.amount,
-                reference=payment.reference or _named(about, numbers),
-                about=about,
+                on=note.issued_on,
+                kind=EntryKind.CREDIT_NOTE,
+                charged=-(note.settled + given),
+                paid=none,
+                reference=note.number,
+                title=_named((note.invoice,), numbers),
+                about=(note.invoice,),
             )
         )
-    for refund in refunds:
+    for refund in by_ref.values():
         cash = refund.amount - refund.to_credit
-        entries.append(
-            Entry(
-                on=refund.refunded_on,
-                kind=EntryKind.REFUND,
-                charged=-refund.amount,
-                paid=-cash,
-                reference=_named((refund.invoice,), numbers),
-                about=(refund.invoice,),
-            )
+        there = Entry(
+            on=refund.refunded_on,
+            kind=EntryKind.REFUND,
+            charged=-refund.amount if refund.id not in of_note else none,
+            paid=-cash,
+            reference=_named((refund.invoice,), numbers),
+            about=(refund.invoice,),
         )
+        if there.charged.amount or there.paid.amount:  # what a note gave to credit stands in the note
+            entries.append(there)
+        if refund.failed_on is not None:
+            back = attrs.evolve(
+                there, on=refund.failed_on, kind=EntryKind.REFUND_FAILED, charged=refund.amount, paid=cash
+            )
+            entries.append(back)
     for row in credits:
         if row.kind is CreditKind.DEPOSIT:
             kind = EntryKind.DEPOSIT
@@ -175,6 +209,22 @@ def statement(entries: Iterable[Entry], *, customer: str, since: date, until: da
         balances=tuple(balances),
         closing=running,
     )
+
+
+def _away(reversal: Reversal, day: date) -> bool:
+    """Whether a payment that was taken back was away at the end of a day."""
+    return reversal.reversed_on <= day and (reversal.cancelled_on is None or reversal.cancelled_on > day)
+
+
+def _part(payment: Payment, reversal: Reversal, invoice: str) -> Money:
+    """What a reversal took from one invoice: a payment is taken back from its invoices in their order."""
+    left = reversal.amount
+    for part in payment.allocations:
+        taken = min(left, part.amount)
+        if part.invoice == invoice:
+            return taken
+        left = left - taken
+    return left - left
 
 
 def _named(invoices: Iterable[str], numbers: dict[str, str]) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
 from invoicecore.billing.collecting import Collecting, Credits
+from invoicecore.billing.debiting import ChargingPayments, Collections
 from invoicecore.billing.desk import Desk
 from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
 from invoicecore.billing.drafting import Drafting
 from invoicecore.billing.leasing import Leases
 from invoicecore.billing.linking import Linking
+from invoicecore.billing.methods import Methods
 from invoicecore.billing.notifying import Messages
-from invoicecore.billing.outcomes import Deliveries, Report
+from invoicecore.billing.outcomes import Attempts, Deliveries, Report
 from invoicecore.billing.publishing import Publishing
+from invoicecore.billing.refunding import Refunding
 from invoicecore.billing.registering import Billers, Registering, Units
 from invoicecore.billing.reporting import Reporting
 from invoicecore.billing.reserving import Bookings, DraftingStays, Groups
@@ -29,6 +33,7 @@ from invoicecore.ports import Clock, Store
 
 if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
+    from invoicecore.billing.reconciling import Reconciliation
     from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
 
 
@@ -40,7 +45,7 @@ class Customers(Registering, DocumentingCustomers):
     """Who pays: `billing.customers`."""
 
 
-class Payments(Collecting, Linking, DocumentingPayments):
+class Payments(Collecting, ChargingPayments, Refunding, Linking, DocumentingPayments):
     """Money received and returned, its receipts, and the links to pay by: `billing.payments`."""
 
 
@@ -73,6 +78,9 @@ class Billing:
         self.payments = Payments(self._desk)
         self.credits = Credits(self._desk)
         self.messages = Messages(self._desk)
+        self.methods = Methods(self._desk)
+        self.collections = Collections(self._desk)
+        self.alerts = Alerts(self._desk)
 
     @classmethod
     def open(
@@ -82,14 +90,15 @@ class Billing:
         mailer: Mailer | str | None = None,
         renderer: Renderer | None = None,
         composer: Composer | None = None,
-        gateway: PaymentGateway | str | None = None,
+        gateway: PaymentGateway | str | Sequence[PaymentGateway | str] | None = None,
         base_url: str | None = None,
         clock: Clock | None = None,
         plugins: Plugins | None = None,
     ) -> Billing:
         """A desk on the store that a URL names, such as `memory://`, with the installed plugins.
 
-        `mailer` and `gateway` are one of your own or the URL of one, as in `smtp://mail.example.com`; renderer and
+        `mailer` and `gateway` are one of your own or the URL of one, as in `smtp://mail.example.com`; of several gateways
+        the first that can do what is needed does it. Renderer and
         composer are the installed ones unless you give yours. `base_url` is where your app serves the pay pages.
         `plugins` replaces the installed ones; give `Plugins.discover(mine)` to add to them. Raises PluginError for an
         unknown scheme, StoreError for a store that cannot be used, MissingExtra naming what to install, InvalidValue
@@ -172,14 +181,79 @@ class Billing:
         self._for(biller, delivering.deliver, delivering.deliver_each)
         return delivering.report
 
-    def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
-        """What became of each event of a gateway's webhook; raises BadSignature for one that is not the gateway's (D6).
+    def collect(
+        self,
+        *,
+        biller: Biller | str | None = None,
+        actor: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Attempts:
+        """Send the collections that are due to their providers, and try again those that failed and are to be (S9, P1).
 
-        Money that a provider reports is recorded once, however often it is told.
+        What the run and publishing reserved goes out here, each once however many collect at once or die meanwhile; a
+        provider that cannot be reached keeps its own waiting, in their order. Raises StoreError inside a transaction
+        (P2), Refused.
+        """
+        from invoicecore.billing.recovering import Collecting as Sending
+
+        sending = Sending(self._desk, actor=actor, progress=progress)
+        self._for(biller, sending.collect, sending.collect_each)
+        return sending.report
+
+    def recover(
+        self,
+        *,
+        biller: Biller | str | None = None,
+        actor: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Attempts:
+        """Resolve what is doubtful, pending or waiting at a provider: call it every few minutes (D3, D6).
+
+        A collection or refund that may have happened is asked for again under its key while the provider guarantees
+        that this does not happen twice, else looked up; what cannot be told is left to a person (`alerts`), never
+        guessed. Pages that ask for what is not owed are closed, pending debits asked for, events that wait applied.
+        Raises StoreError inside a transaction (P2), Refused.
+        """
+        from invoicecore.billing.recovering import Recovering
+
+        recovering = Recovering(self._desk, actor=actor, progress=progress)
+        self._for(biller, recovering.recover, recovering.recover_each)
+        return recovering.report
+
+    def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
+        """What became of each event of a gateway's webhook (D6).
+
+        It is verified before anything of it is read, stored once per event, and each is a doorbell: what it is about
+        is fetched afresh, so that order and repetition do not matter. Raises WebhookRejected for one that is not the
+        gateway's, NotFound for a gateway that is not here; anything else raised means: tell it again.
         """
         from invoicecore.billing.receiving import Receiving
 
         return Receiving(self._desk).receive(gateway, body, headers)
+
+    def receive_missed(self, gateway: str, *, since: datetime, actor: str | None = None) -> tuple[Received, ...]:
+        """What became of each event a provider has had since an instant, for webhooks that were lost (D6).
+
+        Events that came are skipped; overlap is harmless. Raises NotSupported, NotFound, GatewayError.
+        """
+        from invoicecore.billing.receiving import Receiving
+
+        return Receiving(self._desk, actor=actor).missed(gateway, since)
+
+    def reconcile(
+        self, gateway: str, *, since: datetime, until: datetime | None = None, biller: Biller | str | None = None
+    ) -> Reconciliation:
+        """What a provider holds of the payments made from an instant to before another, against what is held here (D6).
+
+        Nothing is changed; every difference is named. `until` is now by default. Raises NotSupported, NotWired,
+        InvalidValue for instants without a time zone, GatewayError, NotFound.
+        """
+        from invoicecore.billing.reconciling import Reconciling
+
+        reconciling = Reconciling(self._desk, gateway, since, until or self._desk.clock.now())
+        billers: list[Biller] = []
+        self._for(biller, billers.append, billers.extend)
+        return reconciling.compare(billers)
 
     def _for(
         self, biller: Biller | str | None, one: Callable[[Biller], None], each: Callable[[Iterator[Biller]], None]

@@ -10,24 +10,20 @@ import attrs
 
 from invoicecore.billing.desk import Change, Desk, one, several
 from invoicecore.billing.issuing import move_credit
+from invoicecore.billing.ledger import Ledger, close_pages
 from invoicecore.billing.notifying import tell_payer
 from invoicecore.credits import CreditEntry, CreditKind, oldest_due_first
 from invoicecore.errors import InvalidValue, NotAllowed, NotEnough, NotFound, Overpayment
-from invoicecore.invoices import Invoice, Lifecycle, check
+from invoicecore.invoices import Invoice, check
 from invoicecore.messages import MessageKind
 from invoicecore.money import Money, positive, total, zero
 from invoicecore.parties import Customer, member, text, yes_or_no
 from invoicecore.payments import (
-    Allocation,
     Payment,
     PaymentMethod,
     Refund,
     Reversal,
     after_credit,
-    after_payment,
-    after_refund,
-    after_reversal,
-    refund_shares,
 )
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery
@@ -90,36 +86,27 @@ class Collecting:
             paid = paid if paid is not None else due
             if paid > due and rest is None:
                 raise Overpayment(paid, due)
-            left, allocations, after = paid, [], []
+            parts, left = [], paid
             for one_invoice in invoices:
-                part = min(left, one_invoice.recordable)
-                if part.amount > 0:
-                    left = left - part
-                    allocations.append(Allocation(invoice=one_invoice.id, amount=part))
-                    after.append(attrs.evolve(one_invoice, facts=after_payment(one_invoice.facts, part)))
+                parts.append(min(left, one_invoice.recordable))
+                left = left - parts[-1]
             if left.amount > 0 and customer is None:
                 raise InvalidValue("rest", rest, "needs a customer to hold the credit", "pay what is due only")
-            payment = Payment(
-                id=change.ids("pay")[0],
-                biller=biller,
+            ledger = Ledger(change)
+            payment = ledger.pay(
+                ledger.read(refs),
+                paid,
+                parts,
                 customer=customer,
-                amount=paid,
                 method=how,
                 received_on=day,
-                allocations=tuple(allocations),
-                credited=left,
                 reference=text(reference, "reference", required=False),
-                actor=actor,
             )
-            change.tx.add([payment])
-            change.tx.replace(after)
-            if left.amount > 0 and customer is not None:
-                move_credit(change, customer, CreditKind.OVERPAYMENT, left, payment=payment.id)
             change.made(payment.id)
-            for settled, allocation in zip(after, allocations, strict=True):
-                change.note(settled.id, settled.version + 1, "paid", f"{allocation.amount.amount} {how}")
-            if after:
-                tell_payer(change, MessageKind.RECEIPT, after[0], payment.id, notify=notify)
+            if payment.allocations:
+                first = ledger.invoice(payment.allocations[0].invoice)
+                tell_payer(change, MessageKind.RECEIPT, first, payment.id, notify=notify)
+            ledger.write()
         return payment
 
     def reverse(
@@ -142,95 +129,14 @@ class Collecting:
             if (made := change.replayed(key, {"payment": ref, "reason": reason})) is not None:
                 return change.again(Reversal, made)[0]
             found = one(change.tx, Payment, biller, ref)
-            if change.tx.find(Reversal, biller, {"payment": ref}, limit=1):
+            standing = [r for r in change.tx.find(Reversal, biller, {"payment": ref}) if r.cancelled_on is None]
+            if standing:
                 raise NotAllowed("reverse", "reversed", ())
-            invoices = change.tx.get(Invoice, biller, [part.invoice for part in found.allocations])
-            for part in found.allocations:
-                before = invoices[part.invoice]
-                invoices[part.invoice] = attrs.evolve(before, facts=after_reversal(before.facts, part.amount))
-                change.note(part.invoice, before.version + 1, "payment reversed", str(part.amount.amount))
-            lost = _take_credit_back(change, found, invoices)
-            reversal = Reversal(
-                id=change.ids("rev")[0],
-                biller=biller,
-                payment=ref,
-                amount=found.amount - lost,
-                reversed_on=change.on,
-                reason=text(reason, "reason", required=False),
-                actor=actor,
-            )
-            change.tx.add([reversal])
-            change.tx.replace(list(invoices.values()))
+            ledger = Ledger(change)
+            reversal = ledger.reverse(found, found.amount, reason=text(reason, "reason", required=False))
+            ledger.write()
             change.made(reversal.id)
         return reversal
-
-    def refund(
-        self,
-        invoice: Invoice | str,
-        amount: Money | None = None,
-        *,
-        to: str = "source",
-        method: PaymentMethod | str = PaymentMethod.TRANSFER,
-        reference: str = "",
-        reason: str = "",
-        notify: bool | None = None,
-        on: date | None = None,
-        actor: str | None = None,
-        key: str | None = None,
-    ) -> Refund:
-        """Give back all or part of the money held on an invoice: to the payer, or with `to="credit"` as credit (S12).
-
-        The share that was paid by credit goes to credit only. `notify` tells the payer or does not; None leaves it to
-        the policy. Raises NotAllowed when nothing is held, NotEnough for
-        more than is held, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
-        """
-        biller, ref = self._desk.owner("invoice", invoice)
-        if to not in ("source", "credit"):
-            raise InvalidValue("to", to, "is not known", "give 'source' or 'credit'")
-        with self._desk.change("payments.refund", biller, on=on, actor=actor, subject=ref) as change:
-            how = member(PaymentMethod, method, "method")
-            asked = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
-            wanted = {
-                "invoice": ref,
-                "amount": asked,
-                "to": to,
-                "method": how,
-                "reference": reference,
-                "reason": reason,
-                **_wish(notify),
-            }
-            if (made := change.replayed(key, wanted)) is not None:
-                return change.again(Refund, made)[0]
-            before = one(change.tx, Invoice, biller, ref)
-            check("refund", before, change.biller.policy, change.on)
-            held = before.facts.held
-            asked = asked if asked is not None else held
-            if asked > held:
-                raise NotEnough("money held", asked, held)
-            to_credit, from_credit = refund_shares(before.facts, asked, to_credit=to == "credit")
-            if to_credit.amount > 0 and before.customer is None:
-                raise InvalidValue("to", to, "needs a customer to hold the credit", "refund to the source")
-            refund = Refund(
-                id=change.ids("ref")[0],
-                biller=biller,
-                invoice=before.id,
-                amount=asked,
-                to_credit=to_credit,
-                from_credit=from_credit,
-                method=how,
-                refunded_on=change.on,
-                reference=text(reference, "reference", required=False),
-                reason=text(reason, "reason", required=False),
-                actor=actor,
-            )
-            change.tx.add([refund])
-            change.tx.replace([attrs.evolve(before, facts=after_refund(before.facts, refund))])
-            if to_credit.amount > 0 and before.customer is not None:
-                move_credit(change, before.customer, CreditKind.RETURNED, to_credit, invoice=before.id)
-            tell_payer(change, MessageKind.REFUND, before, refund.id, notify=notify)
-            change.made(refund.id)
-            change.note(before.id, before.version + 1, "refunded", f"{asked.amount} to {to}")
-        return refund
 
     def get(self, payment: Payment | str) -> Payment:
         """The payment; NotFound otherwise."""
@@ -373,34 +279,8 @@ def _settle(change: Change, customer: str, plan: Sequence[tuple[Invoice, Money]]
         rows.append(move_credit(change, customer, CreditKind.APPLIED, -part, invoice=invoice.id))
         change.note(invoice.id, invoice.version + 1, "credit applied", str(part.amount))
     change.tx.replace([attrs.evolve(i, facts=after_credit(i.facts, part)) for i, part in plan])
+    close_pages(change, [invoice.id for invoice, _ in plan])
     return rows
-
-
-def _take_credit_back(change: Change, payment: Payment, invoices: dict[str, Invoice]) -> Money:
-    """Take back the credit a payment left, changing `invoices` where it was applied; what could not be taken back."""
-    wanted, customer = payment.credited, payment.customer
-    if wanted.amount <= 0 or customer is None:
-        return zero(change.biller.currency)
-    rows = change.tx.find(CreditEntry, payment.biller, {"customer": customer})
-    short = wanted - rows[-1].balance
-    for row in reversed(rows):
-        if short.amount <= 0:
-            break
-        if row.kind is not CreditKind.APPLIED or row.invoice is None:
-            continue
-        if row.invoice not in invoices:
-            invoices[row.invoice] = one(change.tx, Invoice, payment.biller, row.invoice)
-        before = invoices[row.invoice]
-        part = min(short, before.facts.credit_held)
-        if before.lifecycle is Lifecycle.OPEN and part.amount > 0:
-            short = short - part
-            invoices[row.invoice] = attrs.evolve(before, facts=after_credit(before.facts, -part))
-            move_credit(change, customer, CreditKind.RETURNED, part, invoice=row.invoice, payment=payment.id)
-            change.note(row.invoice, before.version + 1, "credit returned", str(part.amount), step=len(change.events))
-    lost = max(short, zero(change.biller.currency))
-    if wanted > lost:
-        move_credit(change, customer, CreditKind.WITHDRAWN, lost - wanted, payment=payment.id)
-    return lost
 
 
 def _wish(notify: bool | None) -> dict[str, object]:

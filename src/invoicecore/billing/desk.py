@@ -82,6 +82,11 @@ def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
     return (f"{stem}{n:05x}" for n in count())
 
 
+def first_id(biller: str, kind: str, at: datetime) -> str:
+    """What comes before every id of a kind that was made at an instant or later."""
+    return f"{biller}_{kind}_{_base32(int(at.timestamp() * 1000), 9)}"
+
+
 class Desk:
     """What one Billing stands on: store, clock, plugins, wiring, and the biller it is scoped to, if any."""
 
@@ -131,6 +136,11 @@ class Desk:
         """One consistent view of the store."""
         with self.store.reading() as tx:
             yield tx
+
+    def outside(self) -> None:
+        """Refuse to go on within a transaction of this thread: what talks to the outside must not hold one (P2)."""
+        with self.store.writing(lasting=False):
+            pass
 
     @contextmanager
     def change(

@@ -11,11 +11,13 @@ import attrs
 from invoicecore.billing.desk import Desk, biller_in, one
 from invoicecore.billing.issuing import payers_of
 from invoicecore.billing.linking import links_in, urls_of
+from invoicecore.collection import Collection, CollectionState
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
-from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to
+from invoicecore.parties import Biller, BillTo, Customer, InvoiceMethod, Unit, bill_to
 from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Reader
@@ -39,7 +41,7 @@ def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[
 
     refs = [invoice.id for invoice in invoices]
     payments = tx.find(Payment, biller.id, {"invoice": refs})
-    bounced = {each.payment for each in tx.find(Reversal, biller.id, {"payment": [each.id for each in payments]})}
+    bounced = reversed_of(tx, biller, payments)
     paid: dict[str, list[Payment]] = {}
     for payment in payments:
         for part in payment.allocations:
@@ -48,6 +50,9 @@ def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[
     refunds: dict[str, list[Refund]] = {}
     for refund in tx.find(Refund, biller.id, {"invoice": refs}):
         refunds.setdefault(refund.invoice, []).append(refund)
+    notes: dict[str, list[CreditNote]] = {}
+    for note in tx.find(CreditNote, biller.id, {"invoice": refs}):
+        notes.setdefault(note.invoice, []).append(note)
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices if invoice.unit})
     leases = tx.get(Lease, biller.id, {invoice.lease for invoice in invoices if invoice.lease})
     payers = payers_of(tx, biller, [invoice for invoice in invoices if invoice.bill_to is None])
@@ -60,9 +65,40 @@ def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[
             unit=units[invoice.unit].number if invoice.unit in units else None,
             payments=paid.get(invoice.id, ()),
             refunds=refunds.get(invoice.id, ()),
+            notes=notes.get(invoice.id, ()),
             method=leases[invoice.lease].method if invoice.lease in leases else None,
         )
-    return besides
+    failed = _not_collected(tx, biller, [ref for ref in refs if besides[ref].method is InvoiceMethod.DIRECT_DEBIT])
+    return besides | {ref: attrs.evolve(besides[ref], method=None) for ref in failed}
+
+
+def _not_collected(tx: Reader, biller: Biller, debits: Sequence[str]) -> set[str]:
+    """Those of some invoices by Direct Debit whose last collection brought nothing, or no longer: nobody waits for one."""
+    if not debits:
+        return set()
+    last = {each.invoice: each for each in tx.find(Collection, biller.id, {"invoice": debits})}
+    done = (CollectionState.SUCCEEDED, CollectionState.FAILED, CollectionState.CANCELLED)
+    return {ref for ref, each in last.items() if each.state in done and each.next_try_at is None}
+
+
+def reversed_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Reversal]:
+    """The reversal of each payment that was taken back and not restored, by the payment's id (D2, D3)."""
+    found = tx.find(Reversal, biller.id, {"payment": [payment.id for payment in payments]})
+    return {each.payment: each for each in found if each.cancelled_on is None}
+
+
+def notes_of(tx: Reader, biller: Biller, notes: Sequence[CreditNote]) -> dict[str, Sheet]:
+    """The sheet of each credit note by its id."""
+    from invoicecore.documents.credit_note import credit_note_sheet
+
+    invoices = tx.get(Invoice, biller.id, {note.invoice for note in notes})
+    refunds = tx.get(Refund, biller.id, {note.refund for note in notes if note.refund is not None})
+    return {
+        note.id: credit_note_sheet(
+            note, invoice=invoices[note.invoice], refund=refunds.get(note.refund or ""), biller=biller
+        )
+        for note in notes
+    }
 
 
 def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Sheet]:
@@ -73,8 +109,7 @@ def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
     customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
     beside = tx.find(Payment, biller.id, {"invoice": list(invoices)})
-    refs = {each.id for each in (*payments, *beside)}
-    reversals = {each.payment: each for each in tx.find(Reversal, biller.id, {"payment": refs})}
+    reversals = reversed_of(tx, biller, list({each.id: each for each in (*payments, *beside)}.values()))
     # Of all that were paid for each invoice and not reversed, the last.
     last: dict[str, str] = {}
     for each in sorted(beside, key=lambda one: (one.received_on, one.id)):
@@ -160,6 +195,7 @@ class DocumentingCustomers:
                 payments,
                 tx.find(Reversal, biller, {"payment": [payment.id for payment in payments]}),
                 tx.find(Refund, biller, {"invoice": [invoice.id for invoice in invoices]}),
+                tx.find(CreditNote, biller, {"invoice": [invoice.id for invoice in invoices]}),
                 tx.find(CreditEntry, biller, {"customer": ref}),
                 currency=owner.currency,
             )

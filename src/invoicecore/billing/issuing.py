@@ -10,13 +10,15 @@ import attrs
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.notifying import queue
+from invoicecore.billing.scheduling import reserve_issued
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Caveat, Invoice, InvoiceKind, format_number, number_series, publish
+from invoicecore.leases import Lease
 from invoicecore.messages import MessageKind
 from invoicecore.money import Money
-from invoicecore.parties import Biller, BillTo, Customer, Policy, Unit, bill_to
+from invoicecore.parties import Biller, BillTo, Customer, InvoiceMethod, Policy, Unit, bill_to
 from invoicecore.payments import after_credit
 from invoicecore.ports import Counter, InvoiceQuery, Reader
 from invoicecore.wording import say
@@ -28,10 +30,12 @@ def issue(
     wants: Callable[[Invoice, Customer | None], bool],
     *,
     payers: Mapping[str, Customer] | None = None,
+    methods: Mapping[str, InvoiceMethod] | None = None,
     new: bool = False,
     action: str = "published",
 ) -> list[Invoice]:
-    """Publish drafts in one transaction: numbers, payers frozen, charges locked, credit applied, notices queued.
+    """Publish drafts in one transaction: numbers, payers frozen, charges locked, credit applied, collections reserved,
+    notices queued.
 
     The drafts were judged before and carry their due date: each takes the next number in this order (N1). `new` adds
     them instead of replacing them, as the run does. Raises NotAllowed when policy `chronological` forbids the date.
@@ -64,12 +68,21 @@ def issue(
     _lock_charges(change, issued)
     if policy.apply_credit:
         issued = _apply_credit(change, issued, new=new)
-    told = [(invoice, who[invoice.id]) for invoice in issued if invoice.id in who and wants(invoice, who[invoice.id])]
+    issued, collections, without = reserve_issued(change, issued, methods or _methods(tx, issued))
+
+    def told_of(invoice: Invoice) -> bool:
+        # Who should be debited and cannot be is asked for the money instead (S9).
+        return invoice.id in who and (invoice.id in without or wants(invoice, who[invoice.id]))
+
+    told = [(invoice, who[invoice.id]) for invoice in issued if told_of(invoice)]
     queue(change, MessageKind.INVOICE_ISSUED, told)
     if new:
         tx.add(issued)
     else:
         tx.replace(issued)
+    tx.add(collections)
+    for collection in collections:
+        change.note(collection.id, collection.version, "collection reserved", str(collection.amount.amount))
     step = 0 if new else 1
     written = []
     for invoice in issued:
@@ -79,10 +92,18 @@ def issue(
         if payer is None or (payer.email is None and wants(invoice, payer)):
             unit = one(tx, Unit, biller.id, invoice.unit) if invoice.unit and payer is None and not new else None
             caveats += reach(biller, unit, payer)
+        if invoice.id in without:
+            caveats += (Caveat(code="no_method", text=say("no_method", biller.locale)),)
         if step or caveats:
             invoice = attrs.evolve(invoice, version=invoice.version + step, warnings=caveats)
         written.append(invoice)
     return written
+
+
+def _methods(tx: Reader, issued: Sequence[Invoice]) -> dict[str, InvoiceMethod]:
+    leases = {invoice.lease for invoice in issued if invoice.lease is not None}
+    found = tx.get(Lease, issued[0].biller, leases) if leases else {}
+    return {invoice.id: found[invoice.lease].method for invoice in issued if invoice.lease in found}
 
 
 def out_of_order(policy: Policy, counter: Counter, on: date) -> NotAllowed | None:

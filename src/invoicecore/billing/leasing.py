@@ -12,6 +12,7 @@ from invoicecore.billing.desk import Desk, biller_in, one, several, unit_in
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.registering import as_rows, customer_ref, places, unit_or_new
+from invoicecore.credit_notes import take_back
 from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
@@ -387,18 +388,27 @@ def _index(lease: Lease, period: date | int | None) -> int:
 
 def _overbilled(lease: Lease, invoices: Sequence[Invoice]) -> Iterable[Overbilled]:
     for invoice in invoices:
-        if invoice.period is None or invoice.period_index is None:
-            continue
-        unused = rules.unused_part(lease, invoice.period)
-        if unused is not None:
-            charged = total([line.amount for line in invoice.lines], invoice.currency)
-            aligned = rules.aligned_period(lease, invoice.period_index)
-            amount = rules.unused_amount(lease, aligned, invoice.period, unused, charged)
-            if amount.amount > 0:  # a period begun is due whole where nothing is prorated
-                yield Overbilled(
-                    invoice=invoice.id,
-                    reference=invoice.reference,
-                    period=invoice.period,
-                    unused=unused,
-                    amount=amount,
-                )
+        unused = unused_of(lease, invoice)
+        if unused is not None and invoice.period is not None:
+            days, lines = unused
+            yield Overbilled(
+                invoice=invoice.id,
+                reference=invoice.reference,
+                period=invoice.period,
+                unused=days,
+                amount=take_back(invoice, (), lines).total,
+            )
+
+
+def unused_of(lease: Lease, invoice: Invoice) -> tuple[Period, dict[int, Money]] | None:
+    """The days of an invoiced period after the lease's last one, and what of which line they were; None without any."""
+    if invoice.period is None or invoice.period_index is None:
+        return None
+    days = rules.unused_part(lease, invoice.period)
+    if days is None:
+        return None
+    charged = total([line.amount for line in invoice.lines], invoice.currency)
+    aligned = rules.aligned_period(lease, invoice.period_index)
+    worth = rules.unused_amount(lease, aligned, invoice.period, days, charged)
+    # A period begun is due whole where nothing is prorated.
+    return (days, rules.unused_lines(invoice.lines, worth)) if worth.amount > 0 else None

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from invoicecore.billing.desk import Desk, one
-from invoicecore.errors import Conflict, NotAllowed, NotFound, PaymentsOff
+from invoicecore.billing.ledger import close_pages
+from invoicecore.collection import Collection, CollectionState
+from invoicecore.errors import Conflict, NotAllowed, NotFound, NotWired, PaymentsOff
 from invoicecore.invoices import Invoice, Lifecycle, Status
+from invoicecore.money import zero
 from invoicecore.parties import Biller, locale_of_payer
-from invoicecore.payments import is_zero
+from invoicecore.payments import PaymentMethod, is_zero
 from invoicecore.ports import PayLink, Reader, Writer
+
+if TYPE_CHECKING:
+    from invoicecore.ports import Checkout, HostedPage
 
 # A link leaves the invoice's version as it is, so its place on the timeline is made of how many there were; the token is
 # a secret and stands in no timeline.
 _MADE, _REVOKED = 100_000, 200_000
+
+_PAYER: Final = "payer"  # who acts on a pay page
+_LASTS: Final = timedelta(hours=23)  # providers let a page last a day at most
+_SOON: Final = timedelta(minutes=30)  # a page that ends sooner is not given out any more
 
 
 class PayState(StrEnum):
@@ -80,6 +91,7 @@ class Linking:
             links = change.tx.find(PayLink, biller, {"invoice": ref})
             live = _live(links)
             change.tx.replace([attrs.evolve(link, revoked_at=change.at) for link in live])
+            close_pages(change, [ref])  # opened by that link
             if live:
                 change.note(ref, found.version, "link revoked", step=_REVOKED + len(links))
             return len(live)
@@ -96,47 +108,110 @@ class Linking:
             if biller is None or invoice is None:
                 return None
         state = _state(invoice, biller)
-        if state is PayState.PAYABLE and not self._desk.wiring.has_gateway:
+        if state is PayState.PAYABLE and not self._desk.wiring.takes_checkouts(invoice.currency):
             state = PayState.OFF
         return PayPage(state=state, invoice=invoice, biller=biller, locale=locale_of_payer(invoice.bill_to, biller))
 
     def checkout(self, token: str) -> str:
         """The provider's short-lived page for what is left to pay, made when the payer asks for it (R12).
 
-        Raises NotFound for a token that opens nothing, PaymentsOff, NotAllowed when there is nothing to pay now,
-        NotWired without a gateway.
+        It is the same page as long as it asks for what is owed; one that does not any more is closed first, and what
+        was paid there counts. Raises NotFound for a token that opens nothing, PaymentsOff, NotAllowed when there is
+        nothing to pay now, NotWired without a gateway, StoreError inside a transaction (P2), GatewayError.
         """
-        from hashlib import sha256
+        from invoicecore.billing.debiting import close_page
+        from invoicecore.errors import KeyMismatch
+        from invoicecore.ports import Capability
 
-        from invoicecore.ports import Checkout
+        self._desk.outside()
+        stale: Collection | None = None
+        for _ in range(4):
+            page = self._payable(token)
+            gateway = self._desk.wiring.gateway_for(Capability.CHECKOUT, currency=page.invoice.currency)
+            if stale is not None:
+                close_page(self._desk, stale, actor=_PAYER, action="payments.checkout")
+            collection, stale = self._page_of(page, gateway.info.name)
+            if collection is None:
+                continue
+            try:
+                hosted = gateway.checkout(self._wanted(page, token, collection), collection.id)
+            except KeyMismatch:  # something that is in the request has changed since
+                stale = collection
+                continue
+            if hosted.reference != collection.reference:
+                self._opened_as(collection, hosted)
+            return hosted.url
+        raise NotAllowed("pay online", "open", (), "its page is being changed", "Try again in a moment")
 
+    def _payable(self, token: str) -> PayPage:
         page = self.page(token)
         if page is None:
             raise NotFound("link", "…")  # a token is a secret: it is in no message and no log
-        invoice = page.invoice
-        gateway = self._desk.wiring.gateway
         if page.state is PayState.OFF:
+            if page.biller.payments and not self._desk.wiring.gateways:
+                raise NotWired("gateway", "give gateway= to Billing.open: one of your own, or the URL of one")
             raise PaymentsOff(page.biller.id, "pay online")
         if page.state is not PayState.PAYABLE:
             raise NotAllowed("pay online", page.state.value, (), "nothing is left to pay now")
+        return page
+
+    def _page_of(self, page: PayPage, gateway: str) -> tuple[Collection | None, Collection | None]:
+        """(the collection to open a page for, None) or (None, the one whose page must be closed first)."""
+        from invoicecore.billing.debiting import unfinished
+
+        ref = page.invoice.id
+        try:
+            with self._desk.change("payments.checkout", page.biller.id, actor=_PAYER, subject=ref) as change:
+                invoice = one(change.tx, Invoice, page.biller.id, ref)
+                there = unfinished(change, ref)
+                if there is not None and there.state in (CollectionState.OPEN, CollectionState.CLOSING):
+                    lasts = there.expires_at is not None and there.expires_at > change.at + _SOON
+                    same = there.amount == invoice.recordable and there.gateway == gateway
+                    fits = there.state is CollectionState.OPEN and same and lasts
+                    return (there, None) if fits else (None, there)
+                if there is not None or is_zero(invoice.recordable):
+                    return None, None  # it is being collected, or was paid: the page will say so
+                opened = Collection(
+                    id=change.ids("col")[0],
+                    biller=invoice.biller,
+                    invoice=ref,
+                    customer=invoice.customer,
+                    gateway=gateway,
+                    kind=PaymentMethod.CARD,
+                    amount=invoice.recordable,
+                    collected=zero(invoice.currency),
+                    made_at=change.at,
+                    state=CollectionState.OPEN,
+                    expires_at=change.at + _LASTS,
+                    next_try_at=change.at + _LASTS,
+                    actor=_PAYER,
+                )
+                change.tx.add([opened])
+                return opened, None
+        except Conflict:
+            return None, None  # another click came first
+
+    def _wanted(self, page: PayPage, token: str, collection: Collection) -> Checkout:
+        from invoicecore.ports import Checkout
+
         url = self._desk.wiring.page(token)
-        wanted = Checkout(
-            # What the provider's page is made of: other money, another link or another day is another page.
-            key=f"checkout/{invoice.id}/{invoice.version}/{sha256(token.encode()).hexdigest()[:16]}/{self._day():%Y%m%d}",
-            biller=page.biller.id,
-            invoice=invoice.id,
+        invoice = page.invoice
+        return Checkout(
+            amount=collection.amount,
             reference=invoice.reference,
             description=invoice.title,
-            amount=invoice.recordable,
-            email=invoice.bill_to.email if invoice.bill_to is not None else None,
             locale=page.locale,
             success_url=f"{url}?back=paid",
             cancel_url=url,
+            expires_at=collection.expires_at or collection.made_at + _LASTS,
+            email=invoice.bill_to.email if invoice.bill_to is not None else None,
         )
-        return gateway.checkout(wanted)
 
-    def _day(self) -> date:
-        return self._desk.clock.now().date()
+    def _opened_as(self, collection: Collection, hosted: HostedPage) -> None:
+        with self._desk.change("payments.checkout", collection.biller, actor=_PAYER, subject=collection.id) as change:
+            found = one(change.tx, Collection, collection.biller, collection.id)
+            if found.reference is None:
+                change.tx.replace([attrs.evolve(found, reference=hosted.reference)])
 
     def _opened(self, tx: Reader, token: str) -> PayLink | None:
         # What cannot be a token is looked for like one that is not there.

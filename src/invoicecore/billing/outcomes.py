@@ -21,7 +21,7 @@ class Outcome:
     """What the run did, or did not do, for one lease or client: a code, a sentence, and what it is about.
 
     `invoice` is the id of what was made, None in a dry run; it takes no part in equality, so that a dry run and the
-    run itself compare equal. `data` is what the sentence takes, so that it can be said in another language too.
+    run itself compare equal. `about` is the id of the collection, refund or event. `data` is what the sentence takes, so that it can be said in another language too.
     """
 
     code: str
@@ -34,6 +34,7 @@ class Outcome:
     due_on: date | None = None
     late: bool = False
     invoice: str | None = attrs.field(default=None, eq=False)
+    about: str | None = None
     data: Mapping[str, object] = attrs.field(factory=dict, eq=False, repr=False)
 
 
@@ -162,6 +163,43 @@ class Deliveries:
         names = ("sent", "deferred", "failed", "cancelled")
         counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
         return f"Deliveries({counts}, stopped={self.stopped!r})"
+
+
+class Attempts:
+    """What `collect` or `recover` did: tallies of collections and refunds by where they stand now.
+
+    `succeeded`, `pending` (on its way), `failed` (declined, or could not be dealt with), `doubtful` (may have happened),
+    `waiting` (not sent yet, or tried later), `cancelled`; `events` are those applied; `warnings` tell of debits that are
+    collected after the due date (P1). `stopped` says why a provider was not asked any more.
+    """
+
+    def __init__(self) -> None:
+        self.succeeded = Tally()
+        self.pending = Tally()
+        self.failed = Tally()
+        self.doubtful = Tally()
+        self.waiting = Tally()
+        self.cancelled = Tally()
+        self.events = Tally()
+        self.warnings = Tally()
+        self.stopped = ""
+
+    @property
+    def count(self) -> int:
+        """How many collections, refunds and events were dealt with."""
+        return sum(getattr(self, name).count for name in _ATTEMPTS)
+
+    def tell(self, kind: str, outcome: Outcome) -> None:
+        """Count one outcome under one of the tallies."""
+        tally: Tally = getattr(self, kind)
+        tally.add(outcome)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in (*_ATTEMPTS, "warnings"))
+        return f"Attempts({counts}, stopped={self.stopped!r})"
+
+
+_ATTEMPTS = ("succeeded", "pending", "failed", "doubtful", "waiting", "cancelled", "events")
 
 
 def about(invoice: Invoice, code: str, locale: str, *, written: bool = True) -> Outcome:

@@ -209,6 +209,10 @@ class Running:
             self.report.tell(kind, outcome)
         for invoice in written:
             self.report.add(invoice, biller.locale)
+            for caveat in invoice.warnings:
+                if caveat.code == "no_method":
+                    told = attrs.evolve(about(invoice, "created", biller.locale), code=caveat.code, text=caveat.text)
+                    self.report.tell("warnings", told)
 
 
 def _bill_lease(
@@ -297,7 +301,7 @@ def _commit(change: Change, page: _Page) -> list[Invoice]:
             method = page.methods.get(invoice.id)
             return wants_mail(method, biller, invoice, payer) if method is not None else wishes(biller, invoice, payer)
 
-        written = issue(change, page.drafts, wants, payers=page.payers, new=True)
+        written = issue(change, page.drafts, wants, payers=page.payers, methods=page.methods, new=True)
     else:
         references = draft_references(change, len(page.drafts)) if page.drafts else []
         written = [attrs.evolve(i, draft_reference=r) for i, r in zip(page.drafts, references, strict=True)]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from invoicecore.errors import InvalidValue, NotWired
+from invoicecore.errors import InvalidValue, NotSupported, NotWired
 from invoicecore.plugins import Plugins
 
 if TYPE_CHECKING:
-    from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
+    from invoicecore.payments import PaymentMethod
+    from invoicecore.ports import Capability, Composer, Mailer, PaymentGateway, Renderer
 
 T = TypeVar("T")
 
 _PAGES: Final = "give base_url='https://…' to Billing.open, the address at which your app serves invoicecore's pages"
+_GATEWAY: Final = "give gateway= to Billing.open: one of your own, the URL of one, or several"
 
 
 class Wiring:
@@ -27,14 +29,16 @@ class Wiring:
         mailer: Mailer | str | None = None,
         renderer: Renderer | None = None,
         composer: Composer | None = None,
-        gateway: PaymentGateway | str | None = None,
+        gateway: PaymentGateway | str | Sequence[PaymentGateway | str] | None = None,
         base_url: str | None = None,
     ) -> None:
         """Raises InvalidValue for a base URL that is none."""
         self._plugins = plugins
         self._given: dict[str, object] = {
-            "mailer": mailer, "renderer": renderer, "composer": composer, "gateway": gateway,
+            "mailer": mailer, "renderer": renderer, "composer": composer,
         }  # fmt: skip
+        several = isinstance(gateway, (list, tuple))
+        self._gateways: list[PaymentGateway | str] = list(gateway) if several else [gateway] if gateway else []  # type: ignore[arg-type, list-item]  # a tuple and a list are told apart from one
         self._base_url = _checked(base_url)
         self._lock = threading.Lock()
         self.sending = threading.Lock()
@@ -46,9 +50,38 @@ class Wiring:
         return self._part("mailer", self._plugins.mailer, None)
 
     @property
-    def gateway(self) -> PaymentGateway:
-        """What takes payments; NotWired without one."""
-        return self._part("gateway", self._plugins.gateway, None)
+    def gateways(self) -> tuple[PaymentGateway, ...]:
+        """What takes payments, in the order given; InvalidValue when two have one name."""
+        with self._lock:
+            opened = [self._plugins.gateway(each) if isinstance(each, str) else each for each in self._gateways]
+            self._gateways[:] = opened
+        names = [gateway.info.name for gateway in opened]
+        if len(set(names)) < len(names):
+            raise InvalidValue("gateway", names, "has one name twice", "give each gateway a name of its own")
+        return tuple(opened)
+
+    def gateway_named(self, name: str) -> PaymentGateway:
+        """The gateway of a name; NotWired without it."""
+        for gateway in self.gateways:
+            if gateway.info.name == name:
+                return gateway
+        raise NotWired(f"gateway {name!r}", _GATEWAY)
+
+    def gateway_for(
+        self, capability: Capability, *, currency: str, kind: PaymentMethod | None = None
+    ) -> PaymentGateway:
+        """The first gateway that can do something in a currency, with a kind of method if given.
+
+        Raises NotWired without any gateway, NotSupported when none can.
+        """
+        gateways = self.gateways
+        if not gateways:
+            raise NotWired("gateway", _GATEWAY)
+        for gateway in gateways:
+            if gateway.info.can(capability, kind=kind, currency=currency):
+                return gateway
+        what = f"in {currency}" + (f" by {kind.value}" if kind is not None else "")
+        raise NotSupported(", ".join(gateway.info.name for gateway in gateways), capability.value, f"not {what}")
 
     @property
     def renderer(self) -> Renderer:
@@ -60,10 +93,11 @@ class Wiring:
         """What lays e-mails out, by default the installed composer."""
         return self._part("composer", None, self._plugins.composer)
 
-    @property
-    def has_gateway(self) -> bool:
-        """Whether there is a gateway, so that a pay page has a button."""
-        return self._given["gateway"] is not None
+    def takes_checkouts(self, currency: str) -> bool:
+        """Whether a payer can be sent to a provider's page in a currency, so that a pay page has a button."""
+        from invoicecore.ports import Capability
+
+        return any(gateway.info.can(Capability.CHECKOUT, currency=currency) for gateway in self.gateways)
 
     @property
     def has_pages(self) -> bool:
@@ -77,7 +111,10 @@ class Wiring:
         return f"{self._base_url}/pay/{token}"
 
     def close(self) -> None:
-        """End the mailer's connections."""
+        """End the mailer's and the gateways' connections."""
+        for gateway in self._gateways:
+            if not isinstance(gateway, str):
+                gateway.close()
         mailer = self._given["mailer"]
         if mailer is not None and not isinstance(mailer, str):
             self.mailer.close()

@@ -7,6 +7,7 @@ from datetime import date
 
 import attrs
 
+from invoicecore.credit_notes import CreditNote
 from invoicecore.documents.sheet import Column, Fact, Figure, HowToPay, Mark, Rows, Sheet, SheetKind, Table
 from invoicecore.documents.words import (
     begun,
@@ -41,7 +42,8 @@ class Beside:
     """What is known beside an invoice when its sheet is made.
 
     `who` is its payer, frozen or, for a draft, as it would be; `unit` its unit's number; `payments` those that settle
-    it and were not reversed; `method` its lease's; `url` the stable link to its pay page, None for none.
+    it and were not reversed; `notes` its credit notes; `method` its lease's, None too for one whose debit did not go
+    through; `url` the stable link to its pay page, None for none.
     """
 
     biller: Biller
@@ -49,6 +51,7 @@ class Beside:
     unit: str | None = None
     payments: Sequence[Payment] = ()
     refunds: Sequence[Refund] = ()
+    notes: Sequence[CreditNote] = ()
     method: InvoiceMethod | None = None
     url: str | None = None
 
@@ -185,20 +188,36 @@ def rate_name(rate: TaxRate, locale: str) -> str:
     return plain(rate.name) if percent in rate.name else f"{plain(rate.name)} {percent_text(rate.percent, locale)}"
 
 
-def _sums(invoice: Invoice, locale: str) -> list[Figure]:
-    def figure(key: str, amount: Money) -> Figure:
-        return Figure(label=say(key, locale), value=format_money(amount, locale))
+def sums(
+    total: Money, taxes: Sequence[TaxAmount], locale: str, *, included: bool, net: str, whole: str
+) -> list[Figure]:
+    """What the lines come to: the total, called `whole`, and where there is tax each rate's and the `net` without it."""
 
     def tax(each: TaxAmount, key: str) -> Figure:
         label = say(key, locale, tax=rate_name(each.rate, locale), base=each.base)
         return Figure(label=label, value=format_money(each.tax, locale))
 
-    total = Figure(label=say("heading.total", locale), value=format_money(invoice.total, locale), strong=True)
-    if not invoice.taxes:
-        return [total]
-    if invoice.prices_include_tax:
-        return [total, *(tax(each, "doc.tax_included") for each in invoice.taxes), figure("doc.net", invoice.net)]
-    return [figure("doc.net", invoice.net), *(tax(each, "doc.tax_on") for each in invoice.taxes), total]
+    gross = Figure(label=whole, value=format_money(total, locale), strong=True)
+    if not taxes:
+        return [gross]
+    without = total
+    for each in taxes:
+        without = without - each.tax
+    bare = Figure(label=net, value=format_money(without, locale))
+    if included:
+        return [gross, *(tax(each, "doc.tax_included") for each in taxes), bare]
+    return [bare, *(tax(each, "doc.tax_on") for each in taxes), gross]
+
+
+def _sums(invoice: Invoice, locale: str) -> list[Figure]:
+    return sums(
+        invoice.total,
+        invoice.taxes,
+        locale,
+        included=invoice.prices_include_tax,
+        net=say("doc.net", locale),
+        whole=say("heading.total", locale),
+    )
 
 
 def _settled(invoice: Invoice, beside: Beside, locale: str) -> list[Figure]:
@@ -216,6 +235,10 @@ def _settled(invoice: Invoice, beside: Beside, locale: str) -> list[Figure]:
         figures.append(
             Figure(label=say("doc.credit_applied", locale), value=format_money(-invoice.facts.credit, locale))
         )
+    for note in beside.notes:
+        if not is_zero(note.settled):
+            label = say("doc.credit_note_of", locale, number=plain(note.number), day=note.issued_on)
+            figures.append(Figure(label=label, value=format_money(-note.settled, locale)))
     if invoice.lifecycle is Lifecycle.VOID:
         return figures
     due = Figure(label=say("doc.balance_due", locale), value=format_money(invoice.balance, locale), strong=True)
@@ -226,9 +249,16 @@ def _notes(invoice: Invoice, beside: Beside, locale: str) -> tuple[str, ...]:
     notes = []
     if not is_zero(invoice.facts.in_flight):
         notes.append(say("in_flight", locale, amount=invoice.facts.in_flight))
+    by_note = {note.refund: note for note in beside.notes}
     for refund in beside.refunds:
-        key = "doc.refunded_to_credit" if refund.to_credit == refund.amount else "doc.refunded"
-        notes.append(say(key, locale, amount=refund.amount, day=refund.refunded_on))
+        if not refund.state.counts:
+            continue
+        if (note := by_note.get(refund.id)) is not None:
+            given = {"number": plain(note.number), "day": note.issued_on, "amount": refund.amount}
+            notes.append(say("doc.credit_note_given_back", locale, **given))
+        else:
+            key = "doc.refunded_to_credit" if refund.to_credit == refund.amount else "doc.refunded"
+            notes.append(say(key, locale, amount=refund.amount, day=refund.refunded_on))
     if invoice.lifecycle is Lifecycle.OPEN and is_zero(invoice.balance):
         notes.append(say("nothing_left", locale))
     return tuple(notes)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 
+from invoicecore.collection import Collection
+from invoicecore.credit_notes import CreditNote
+from invoicecore.documents.credit_note import given_back
 from invoicecore.documents.invoice import due_passed_at_issue
 from invoicecore.documents.sheet import Fact, Letter, Sheet
 from invoicecore.documents.words import fact, plain
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import MessageKind
 from invoicecore.parties import Biller
-from invoicecore.payments import Payment, Refund, is_zero
+from invoicecore.payments import Payment, Refund, Reversal, ReversalKind, is_zero
 from invoicecore.wording import format_date, format_money, method_name, say
 
 
@@ -72,6 +75,78 @@ def refund_letter(refund: Refund, invoice: Invoice, sheet: Sheet, biller: Biller
         facts.append(fact("heading.reason", plain(refund.reason), locale))
     subject = say("mail.refund_subject", locale, biller=plain(biller.name))
     return _letter(MessageKind.REFUND, subject, said, invoice, sheet, biller, facts=tuple(facts), payable=False)
+
+
+def credit_note_letter(
+    note: CreditNote, refund: Refund | None, invoice: Invoice, sheet: Sheet, biller: Biller
+) -> Letter:
+    """ "Here is a credit note", with what became of its amount; `sheet` is the note's own (P5)."""
+    locale, number = sheet.locale, plain(note.number)
+    said = [say("mail.credit_note", locale, number=number, amount=note.total, invoice=plain(invoice.reference))]
+    if not is_zero(note.settled):
+        said.append(say("mail.credit_note_settled", locale, amount=note.settled))
+    to_credit, cash = given_back(refund) or (None, None)
+    if to_credit is not None and not is_zero(to_credit):
+        said.append(say("mail.credit_note_to_credit", locale, amount=to_credit))
+    if cash is not None and not is_zero(cash):
+        said.append(say("mail.credit_note_paid_back", locale, amount=cash))
+    if _owed(invoice):
+        said.append(say("doc.left_on", locale, amount=invoice.balance, number=plain(invoice.reference)))
+    subject = say("mail.credit_note_subject", locale, number=number, biller=plain(biller.name))
+    return _letter(MessageKind.CREDIT_NOTE, subject, said, invoice, sheet, biller, facts=sheet.facts, payable=False)
+
+
+def collection_notice_letter(
+    collection: Collection, label: str, invoice: Invoice, sheet: Sheet, biller: Biller
+) -> Letter:
+    """ "We will collect": the amount, the day the money is expected, and from what; `label` masks its number (S9)."""
+    locale, day = sheet.locale, collection.expected_on or collection.charge_on
+    given = {"amount": collection.amount, "number": plain(invoice.reference), "biller": plain(biller.name)}
+    if day is not None:
+        said = [say("mail.collection_notice", locale, day=day, **given)]
+    else:
+        said = [say("mail.collection_notice_soon", locale, **given)]
+    facts = [fact("heading.amount", format_money(collection.amount, locale), locale)]
+    if day is not None:
+        facts.append(fact("doc.expected_on", format_date(day, locale), locale))
+    how = method_name(collection.kind.value, locale)
+    facts.append(fact("heading.method", f"{how} ({plain(label)})" if label else how, locale))
+    subject = say("mail.collection_notice_subject", locale, **given)
+    return _letter(
+        MessageKind.COLLECTION_NOTICE, subject, said, invoice, sheet, biller, facts=tuple(facts), payable=False
+    )
+
+
+def collection_failed_letter(
+    collection: Collection, invoice: Invoice, sheet: Sheet, biller: Biller, *, url: str | None
+) -> Letter:
+    """ "The payment did not go through", why in plain words, and another way to pay (S9). `url` is the pay page."""
+    locale = sheet.locale
+    given = {"amount": collection.amount, "number": plain(invoice.reference), "biller": plain(biller.name)}
+    said = [say("mail.collection_failed", locale, **given)]
+    if collection.decline is not None:
+        said.append(say(f"decline.{collection.decline.code.value}", locale))
+    if url is not None:
+        said.append(say("mail.pay_otherwise", locale, amount=invoice.recordable))
+    subject = say("mail.collection_failed_subject", locale, **given)
+    return _letter(MessageKind.COLLECTION_FAILED, subject, said, invoice, sheet, biller, late=True, url=url)
+
+
+def payment_reversed_letter(
+    reversal: Reversal, payment: Payment, invoice: Invoice, sheet: Sheet, biller: Biller, *, url: str | None
+) -> Letter:
+    """ "Your payment has gone back", so that the invoice is open again (D3). `url` is its pay page."""
+    locale, number = sheet.locale, plain(invoice.reference)
+    by_hand = reversal.kind is ReversalKind.BY_HAND
+    key = "mail.payment_reversed_by_hand" if by_hand else "mail.payment_reversed"
+    said = [
+        say(key, locale, amount=reversal.amount, day=payment.received_on),
+        say("mail.open_again", locale, number=number, amount=invoice.balance),
+    ]
+    if not by_hand:
+        said.append(say("mail.not_recognised", locale))
+    subject = say("mail.payment_reversed_subject", locale, number=number, biller=plain(biller.name))
+    return _letter(MessageKind.PAYMENT_REVERSED, subject, said, invoice, sheet, biller, late=True, url=url)
 
 
 def _letter(

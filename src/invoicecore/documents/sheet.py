@@ -1,8 +1,8 @@
 """The sheet: everything a document says, in words, so that whoever draws it only lays out (S11).
 
-An invoice, a statement and a receipt are sheets; a renderer makes one a PDF, a composer and the pay page show parts of
-it. All text is in the sheet's locale, amounts and dates written as it writes them, and plain: whatever a person
-entered is data, never markup.
+An invoice, a credit note, a statement and a receipt are sheets; a renderer makes one a PDF, a composer and the pay page
+show parts of it. All text is in the sheet's locale, amounts and dates written as it writes them, and plain: whatever a
+person entered is data, never markup.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class SheetKind(StrEnum):
     INVOICE = "invoice"
     STATEMENT = "statement"
     RECEIPT = "receipt"
+    CREDIT_NOTE = "credit_note"
 
 
 class Paper(StrEnum):
@@ -141,7 +142,7 @@ class Sheet:
 class Letter:
     """An e-mail in words: what a composer lays out as text and HTML (R7, R12).
 
-    `kind` is the message's (`invoice_issued`, `reminder`, `receipt`, `refund`), `step` a reminder's days from the due
+    `kind` is the message's (`invoice_issued`, `reminder`, `receipt`, `credit_note` and so on), `step` a reminder's days from the due
     date. `action` is the button: its label, and the URL as its value; None where there is nothing left to pay (R7).
     `sheet` is the document it is about, attached as `attachment` says ("The invoice is attached as a PDF.").
     """

@@ -84,6 +84,22 @@ class PaymentsOff(InvoicecoreError):
         )
 
 
+class NoSavedMethod(InvoicecoreError):
+    """The customer has no saved card or mandate that can be charged (C6): `customer`, and the `method` asked for."""
+
+    code = "no_saved_method"
+
+    def __init__(self, customer: str | None, method: str | None = None) -> None:
+        self.customer = customer
+        self.method = method
+        whose = f"customer {customer!r}" if customer is not None else "the invoice, which has no customer,"
+        what = f"method {method!r} of {whose} cannot" if method is not None else f"{whose} has no saved method that can"
+        super().__init__(f"{what} be charged; set one up with methods.setup, or send the link of payments.link")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.customer, self.method))
+
+
 class MoneyHeld(NotAllowed):
     """Voiding an invoice that holds money or has a live collection (R14): `held` is the sum."""
 

@@ -138,7 +138,8 @@ class InvoiceQuery:
 class Sums:
     """Counts per status and sums in minor units over the matching invoices, judged on the query's date (R16, S13).
 
-    `total`, `paid` (money held), `refunded`, `open` and `overdue` (balances) are over published, non-void ones.
+    `total` (less what credit notes took off, P5), `paid` (money held), `refunded`, `open` and `overdue` (balances) are
+    over published, non-void ones; total = open + overdue + paid + refunded.
     """
 
     counts: Mapping[Status, int]
@@ -192,7 +193,7 @@ FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
     SavedMethod: ("customer", "state"),
     Collection: ("invoice", "customer", "state"),
     InboxEvent: ("state",),
-    Alert: ("invoice", "about", "resolved"),
+    Alert: ("invoice", "about", "state"),
     CreditNote: ("invoice", "customer", "number"),
 }
 

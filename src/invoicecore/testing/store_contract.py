@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from invoicecore.ports import Store
+from invoicecore.testing.store_collecting import CollectingContract
 from invoicecore.testing.store_queries import QueriesContract
 from invoicecore.testing.store_records import RecordsContract, StoreFactory
 from invoicecore.testing.store_threads import ThreadsContract
 from invoicecore.testing.store_writing import WritingContract
 
 
-class StoreContract(RecordsContract, WritingContract, QueriesContract, ThreadsContract):
+class StoreContract(RecordsContract, WritingContract, QueriesContract, CollectingContract, ThreadsContract):
     """The contract of `invoicecore.ports.Store`, as tests to inherit.
 
     Give one fixture, `store_factory`, that returns a function; each call makes a new, empty store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from itertools import count
 from typing import ClassVar
 
@@ -11,21 +10,21 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invoicecore.alerts import AlertState
 from invoicecore.charges import Charge, ChargeState
+from invoicecore.collection import CollectionState, MethodState
 from invoicecore.credits import CreditEntry
+from invoicecore.inbox import InboxState
 from invoicecore.invoices import Caveat, Invoice
-from invoicecore.messages import Message, MessageKind
 from invoicecore.money import MAX_MINOR, MIN_MINOR, from_minor
 from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment, PaymentMethod, Refund, Reversal
+from invoicecore.payments import Payment, RefundState
 from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, KeyUse, PayLink, Record, Store, Sums
 from invoicecore.testing import samples, strategies
 from invoicecore.testing.checks import assert_same, examples, ids, rule, stored_invoices, there, write
-from invoicecore.testing.samples import DAY, World, world
+from invoicecore.testing.samples import AT, DAY, World, world
 
 StoreFactory = Callable[[], Store]
-
-AT = datetime(2026, 4, 24, 22, 30, 0, 123456, tzinfo=UTC)
 
 
 def event(here: World, subject: str, version: int, step: int = 0, action: str = "edit") -> Event:
@@ -35,7 +34,6 @@ def event(here: World, subject: str, version: int, step: int = 0, action: str = 
 
 def one_of_each(here: World) -> list[Record]:
     """Records of every kind, more than one of most, what is referred to first; every FINDABLE field is set on some."""
-    money = here.money
     return [
         *here.records,
         Unit(id="u3", biller=here.id, number="10"),
@@ -46,42 +44,34 @@ def one_of_each(here: World) -> list[Record]:
         samples.charge(here, "x2", "c2", state=ChargeState.CANCELLED),
         samples.charge(here, "x3", state=ChargeState.DRAFTED, invoice="i3"),
         samples.charge(here, "x4", state=ChargeState.INVOICED, invoice="i1"),
-        samples.payment(here, "p1", ("i1", 100), ("i2", 200)),
+        samples.saved_method(here, "w1", state=MethodState.ACTIVE, reference="card"),
+        samples.saved_method(here, "w2", "c2"),
+        samples.collection(here, "o1", state=CollectionState.SUCCEEDED, method="w1"),
+        samples.collection(here, "o2", state=CollectionState.FAILED),
+        samples.collection(here, "o3", next_try_at=AT),
+        samples.collection(here, "o4", "i2", customer="c2"),
+        attrs.evolve(samples.payment(here, "p1", ("i1", 100), ("i2", 200)), collection="o1"),
         samples.payment(here, "p2", ("i2", 300), customer="c2"),
         samples.payment(here, "p3", credited=5),
-        Reversal(id="r1", biller=here.id, payment="p2", amount=money(300), reversed_on=DAY, reason="bounced"),
-        *(
-            Refund(
-                id=f"f{n}",
-                biller=here.id,
-                invoice=f"i{n}",
-                amount=money(10),
-                to_credit=money(4),
-                from_credit=money(0),
-                method=PaymentMethod.TRANSFER,
-                refunded_on=DAY,
-            )
-            for n in (1, 2)
-        ),
+        samples.reversal(here, "r1", "p2", cancelled_on=DAY),
+        samples.reversal(here, "r2", "p2"),
+        samples.refund(here, "f1"),
+        samples.refund(here, "f2", "i2", payment="p1", state=RefundState.PENDING, next_try_at=AT),
+        samples.credit_note(here, "n1", refund="f1", customer="c1"),
+        samples.credit_note(here, "n2", "i2", lines=12),
         samples.credit(here, 1, invoice="i1", payment="p1"),
         samples.credit(here, 2, invoice="i2"),
         samples.credit(here, 1, customer="c2"),
         samples.credit(here, 1, currency="USD"),
         *(event(here, subject, version) for subject in ("i1", "l1") for version in (1, 2)),
-        *(
-            Message(
-                id=f"m{n}",
-                biller=here.id,
-                kind=MessageKind.INVOICE_ISSUED,
-                invoice=f"i{n}",
-                to="c1@example.org",
-                locale="fr_FR",
-                queued_at=AT,
-            )
-            for n in (1, 2)
-        ),
+        samples.message(here, "m1"),
+        samples.message(here, "m2", "i2"),
         *(PayLink(id=f"t{n}", biller=here.id, invoice=f"i{n}", made_at=AT) for n in (1, 2)),
         KeyUse(id="key 1", biller=here.id, action="draft", digest="0f", results=("i1", "i2")),
+        samples.inbox_event(here, "cards/1", next_try_at=AT),
+        samples.inbox_event(here, "cards/2", state=InboxState.PARKED, error="no such payment"),
+        samples.alert(here, "a1", "o2", invoice="i1"),
+        samples.alert(here, "a2", "cards/2", state=AlertState.RESOLVED, resolved_at=AT, resolved_by="Zoé"),
     ]
 
 
@@ -115,7 +105,10 @@ class RecordsContract:
             first: list[Record] = [
                 samples.invoice(here, "i1", number="INV-1"),
                 samples.invoice(here, "i2", number="INV-2"),
+                samples.saved_method(here, "w1"),
+                samples.collection(here, "o1", "i2"),
                 samples.payment(here, "p1", ("i1", 100)),
+                samples.refund(here, "f1"),
             ]
             drawn: dict[str, st.SearchStrategy[Record]] = {
                 "biller": strategies.billers(f"{here.id} too"),
@@ -126,14 +119,23 @@ class RecordsContract:
                 "booking": strategies.bookings(here, "k9"),
                 "group": strategies.groups(here, "g9"),
                 "invoice": strategies.invoices(here, "i9", number="INV-9"),
-                "payment": strategies.payments(here, "p9", "i2", "i1"),
+                "payment": strategies.payments(here, "p9", "i2", "i1", collection="o1"),
                 "reversal": strategies.reversals(here, "r9", "p1"),
-                "refund": strategies.refunds(here, "f9", "i1"),
+                "refund": st.sampled_from([None, "p1"]).flatmap(lambda of: strategies.refunds(here, "f9", "i1", of)),
                 "credit": strategies.credit_entries(here, "e9", 9, "i1", "p1"),
                 "event": strategies.events(here, "i1"),
                 "message": strategies.messages(here, "m9", "i1"),
                 "link": strategies.pay_links(here, "t9", "i1"),
                 "key": strategies.key_uses(here, "a key"),
+                "method": strategies.saved_methods(here, "w9"),
+                "collection": st.sampled_from([None, "w1"]).flatmap(
+                    lambda method: strategies.collections(here, "o9", "i1", method)
+                ),
+                "inbox": strategies.inbox_events(here, "cards/9"),
+                "alert": st.sampled_from([None, "i1"]).flatmap(lambda of: strategies.alerts(here, "a9", of)),
+                "note": st.sampled_from([None, "f1"]).flatmap(
+                    lambda refund: strategies.credit_notes(here, "n9", "i1", refund)
+                ),
             }
             record = data.draw(drawn[data.draw(st.sampled_from(sorted(drawn)))])
             write(store, *here.records, *first, record)

@@ -1,4 +1,4 @@
-"""The store contract, part four: several threads at the same time."""
+"""The store contract, part five: several threads at the same time."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 import attrs
 import pytest
 
+from invoicecore.alerts import AlertKind
 from invoicecore.charges import Charge
 from invoicecore.errors import Conflict, InvoicecoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, Status
 from invoicecore.leases import Lease, RentChange
-from invoicecore.messages import Message, MessageKind
+from invoicecore.messages import MessageKind
 from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Reversal
 from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, PayLink, Record, Store, Writer
 from invoicecore.testing import samples
 from invoicecore.testing.checks import (
@@ -31,8 +31,8 @@ from invoicecore.testing.checks import (
     transact,
     write,
 )
-from invoicecore.testing.samples import DAY, World, world
-from invoicecore.testing.store_records import AT, event, one_of_each
+from invoicecore.testing.samples import AT, DAY, World, world
+from invoicecore.testing.store_records import event, one_of_each
 
 
 class Oops(Exception):
@@ -56,17 +56,8 @@ def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
     invoice, credit = samples.invoice, samples.credit
     paid: list[Record] = [invoice(here, "i1", number="INV-1"), samples.payment(here, "p1", ("i1", 5))]
 
-    def reversal(id: str) -> Reversal:
-        return Reversal(id=id, biller=here.id, payment="p1", amount=here.money(5), reversed_on=DAY, reason="bounced")
-
     def cycle(id: str, customer: str = "c1") -> Invoice:
         return invoice(here, id, kind=InvoiceKind.CHARGES, cycle=month, customer=customer)
-
-    def message(id: str, about: str) -> Message:
-        return Message(
-            id=id, biller=here.id, kind=MessageKind.REMINDER, invoice="i1", to="c1@example.org", locale="fr_FR",
-            queued_at=AT, about=about,
-        )  # fmt: skip
 
     def link(id: str) -> PayLink:
         return PayLink(id=id, biller=here.id, invoice="i1", made_at=AT)
@@ -81,10 +72,17 @@ def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
             lease_invoice(here, "i2", 3),
         ),
         ("a customer's cycle", [cycle("i1")], cycle("i2")),
-        ("a payment's reversal", [*paid, reversal("r1")], reversal("r2")),
+        ("a payment's reversal", [*paid, samples.reversal(here, "r1")], samples.reversal(here, "r2")),
         ("a ledger's number", [credit(here, 1)], credit(here, 1, id="another")),
-        ("a message", [*paid, message("m1", "+7")], message("m2", "+7")),
+        ("a message", [*paid, samples.message(here, "m1", about="+7")], samples.message(here, "m2", about="+7")),
         ("an invoice's link", [*paid, link("t1")], link("t2")),
+        ("an invoice's collection", [*paid, samples.collection(here, "o1")], samples.collection(here, "o2")),
+        ("an alert", [samples.alert(here, "a1", "o1")], samples.alert(here, "a2", "o1", text="Once more")),
+        (
+            "a credit note's number",
+            [*paid, samples.credit_note(here, "n1", number="CN-1")],
+            samples.credit_note(here, "n2", number="CN-1"),
+        ),
     ]
 
 
@@ -149,10 +147,7 @@ class WritingContract:
             samples.credit(here, 1, customer="c2"),
             samples.charge(here, "i1"),
             *(
-                Message(
-                    id=f"m{n}", biller=here.id, kind=kind, invoice="i5", to="c1@example.org", locale="fr_FR",
-                    queued_at=AT, about=about,
-                )
+                samples.message(here, f"m{n}", "i5", kind=kind, about=about)
                 for n, (kind, about) in enumerate(
                     [
                         (MessageKind.REMINDER, "+7"), (MessageKind.REMINDER, "+21"), (MessageKind.RECEIPT, "+7"),
@@ -163,6 +158,14 @@ class WritingContract:
             *(PayLink(id=f"t{n}", biller=here.id, invoice="i5", made_at=AT, revoked_at=AT) for n in range(2)),
             PayLink(id="t3", biller=here.id, invoice="i5", made_at=AT),
             PayLink(id="t4", biller=here.id, invoice="i6", made_at=AT),
+            *(samples.collection(here, f"o-{invoice}", invoice) for invoice in ("i5", "i6")),
+            samples.payment(here, "p1", ("i5", 5)),
+            samples.payment(here, "p2", ("i5", 5)),
+            *(samples.reversal(here, f"r-{payment}", payment) for payment in ("p1", "p2")),
+            samples.alert(here, "a1", "o-i5"),
+            samples.alert(here, "a2", "o-i5", kind=AlertKind.MISMATCH),
+            samples.alert(here, "a3", "o-i6"),
+            *(samples.credit_note(here, f"n{n}", "i5", number=f"CN-{n}") for n in (1, 2)),
         )  # fmt: skip
         assert len(stored_invoices(store, here.id)) == 14
 

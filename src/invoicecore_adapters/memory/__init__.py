@@ -15,12 +15,14 @@ from invoicecore.errors import InvalidValue, StoreError
 from invoicecore.plugins import hookimpl
 from invoicecore.ports import PaymentGateway, Reader, Store, Writer
 from invoicecore_adapters.memory.gateway import MemoryGateway, open_gateway
+from invoicecore_adapters.memory.provider import MemoryProvider
 from invoicecore_adapters.memory.tables import Tables
 from invoicecore_adapters.memory.views import MemoryReader, MemoryWriter
 
 __all__ = [
     "MemoryGateway",
     "MemoryPlugin",
+    "MemoryProvider",
     "MemoryReader",
     "MemoryStore",
     "MemoryWriter",

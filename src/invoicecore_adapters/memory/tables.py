@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
+from invoicecore.alerts import Alert
+from invoicecore.collection import UNFINISHED, Collection
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Reversal
-from invoicecore.ports import FINDABLE, Counter, PayLink, Record
+from invoicecore.ports import FINDABLE, WAITING, Counter, PayLink, Record
 
 Kind = type[object]  # one of Record's; the port's type[R] fits where this is asked for
 Value = str | int | date | None
@@ -20,6 +23,13 @@ Value = str | int | date | None
 FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = dict(FINDABLE.items())
 QUERIED: Final = ("customer", "unit", "lease", "booking", "group", "number")
 """The fields of an invoice that are indexed."""
+DUE: Final = ("due", "")
+"""What a record is found by that has a day or an instant to be taken up at."""
+_TAKEN_UP: Final[Mapping[Kind, str]] = {
+    Lease: "next_run_on",
+    Customer: "next_cycle_on",
+    **dict.fromkeys(WAITING, "next_try_at"),
+}
 
 
 def biller_of(record: Record) -> str:
@@ -40,12 +50,8 @@ def index_keys(record: Record) -> list[tuple[str, Value]]:
         ]
     if isinstance(record, Payment):
         keys += [("invoice", invoice) for invoice in {part.invoice for part in record.allocations}]
-    elif isinstance(record, Lease) and record.next_run_on is not None:
-        keys.append(("due", "lease"))
-    elif isinstance(record, Customer) and record.next_cycle_on is not None:
-        keys.append(("due", "customer"))
-    elif isinstance(record, Message) and record.next_try_at is not None:
-        keys.append(("due", "message"))
+    if getattr(record, _TAKEN_UP.get(type(record), ""), None) is not None:
+        keys.append(DUE)
     return [key for key in keys if key[1] is not None]
 
 
@@ -54,13 +60,19 @@ def unique_keys(record: Record) -> list[tuple[Value, ...]]:
     if isinstance(record, Unit):
         return [("unit number", record.number)]
     if isinstance(record, Reversal):
-        return [("reversal of payment", record.payment)]
+        return [("reversal of payment", record.payment)] if record.cancelled_on is None else []
     if isinstance(record, CreditEntry):
         return [("credit entry", record.customer, record.amount.currency.code, record.seq)]
     if isinstance(record, Message):
         return [("message", record.invoice, record.kind, record.about)] if record.about is not None else []
     if isinstance(record, PayLink):
         return [("link of invoice", record.invoice)] if record.revoked_at is None else []
+    if isinstance(record, Collection):
+        return [("unfinished collection of invoice", record.invoice)] if record.state in UNFINISHED else []
+    if isinstance(record, Alert):
+        return [("alert", record.kind, record.about)]
+    if isinstance(record, CreditNote):
+        return [("credit note number", record.number)]
     keys: list[tuple[Value, ...]] = []
     if isinstance(record, Invoice):
         if record.number is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Many
 from datetime import date, datetime
 from heapq import nlargest, nsmallest
 from typing import Final, TypeVar, cast, get_args
@@ -16,8 +17,8 @@ from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.money import minor
 from invoicecore.parties import Biller, Customer
-from invoicecore.ports import VERSIONED, Counter, Event, InvoiceQuery, Order, PayLink, R, Record, Sums
-from invoicecore_adapters.memory.tables import FIELDS, QUERIED, Kind, Tables, Value, biller_of, unique_keys
+from invoicecore.ports import VERSIONED, WAITING, Counter, Event, InvoiceQuery, Order, PayLink, R, Record, Sums
+from invoicecore_adapters.memory.tables import DUE, FIELDS, QUERIED, Kind, Tables, Value, biller_of, unique_keys
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class MemoryReader:
             raise StoreError("this transaction is over; open another one")
         return self._tables
 
-    def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
+    def get(self, kind: type[R], biller: str, ids: Many[str]) -> dict[str, R]:
         """See Reader.get."""
         rows = self._live().of(kind, biller)
         return {id: cast(R, rows[id]) for id in ids if id in rows}
@@ -69,7 +70,7 @@ class MemoryReader:
         self,
         kind: type[R],
         biller: str,
-        where: Mapping[str, str | Collection[str]],
+        where: Mapping[str, str | Many[str]],
         *,
         after: str = "",
         limit: int | None = None,
@@ -123,7 +124,7 @@ class MemoryReader:
         for invoice in self._matching(wanted):
             counts[invoice.status_on(wanted.on)] += 1
             if self._counted(invoice):
-                total += minor(invoice.total)
+                total += minor(invoice.total) - minor(invoice.facts.noted)
                 paid += minor(invoice.facts.held)
                 refunded += minor(invoice.facts.refunded)
                 # A pending invoice has a date like any other, and counts by it (R16).
@@ -141,11 +142,13 @@ class MemoryReader:
         """See Reader.due_customers."""
         return _due(self._with_dates(Customer, biller), lambda customer: customer.next_cycle_on, on, after, limit)
 
-    def due_messages(
-        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
-    ) -> list[Message]:
-        """See Reader.due_messages."""
-        return _due(self._with_dates(Message, biller), lambda message: message.next_try_at, at, after, limit)
+    def due(
+        self, kind: type[R], biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[R]:
+        """See Reader.due; InvalidValue for a kind that does not wait."""
+        if kind not in WAITING:
+            raise InvalidValue("kind", kind.__name__, "does not wait", "give one of invoicecore.ports.WAITING")
+        return _due(self._with_dates(kind, biller), _next_try, at, after, limit)
 
     def pay_link(self, token: str) -> PayLink | None:
         """See Reader.pay_link."""
@@ -153,7 +156,7 @@ class MemoryReader:
         found = (rows[token] for (kind, _), rows in tables if kind is PayLink and token in rows)
         return cast(PayLink | None, next(found, None))
 
-    def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
+    def last_credits(self, biller: str, customers: Many[str], currency: str) -> dict[str, CreditEntry]:
         """See Reader.last_credits."""
         tables = self._live()
         rows = tables.of(CreditEntry, biller)
@@ -199,7 +202,7 @@ class MemoryReader:
         """The invoices of the shortest index that can hold the answer; the caller still checks every filter."""
         tables = self._live()
         rows = tables.of(Invoice, wanted.biller)
-        questions: list[Collection[tuple[str, Value]]] = [
+        questions: list[Many[tuple[str, Value]]] = [
             [(field, value)] for field in QUERIED[1:] if (value := getattr(wanted, field)) is not None
         ]
         if wanted.customers:
@@ -208,9 +211,9 @@ class MemoryReader:
             questions.append({("phase", _PHASES[status]) for status in wanted.status})
         if wanted.payable:
             questions.append({("phase", Phase.DUE), ("phase", Phase.PENDING)})
-        best: list[Collection[str]] = [rows]
+        best: list[Many[str]] = [rows]
         for question in questions:
-            buckets: list[Collection[str]] = [
+            buckets: list[Many[str]] = [
                 tables.found.get((Invoice, wanted.biller, field, value), {}) for field, value in question
             ]
             best = min(best, buckets, key=lambda some: sum(map(len, some)))
@@ -219,7 +222,7 @@ class MemoryReader:
     def _with_dates(self, kind: type[R], biller: str) -> list[R]:
         tables = self._live()
         rows = tables.of(kind, biller)
-        return [cast(R, rows[id]) for id in tables.found.get((kind, biller, "due", kind.__name__.lower()), ())]
+        return [cast(R, rows[id]) for id in tables.found.get((kind, biller, *DUE), ())]
 
 
 class MemoryWriter(MemoryReader):
@@ -342,6 +345,10 @@ def _page(
     if limit is None:
         return sorted(found, key=place, reverse=descending)
     return nlargest(limit, found, key=place) if descending else nsmallest(limit, found, key=place)
+
+
+def _next_try(record: Record) -> datetime | None:
+    return cast(Message, record).next_try_at  # as every kind of WAITING has it
 
 
 def _due(

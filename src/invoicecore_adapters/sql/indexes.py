@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Index, Table
+from sqlalchemy import ColumnElement, Index, Table
 
-from invoicecore_adapters.sql import schema
+from invoicecore.collection import UNFINISHED
+from invoicecore_adapters.sql import collecting_schema, schema
 
 
-def _index(table: Table, *columns: str, unique: bool = False, given: str | None = None) -> None:
+def _index(
+    table: Table,
+    *columns: str,
+    unique: bool = False,
+    given: str | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> None:
     # Rows without a value in the column `given` (by default the first that may be NULL) are left out: nobody looks
-    # for them, and an index entry that is not written costs nothing.
+    # for them, and an index entry that is not written costs nothing. `where` says itself which rows are in.
     named = [name for name in columns if name not in ("biller", "id")]
     optional = given or next((name for name in named if table.c[name].nullable), None)
-    where = table.c[optional].is_not(None) if optional else None
+    if where is None and optional:
+        where = table.c[optional].is_not(None)
     name = f"{table.name}_{'unique' if unique else 'by'}_{'_'.join(named)}"
     Index(name, *(table.c[c] for c in columns), unique=unique, sqlite_where=where, postgresql_where=where)
 
@@ -50,8 +58,13 @@ _index(schema.invoices, "biller", "lease", "period_index", "revision", unique=Tr
 _index(schema.invoices, "biller", "customer", "cycle", unique=True, given="cycle")
 _index(schema.payments, "biller", "customer", "id")
 _index(schema.allocations, "biller", "invoice", "payment")
-_index(schema.reversals, "biller", "payment", unique=True)
+_index(schema.payments, "biller", "collection", "id")
+_index(schema.reversals, "biller", "payment", "id")
+_index(schema.reversals, "biller", "payment", unique=True, where=schema.reversals.c.cancelled_on.is_(None))
 _index(schema.refunds, "biller", "invoice", "id")
+_index(schema.refunds, "biller", "payment", "id")
+_index(schema.refunds, "biller", "state", "id")
+_index(schema.refunds, "biller", "next_try_at", "id")
 _index(schema.credit_entries, "biller", "customer", "currency", "seq", unique=True)
 _index(schema.credit_entries, "biller", "invoice", "customer", "currency", "seq")
 _index(schema.messages, "biller", "invoice", "id")
@@ -61,14 +74,28 @@ _index(schema.messages, "biller", "invoice", "kind", "about", unique=True)
 _index(schema.pay_links, "biller", "invoice", "id")
 # A link is found by its token alone, before anybody knows whose it is: the one index that the biller does not lead.
 Index("pay_links_by_token", schema.pay_links.c.id)
-_LIVE = schema.pay_links.c.revoked_at.is_(None)
-Index(
-    "pay_links_unique_invoice",
-    *(schema.pay_links.c[name] for name in ("biller", "invoice")),
+_index(schema.pay_links, "biller", "invoice", unique=True, where=schema.pay_links.c.revoked_at.is_(None))
+_index(collecting_schema.saved_methods, "biller", "customer", "id")
+_index(collecting_schema.saved_methods, "biller", "state", "id")
+_index(collecting_schema.collections, "biller", "invoice", "id")
+_index(
+    collecting_schema.collections,
+    *("biller", "invoice"),
     unique=True,
-    sqlite_where=_LIVE,
-    postgresql_where=_LIVE,
+    where=collecting_schema.collections.c.state.in_(sorted(state.value for state in UNFINISHED)),
 )
+_index(collecting_schema.collections, "biller", "customer", "id")
+_index(collecting_schema.collections, "biller", "state", "id")
+_index(collecting_schema.collections, "biller", "next_try_at", "id")
+_index(collecting_schema.inbox_events, "biller", "state", "id")
+_index(collecting_schema.inbox_events, "biller", "next_try_at", "id")
+_index(collecting_schema.alerts, "biller", "invoice", "id")
+_index(collecting_schema.alerts, "biller", "about", "id")
+_index(collecting_schema.alerts, "biller", "state", "id")
+_index(collecting_schema.alerts, "biller", "kind", "about", unique=True)
+_index(collecting_schema.credit_notes, "biller", "invoice", "id")
+_index(collecting_schema.credit_notes, "biller", "customer", "id")
+_index(collecting_schema.credit_notes, "biller", "number", unique=True)
 
 # A unique key in the words of the domain, by its columns after the biller.
 UNIQUE_KEYS: Final = {
@@ -80,4 +107,7 @@ UNIQUE_KEYS: Final = {
     ("credit_entries", "customer", "currency", "seq"): "the customer's next credit entry",
     ("messages", "invoice", "kind", "about"): "the message",
     ("pay_links", "invoice"): "the invoice's link",
+    ("collections", "invoice"): "the invoice's unfinished collection",
+    ("alerts", "kind", "about"): "the alert",
+    ("credit_notes", "number"): "the credit note's number",
 }

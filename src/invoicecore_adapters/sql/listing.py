@@ -30,7 +30,13 @@ _SORTED_BY: Final = {
     Order.TOTAL_DESC: "total_minor",
 }
 _LIVE: Final = frozenset({Phase.DRAFT, Phase.DUE, Phase.PENDING})
-_AMOUNTS: Final = ("total_minor", "paid_minor", "credit_minor", "refunded_minor")
+# What credit notes took off is out of the total, and so of what is owed and of the sums (R16, P5).
+_AMOUNTS: Final = (
+    invoices.c.total_minor - invoices.c.noted_minor,
+    invoices.c.paid_minor,
+    invoices.c.credit_minor,
+    invoices.c.refunded_minor,
+)
 _HALF: Final = 32
 
 
@@ -95,7 +101,10 @@ def summed(wanted: InvoiceQuery) -> CompoundSelect[*tuple[Any, ...]] | None:
 
 
 def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
-    """The answer of `summed` put together: counts per status, and sums over published, non-void invoices (R16)."""
+    """The answer of `summed` put together: counts per status, and sums over published, non-void invoices (R16).
+
+    `billed` is what was billed less what credit notes took off, so that total = open + overdue + paid + refunded.
+    """
     counts = dict.fromkeys(Status, 0)
     total = paid = refunded = unpaid = overdue = 0
     for name, past, count, *halves in rows:
@@ -173,8 +182,7 @@ def _halves() -> list[ColumnElement[int]]:
     # A sum of 64-bit amounts overflows 64 bits; the sums of their halves do not, and Python puts them together.
     published = unindexed(invoices.c.number).is_not(None)
     halves: list[ColumnElement[int]] = []
-    for name in _AMOUNTS:
-        amount = invoices.c[name]
+    for amount in _AMOUNTS:
         halves += [
             func.sum(amount.bitwise_rshift(_HALF)).filter(published),
             func.sum(amount.bitwise_and((1 << _HALF) - 1)).filter(published),

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, inspect, select
 
 from invoicecore.errors import StoreError
 from invoicecore_adapters.sql import indexes  # noqa: F401  # the tables are created with them
-from invoicecore_adapters.sql.schema import meta, metadata
+from invoicecore_adapters.sql.columns import metadata
+from invoicecore_adapters.sql.schema import meta
 
 APPLICATION: Final = "invoicecore"
 """What `meta` says about whose tables these are."""
@@ -70,7 +71,106 @@ def _outbox_and_links(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-PLAN: Final = Plan(steps=(Step(version=2, title="the outbox's states, and pay links", apply=_outbox_and_links),))
+def _collecting(connection: Connection) -> None:
+    for table, column, kind in (
+        ("invoices", "noted_minor", "BIGINT NOT NULL DEFAULT 0"),
+        ("payments", "collection", "VARCHAR"),
+        ("reversals", "kind", "TEXT NOT NULL DEFAULT 'by_hand'"),
+        ("reversals", "reference", "TEXT NOT NULL DEFAULT ''"),
+        ("reversals", "cancelled_on", "DATE"),
+        ("reversals", "version", "INTEGER NOT NULL DEFAULT 1"),
+        ("refunds", "state", "TEXT NOT NULL DEFAULT 'succeeded'"),
+        ("refunds", "gateway", "TEXT"),
+        ("refunds", "payment", "VARCHAR"),
+        ("refunds", "refunded_before_minor", "BIGINT"),
+        ("refunds", "submitted_at", "TEXT"),
+        ("refunds", "next_try_at", "TEXT"),
+        ("refunds", "tries", "INTEGER NOT NULL DEFAULT 0"),
+        ("refunds", "failed_on", "DATE"),
+        ("refunds", "error", "TEXT NOT NULL DEFAULT ''"),
+        ("refunds", "version", "INTEGER NOT NULL DEFAULT 1"),
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    # Credit notes are numbered CN- unless told otherwise, and must not look like the invoices of whoever uses that.
+    connection.exec_driver_sql(
+        """UPDATE billers SET policy = replace(policy, '"number_prefix":"CN-"', """
+        """'"number_prefix":"CN-","credit_note_prefix":"CRN-"')"""
+    )
+    owned = "FOREIGN KEY(biller) REFERENCES billers (id) DEFERRABLE INITIALLY DEFERRED"
+    of = "FOREIGN KEY(biller, {}) REFERENCES {} (biller, id) DEFERRABLE INITIALLY DEFERRED"
+    of_invoice, of_customer = of.format("invoice", "invoices"), of.format("customer", "customers")
+    for statement in (
+        "CREATE TABLE saved_methods (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, customer VARCHAR NOT NULL, "
+        "gateway TEXT NOT NULL, kind TEXT NOT NULL, made_at TEXT NOT NULL, state TEXT NOT NULL, setup TEXT, "
+        "reference TEXT, owner TEXT, scheme TEXT NOT NULL, label TEXT NOT NULL, reason TEXT NOT NULL, "
+        f"version INTEGER NOT NULL, PRIMARY KEY (biller, id), {of_customer})",
+        "CREATE TABLE collections (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, invoice VARCHAR NOT NULL, "
+        "customer VARCHAR, method VARCHAR, gateway TEXT NOT NULL, kind TEXT NOT NULL, currency TEXT NOT NULL, "
+        "amount_minor BIGINT NOT NULL, collected_minor BIGINT NOT NULL, made_at TEXT NOT NULL, state TEXT NOT NULL, "
+        "attempt INTEGER NOT NULL, charge_on DATE, expected_on DATE, reversible_until DATE, reference TEXT, "
+        "submitted_at TEXT, expires_at TEXT, next_try_at TEXT, tries INTEGER NOT NULL, decline_code TEXT, "
+        "decline_advice TEXT, decline_raw_code TEXT, decline_provider_will_retry BOOLEAN, error TEXT NOT NULL, "
+        f"actor TEXT, version INTEGER NOT NULL, PRIMARY KEY (biller, id), {of_invoice}, {of_customer}, "
+        f"{of.format('method', 'saved_methods')})",
+        "CREATE TABLE inbox_events (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, gateway TEXT NOT NULL, "
+        "kind TEXT NOT NULL, about TEXT NOT NULL, reference TEXT NOT NULL, received_at TEXT NOT NULL, "
+        "state TEXT NOT NULL, tries INTEGER NOT NULL, next_try_at TEXT, error TEXT NOT NULL, version INTEGER NOT NULL, "
+        f"PRIMARY KEY (biller, id), {owned})",
+        "CREATE TABLE alerts (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, kind TEXT NOT NULL, about VARCHAR NOT NULL, "
+        "invoice VARCHAR, text TEXT NOT NULL, raised_at TEXT NOT NULL, state TEXT NOT NULL, resolved_at TEXT, "
+        "resolved_by TEXT, resolution TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (biller, id), "
+        f"{owned}, {of_invoice})",
+        "CREATE TABLE credit_notes (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, invoice VARCHAR NOT NULL, "
+        "number TEXT NOT NULL, customer VARCHAR, currency TEXT NOT NULL, total_minor BIGINT NOT NULL, "
+        "settled_minor BIGINT NOT NULL, issued_on DATE NOT NULL, prices_include_tax BOOLEAN NOT NULL, "
+        "bill_to_name TEXT, bill_to_email TEXT, bill_to_address TEXT, bill_to_locale TEXT, reason TEXT NOT NULL, "
+        f"refund VARCHAR, actor TEXT, PRIMARY KEY (biller, id), {of_invoice}, {of_customer}, "
+        f"{of.format('refund', 'refunds')})",
+        "CREATE TABLE credit_note_lines (biller VARCHAR NOT NULL, credit_note VARCHAR NOT NULL, "
+        "position INTEGER NOT NULL, line INTEGER NOT NULL, description TEXT NOT NULL, amount_minor BIGINT NOT NULL, "
+        f"taxes TEXT, PRIMARY KEY (biller, credit_note, position), {of.format('credit_note', 'credit_notes')}) "
+        "WITHOUT ROWID",
+        "CREATE TABLE credit_note_taxes (biller VARCHAR NOT NULL, credit_note VARCHAR NOT NULL, "
+        "position INTEGER NOT NULL, name TEXT NOT NULL, percent TEXT NOT NULL, category TEXT, "
+        "base_minor BIGINT NOT NULL, tax_minor BIGINT NOT NULL, PRIMARY KEY (biller, credit_note, position), "
+        f"{of.format('credit_note', 'credit_notes')}) WITHOUT ROWID",
+        # A charge-back that was won makes room for another: one reversal a payment was too strict.
+        "DROP INDEX reversals_unique_payment",
+        "CREATE UNIQUE INDEX reversals_unique_payment ON reversals (biller, payment) WHERE cancelled_on IS NULL",
+        "CREATE INDEX reversals_by_payment ON reversals (biller, payment, id)",
+        "CREATE INDEX payments_by_collection ON payments (biller, collection, id) WHERE collection IS NOT NULL",
+        "CREATE INDEX refunds_by_payment ON refunds (biller, payment, id) WHERE payment IS NOT NULL",
+        "CREATE INDEX refunds_by_state ON refunds (biller, state, id)",
+        "CREATE INDEX refunds_by_next_try_at ON refunds (biller, next_try_at, id) WHERE next_try_at IS NOT NULL",
+        "CREATE INDEX saved_methods_by_customer ON saved_methods (biller, customer, id)",
+        "CREATE INDEX saved_methods_by_state ON saved_methods (biller, state, id)",
+        "CREATE INDEX collections_by_invoice ON collections (biller, invoice, id)",
+        "CREATE UNIQUE INDEX collections_unique_invoice ON collections (biller, invoice) "
+        "WHERE state IN ('closing', 'open', 'pending', 'reserved', 'submitting', 'unknown')",
+        "CREATE INDEX collections_by_customer ON collections (biller, customer, id) WHERE customer IS NOT NULL",
+        "CREATE INDEX collections_by_state ON collections (biller, state, id)",
+        "CREATE INDEX collections_by_next_try_at ON collections (biller, next_try_at, id) "
+        "WHERE next_try_at IS NOT NULL",
+        "CREATE INDEX inbox_events_by_state ON inbox_events (biller, state, id)",
+        "CREATE INDEX inbox_events_by_next_try_at ON inbox_events (biller, next_try_at, id) "
+        "WHERE next_try_at IS NOT NULL",
+        "CREATE INDEX alerts_by_invoice ON alerts (biller, invoice, id) WHERE invoice IS NOT NULL",
+        "CREATE INDEX alerts_by_about ON alerts (biller, about, id)",
+        "CREATE INDEX alerts_by_state ON alerts (biller, state, id)",
+        "CREATE UNIQUE INDEX alerts_unique_kind_about ON alerts (biller, kind, about)",
+        "CREATE INDEX credit_notes_by_invoice ON credit_notes (biller, invoice, id)",
+        "CREATE INDEX credit_notes_by_customer ON credit_notes (biller, customer, id) WHERE customer IS NOT NULL",
+        "CREATE UNIQUE INDEX credit_notes_unique_number ON credit_notes (biller, number)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+PLAN: Final = Plan(
+    steps=(
+        Step(version=2, title="the outbox's states, and pay links", apply=_outbox_and_links),
+        Step(version=3, title="collecting through providers, and credit notes", apply=_collecting),
+    )
+)
 """The schema of this library; a change of `schema` adds a step here."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Many
 from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -17,15 +18,14 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue, InvoicecoreError, StoreError
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
-from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
-from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, PayLink, R, Sums
+from invoicecore.ports import FINDABLE, WAITING, Counter, Event, InvoiceQuery, PayLink, R, Sums
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
 from invoicecore_adapters.sql.listing import listed, summed, sums_of
-from invoicecore_adapters.sql.records import PLAIN, Found, Page
-from invoicecore_adapters.sql.rows import SHELVES, Shelf
+from invoicecore_adapters.sql.records import Found, Page
+from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
 T = TypeVar("T")
 Query: TypeAlias = Select[*tuple[Any, ...]]
@@ -54,7 +54,7 @@ class SqlReader:
         """Refuse every call from now on."""
         self._over = True
 
-    def get(self, kind: type[R], biller: str, ids: Collection[str]) -> dict[str, R]:
+    def get(self, kind: type[R], biller: str, ids: Many[str]) -> dict[str, R]:
         """See Reader.get."""
         shelf = _shelf_of(kind)
         found: dict[str, R] = {}
@@ -67,7 +67,7 @@ class SqlReader:
         self,
         kind: type[R],
         biller: str,
-        where: Mapping[str, str | Collection[str]],
+        where: Mapping[str, str | Many[str]],
         *,
         after: str = "",
         limit: int | None = None,
@@ -119,17 +119,17 @@ class SqlReader:
         query = self._due(schema.customers, "next_cycle_on", biller, on, after)
         return list(self._records(Customer, query.limit(limit)))
 
-    def due_messages(
-        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
-    ) -> list[Message]:
-        """See Reader.due_messages."""
-        return list(self._records(Message, self._due(schema.messages, "next_try_at", biller, at, after).limit(limit)))
+    def due(
+        self, kind: type[R], biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[R]:
+        """See Reader.due; InvalidValue for a kind that does not wait."""
+        return list(self._records(kind, self._waiting(kind, biller, at, after).limit(limit)))
 
     def pay_link(self, token: str) -> PayLink | None:
         """See Reader.pay_link."""
         return next(self._records(PayLink, select(schema.pay_links).where(schema.pay_links.c.id == token)), None)
 
-    def last_credits(self, biller: str, customers: Collection[str], currency: str) -> dict[str, CreditEntry]:
+    def last_credits(self, biller: str, customers: Many[str], currency: str) -> dict[str, CreditEntry]:
         """See Reader.last_credits."""
         table = schema.credit_entries
         found: dict[str, CreditEntry] = {}
@@ -160,6 +160,11 @@ class SqlReader:
         rows = self._rows(query.with_for_update() if claim else query)
         return Counter(next=rows[0][0], last_on=rows[0][1]) if rows else Counter()
 
+    def _waiting(self, kind: type[object], biller: str, at: datetime, after: tuple[datetime, str] | None) -> Query:
+        if kind not in WAITING:
+            raise InvalidValue("kind", kind.__name__, "does not wait", "give one of invoicecore.ports.WAITING")
+        return self._due(SHELVES[kind].table, "next_try_at", biller, at, after)
+
     def _due(self, table: Table, column: str, biller: str, on: date, after: tuple[date, str] | None) -> Query:
         day = table.c[column]
         query = select(table).where(table.c.biller == biller, day <= on)
@@ -183,16 +188,11 @@ class SqlReader:
 
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
-        page = Page()
-        rows = self._rows(statement)
-        if kind is Invoice:
-            lines, taxes = self._parts(schema.lines, rows), self._parts(schema.invoice_taxes, rows)
-            return iter([cast(R, page.invoice(row, lines.get(row[1], ()), taxes.get(row[1], ()))) for row in rows])
-        if kind is Payment:
-            parts = self._parts(schema.allocations, rows)
-            return iter([cast(R, page.payment(row, parts.get(row[1], ()))) for row in rows])
-        make = cast(Callable[[Page, Found], R], PLAIN[kind])
-        return iter([make(page, row) for row in rows])
+        page, rows, shelf = Page(), self._rows(statement), SHELVES[kind]
+        make = cast(Callable[..., R], shelf.record)
+        found = [self._parts(table, rows) for table, _ in shelf.parts]
+        parts = [[each.get(row[1], ()) for row in rows] for each in found]
+        return iter([make(page, *row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
 
     def _parts(self, table: Table, rows: Sequence[Found]) -> Mapping[str, Sequence[Found]]:
         """The rows of a table of parts by the record they belong to, in their order."""
@@ -251,9 +251,7 @@ def _event_key(id: str) -> tuple[str, int, int] | None:
     return (parts[0], int(parts[1]), int(parts[2]))
 
 
-def _matches(
-    shelf: Shelf, kind: type[object], biller: str, field: str, wanted: str | Collection[str]
-) -> ColumnElement[bool]:
+def _matches(shelf: Shelf, kind: type[object], biller: str, field: str, wanted: str | Many[str]) -> ColumnElement[bool]:
     if kind is Payment and field == "invoice":
         parts = schema.allocations
         paid = select(parts.c.payment).where(parts.c.biller == biller, _equal(parts.c.invoice, wanted))
@@ -261,7 +259,7 @@ def _matches(
     return _equal(shelf.table.c[shelf.fields.get(field, field)], wanted)
 
 
-def _equal(column: ColumnElement[Any], wanted: str | Collection[str]) -> ColumnElement[bool]:
+def _equal(column: ColumnElement[Any], wanted: str | Many[str]) -> ColumnElement[bool]:
     if isinstance(wanted, str):
         return column == str(wanted)
     return column.in_([str(each) for each in wanted])

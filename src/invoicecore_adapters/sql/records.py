@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +16,16 @@ from invoicecore.leases import Lease, RentChange
 from invoicecore.messages import Message, MessageKind, MessageState
 from invoicecore.money import Money, from_minor
 from invoicecore.parties import Biller, BillingCycle, BillTo, Customer, InvoiceMethod, Policy, Unit
-from invoicecore.payments import Allocation, Facts, Payment, PaymentMethod, Refund, Reversal
+from invoicecore.payments import (
+    Allocation,
+    Facts,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RefundState,
+    Reversal,
+    ReversalKind,
+)
 from invoicecore.periods import Frequency, Period
 from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.proration import DayCount
@@ -36,7 +45,7 @@ _DAY_COUNTS: Final = {count.value: count for count in DayCount}
 _ONE: Final = Decimal(1)
 
 
-class _Moneys(dict[int, Money]):
+class Moneys(dict[int, Money]):
     """Each amount of one currency that a page has, made once."""
 
     def __init__(self, currency: str) -> None:
@@ -48,9 +57,9 @@ class _Moneys(dict[int, Money]):
         return money
 
 
-class _Currencies(dict[str, _Moneys]):
-    def __missing__(self, currency: str) -> _Moneys:
-        moneys = self[currency] = _Moneys(currency)
+class _Currencies(dict[str, Moneys]):
+    def __missing__(self, currency: str) -> Moneys:
+        moneys = self[currency] = Moneys(currency)
         return moneys
 
 
@@ -61,14 +70,15 @@ class _Periods(dict[tuple[date, date], Period]):
 
 
 class Page:
-    """The records of one answer."""
+    """The records of one answer; `moneys[currency][minor units]` are its amounts."""
 
     def __init__(self) -> None:
-        self._moneys = _Currencies()
+        self.moneys = _Currencies()
         self._periods = _Periods()
         self._read: dict[tuple[str, object], object] = {}
 
-    def _json(self, text: str | None, kind: type[T], empty: T) -> T:
+    def json(self, text: str | None, kind: type[T], empty: T) -> T:
+        """A value that is stored as text, read once for a page; `empty` where there is none."""
         if text is None:
             return empty
         key = (text, kind)
@@ -130,7 +140,7 @@ class Page:
             unit=unit,
             arrives=arrives,
             departs=departs,
-            items=self._json(items, tuple[Item, ...], ()),
+            items=self.json(items, tuple[Item, ...], ()),
             group=group,
             version=version,
         )
@@ -148,7 +158,7 @@ class Page:
             biller=biller,
             customer=customer,
             unit=unit,
-            rent=self._moneys[currency][rent],
+            rent=self.moneys[currency][rent],
             frequency=_FREQUENCIES[frequency],
             starts=starts,
             ends=ends,
@@ -158,8 +168,8 @@ class Page:
             day_count=_DAY_COUNTS[day_count],
             bill_from=bill_from,
             description=description,
-            taxes=self._json(taxes, tuple[TaxRate, ...], ()) if taxes else (),
-            changes=self._json(changes, tuple[RentChange, ...], ()) if changes else (),
+            taxes=self.json(taxes, tuple[TaxRate, ...], ()) if taxes else (),
+            changes=self.json(changes, tuple[RentChange, ...], ()) if changes else (),
             next_period=next_period,
             next_run_on=next_run_on,
             finished=finished,
@@ -175,10 +185,10 @@ class Page:
             biller=biller,
             customer=customer,
             description=description,
-            unit_price=self._moneys[currency][price],
+            unit_price=self.moneys[currency][price],
             on=on,
             quantity=Decimal(quantity),
-            taxes=self._json(taxes, tuple[TaxRate, ...], ()),
+            taxes=self.json(taxes, tuple[TaxRate, ...], ()),
             state=ChargeState(state),
             invoice=invoice,
             version=version,
@@ -191,10 +201,10 @@ class Page:
             biller, id, kind, lifecycle, _, number, draft_reference, title, description, customer, unit, lease,
             booking, group, currency, total, paid, credit, refunded, refunded_credit, in_flight, inclusive, notify,
             name, email, address, locale, drafted_on, due_on, due_by_terms, issued_on, voided_on, late,
-            start, end, period_index, revision, cycle, version,
+            start, end, period_index, revision, cycle, version, noted,
         ) = row
         # fmt: on
-        moneys = self._moneys[currency]
+        moneys = self.moneys[currency]
         return Invoice(
             id=id,
             biller=biller,
@@ -203,7 +213,7 @@ class Page:
             currency=currency,
             title=title,
             lines=tuple([self._line(line, moneys) for line in lines]),
-            taxes=tuple([self._tax(tax, moneys) for tax in taxes]),
+            taxes=tuple([self.tax(tax, moneys) for tax in taxes]),
             total=moneys[total],
             facts=Facts(
                 paid=moneys[paid],
@@ -211,6 +221,7 @@ class Page:
                 refunded=moneys[refunded],
                 refunded_credit=moneys[refunded_credit],
                 in_flight=moneys[in_flight],
+                noted=moneys[noted],
             ),
             drafted_on=drafted_on,
             due_on=due_on,
@@ -236,7 +247,7 @@ class Page:
             version=version,
         )
 
-    def _line(self, row: Found, moneys: _Moneys) -> Line:
+    def _line(self, row: Found, moneys: Moneys) -> Line:
         _, _, _, description, quantity, price, amount, taxes, start, end, days, of_days, count, exact, charge, site = (
             row
         )
@@ -245,7 +256,7 @@ class Page:
             amount=moneys[amount],
             unit_price=moneys[price],
             quantity=_ONE if quantity == "1" else Decimal(quantity),
-            taxes=self._json(taxes, tuple[TaxRate, ...], ()) if taxes else (),
+            taxes=self.json(taxes, tuple[TaxRate, ...], ()) if taxes else (),
             period=None if start is None else self._periods[start, end],
             share=None
             if days is None
@@ -254,7 +265,8 @@ class Page:
             site=site,
         )
 
-    def _tax(self, row: Found, moneys: _Moneys) -> TaxAmount:
+    def tax(self, row: Found, moneys: Moneys) -> TaxAmount:
+        """What one rate came to, of its row."""
         _, _, _, name, percent, category, base, tax = row
         return TaxAmount(
             rate=TaxRate(name=name, percent=Decimal(percent), category=category), base=moneys[base], tax=moneys[tax]
@@ -262,8 +274,8 @@ class Page:
 
     def payment(self, row: Found, allocations: Iterable[Found]) -> Payment:
         """A payment of its row and those of its allocations, in their order."""
-        biller, id, customer, currency, amount, credited, method, received_on, reference, actor = row
-        moneys = self._moneys[currency]
+        biller, id, customer, currency, amount, credited, method, received_on, reference, actor, collection = row
+        moneys = self.moneys[currency]
         return Payment(
             id=id,
             biller=biller,
@@ -275,25 +287,35 @@ class Page:
             credited=moneys[credited],
             reference=reference,
             actor=actor,
+            collection=collection,
         )
 
     def reversal(self, row: Found) -> Reversal:
         """A reversal of its row."""
-        biller, id, payment, currency, amount, reversed_on, reason, actor = row
+        biller, id, payment, currency, amount, on, reason, actor, kind, reference, cancelled_on, version = row
         return Reversal(
             id=id,
             biller=biller,
             payment=payment,
-            amount=self._moneys[currency][amount],
-            reversed_on=reversed_on,
+            amount=self.moneys[currency][amount],
+            reversed_on=on,
             reason=reason,
             actor=actor,
+            kind=ReversalKind(kind),
+            reference=reference,
+            cancelled_on=cancelled_on,
+            version=version,
         )
 
     def refund(self, row: Found) -> Refund:
         """A refund of its row."""
-        biller, id, invoice, currency, amount, to_credit, from_credit, method, on, reference, reason, actor = row
-        moneys = self._moneys[currency]
+        # fmt: off
+        (
+            biller, id, invoice, currency, amount, to_credit, from_credit, method, on, reference, reason, actor, state,
+            gateway, payment, before, submitted_at, next_try_at, tries, failed_on, error, version,
+        ) = row
+        # fmt: on
+        moneys = self.moneys[currency]
         return Refund(
             id=id,
             biller=biller,
@@ -306,12 +328,22 @@ class Page:
             reference=reference,
             reason=reason,
             actor=actor,
+            state=RefundState(state),
+            gateway=gateway,
+            payment=payment,
+            refunded_before=None if before is None else moneys[before],
+            submitted_at=submitted_at,
+            next_try_at=next_try_at,
+            tries=tries,
+            failed_on=failed_on,
+            error=error,
+            version=version,
         )
 
     def credit_entry(self, row: Found) -> CreditEntry:
         """A credit entry of its row."""
         biller, id, customer, currency, seq, kind, amount, balance, on, invoice, payment, note, actor = row
-        moneys = self._moneys[currency]
+        moneys = self.moneys[currency]
         return CreditEntry(
             id=id,
             biller=biller,
@@ -375,24 +407,5 @@ class Page:
         """The use of a key of its row."""
         biller, id, action, digest, results = row
         return KeyUse(
-            id=id, biller=biller, action=action, digest=digest, results=self._json(results, tuple[str, ...], ())
+            id=id, biller=biller, action=action, digest=digest, results=self.json(results, tuple[str, ...], ())
         )
-
-
-# The kinds that are one row each; invoices and payments have parts, and are put together in `queries`.
-PLAIN: Final[Mapping[type[object], Callable[[Page, Found], object]]] = {
-    Biller: Page.biller,
-    Customer: Page.customer,
-    Unit: Page.unit,
-    Group: Page.group,
-    Booking: Page.booking,
-    Lease: Page.lease,
-    Charge: Page.charge,
-    Reversal: Page.reversal,
-    Refund: Page.refund,
-    CreditEntry: Page.credit_entry,
-    Event: Page.event,
-    Message: Page.message,
-    PayLink: Page.pay_link,
-    KeyUse: Page.key_use,
-}

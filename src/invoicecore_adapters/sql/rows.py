@@ -6,14 +6,12 @@ instant and amount of a batch is converted once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeAlias, cast
-
-import attrs
-from sqlalchemy import Table
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import CurrencyMismatch
 from invoicecore.invoices import Invoice
@@ -22,26 +20,29 @@ from invoicecore.messages import Message
 from invoicecore.money import Money, minor
 from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import Event, KeyUse, PayLink, Record
+from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.serde import dumps
-from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Bound, Dialect
 
 Row: TypeAlias = tuple[Bound, ...]
 
 
 class Batch:
-    """The rows of one bulk write, sharing what their records share."""
+    """The rows of one bulk write, sharing what their records share.
+
+    `days[x]`, `instants[x]` and `flags[x]` are what a date, an instant and a boolean are bound as.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
-        self._days = dialect.days()
-        self._instants = dialect.instants()
-        self._flags = dialect.flags
+        self.days = dialect.days()
+        self.instants = dialect.instants()
+        self.flags = dialect.flags
         self._minors: dict[int, int] = {}
         self._kept: list[Money] = []
         self._texts: dict[object, str] = {}
 
-    def _minor(self, money: Money, currency: str) -> int:
+    def minor(self, money: Money, currency: str) -> int:
+        """An amount in minor units; CurrencyMismatch for one of another currency than its record's."""
         # By identity: a run's lines, totals and zeros are mostly the same few objects. They are kept alive meanwhile,
         # so that no other object can come to live under the same id.
         whole = self._minors.get(id(money))
@@ -54,7 +55,8 @@ class Batch:
             self._kept.append(money)
         return whole
 
-    def _json(self, values: tuple[object, ...]) -> str | None:
+    def json(self, values: tuple[object, ...]) -> str | None:
+        """A list of values as text, None for none; written once for a batch."""
         if not values:
             return None
         text = self._texts.get(values)
@@ -71,7 +73,7 @@ class Batch:
             it.timezone,
             it.locale,
             dumps(it.policy),
-            self._flags[it.payments],
+            self.flags[it.payments],
             it.address,
             it.email,
             it.version,
@@ -88,8 +90,8 @@ class Batch:
             it.locale,
             it.billing_cycle.value,
             it.billing_day,
-            None if it.notify is None else self._flags[it.notify],
-            self._days[it.next_cycle_on],
+            None if it.notify is None else self.flags[it.notify],
+            self.days[it.next_cycle_on],
             it.version,
         )
 
@@ -109,15 +111,15 @@ class Batch:
             it.customer,
             it.unit,
             it.group,
-            self._days[it.arrives],
-            self._days[it.departs],
+            self.days[it.arrives],
+            self.days[it.departs],
             dumps(it.items),
             it.version,
         )
 
     def lease(self, it: Lease) -> Row:
         """A row of leases."""
-        days = self._days
+        days = self.days
         currency = it.rent.currency.code
         return (
             it.biller,
@@ -125,7 +127,7 @@ class Batch:
             it.customer,
             it.unit,
             currency,
-            self._minor(it.rent, currency),
+            self.minor(it.rent, currency),
             it.frequency._value_,
             days[it.starts],
             days[it.ends],
@@ -135,12 +137,12 @@ class Batch:
             it.day_count._value_,
             days[it.bill_from],
             it.description,
-            self._json(it.taxes) if it.taxes else None,
+            self.json(it.taxes) if it.taxes else None,
             dumps(it.changes) if it.changes else None,
             it.next_period,
             days[it.next_run_on],
-            self._flags[it.finished],
-            self._flags[it.invoiced],
+            self.flags[it.finished],
+            self.flags[it.invoiced],
             it.version,
         )
 
@@ -153,10 +155,10 @@ class Batch:
             it.customer,
             it.description,
             currency,
-            self._minor(it.unit_price, currency),
+            self.minor(it.unit_price, currency),
             str(it.quantity),
-            self._days[it.on],
-            self._json(it.taxes),
+            self.days[it.on],
+            self.json(it.taxes),
             it.state.value,
             it.invoice,
             it.version,
@@ -164,7 +166,7 @@ class Batch:
 
     def invoice(self, it: Invoice) -> Row:
         """A row of invoices, its phase worked out by the core (D1)."""
-        days, flags, whole, currency = self._days, self._flags, self._minor, it.currency
+        days, flags, whole, currency = self.days, self.flags, self.minor, it.currency
         facts, period, payer = it.facts, it.period, it.bill_to
         return (
             it.biller,
@@ -202,11 +204,12 @@ class Batch:
             it.revision,
             days[it.cycle],
             it.version,
+            whole(facts.noted, currency),
         )
 
     def lines(self, it: Invoice) -> Iterator[Row]:
         """An invoice's rows of lines."""
-        days, currency = self._days, it.currency
+        days, currency = self.days, it.currency
         for position, line in enumerate(it.lines):
             period, share = line.period, line.share
             yield (
@@ -215,9 +218,9 @@ class Batch:
                 position,
                 line.description,
                 str(line.quantity),
-                self._minor(line.unit_price, currency),
-                self._minor(line.amount, currency),
-                self._json(line.taxes) if line.taxes else None,
+                self.minor(line.unit_price, currency),
+                self.minor(line.amount, currency),
+                self.json(line.taxes) if line.taxes else None,
                 *((None, None) if period is None else (days[period.start], days[period.end])),
                 *(
                     (None, None, None, None)
@@ -228,8 +231,8 @@ class Batch:
                 line.site,
             )
 
-    def invoice_taxes(self, it: Invoice) -> Iterator[Row]:
-        """An invoice's rows of invoice_taxes."""
+    def taxes(self, it: Invoice | CreditNote) -> Iterator[Row]:
+        """An invoice's rows of invoice_taxes, or a credit note's of credit_note_taxes."""
         for position, tax in enumerate(it.taxes):
             yield (
                 it.biller,
@@ -238,8 +241,8 @@ class Batch:
                 tax.rate.name,
                 str(tax.rate.percent),
                 tax.rate.category,
-                self._minor(tax.base, it.currency),
-                self._minor(tax.tax, it.currency),
+                self.minor(tax.base, it.currency),
+                self.minor(tax.tax, it.currency),
             )
 
     def payment(self, it: Payment) -> Row:
@@ -250,19 +253,20 @@ class Batch:
             it.id,
             it.customer,
             currency,
-            self._minor(it.amount, currency),
-            self._minor(it.credited, currency),
+            self.minor(it.amount, currency),
+            self.minor(it.credited, currency),
             it.method.value,
-            self._days[it.received_on],
+            self.days[it.received_on],
             it.reference,
             it.actor,
+            it.collection,
         )
 
     def allocations(self, it: Payment) -> Iterator[Row]:
         """A payment's rows of allocations."""
         currency = it.amount.currency.code
         for position, part in enumerate(it.allocations):
-            yield (it.biller, it.id, position, part.invoice, self._minor(part.amount, currency))
+            yield (it.biller, it.id, position, part.invoice, self.minor(part.amount, currency))
 
     def reversal(self, it: Reversal) -> Row:
         """A row of reversals."""
@@ -272,10 +276,14 @@ class Batch:
             it.id,
             it.payment,
             currency,
-            self._minor(it.amount, currency),
-            self._days[it.reversed_on],
+            self.minor(it.amount, currency),
+            self.days[it.reversed_on],
             it.reason,
             it.actor,
+            it.kind.value,
+            it.reference,
+            self.days[it.cancelled_on],
+            it.version,
         )
 
     def refund(self, it: Refund) -> Row:
@@ -286,14 +294,24 @@ class Batch:
             it.id,
             it.invoice,
             currency,
-            self._minor(it.amount, currency),
-            self._minor(it.to_credit, currency),
-            self._minor(it.from_credit, currency),
+            self.minor(it.amount, currency),
+            self.minor(it.to_credit, currency),
+            self.minor(it.from_credit, currency),
             it.method.value,
-            self._days[it.refunded_on],
+            self.days[it.refunded_on],
             it.reference,
             it.reason,
             it.actor,
+            it.state.value,
+            it.gateway,
+            it.payment,
+            None if it.refunded_before is None else self.minor(it.refunded_before, currency),
+            self.instants[it.submitted_at],
+            self.instants[it.next_try_at],
+            it.tries,
+            self.days[it.failed_on],
+            it.error,
+            it.version,
         )
 
     def credit_entry(self, it: CreditEntry) -> Row:
@@ -306,9 +324,9 @@ class Batch:
             currency,
             it.seq,
             it.kind.value,
-            self._minor(it.amount, currency),
-            self._minor(it.balance, currency),
-            self._days[it.on],
+            self.minor(it.amount, currency),
+            self.minor(it.balance, currency),
+            self.days[it.on],
             it.invoice,
             it.payment,
             it.note,
@@ -323,8 +341,8 @@ class Batch:
             it.version,
             it.step,
             it.action,
-            self._instants[it.at],
-            self._days[it.on],
+            self.instants[it.at],
+            self.days[it.on],
             it.actor,
             it.detail,
         )
@@ -338,12 +356,12 @@ class Batch:
             it.invoice,
             it.to,
             it.locale,
-            self._instants[it.queued_at],
+            self.instants[it.queued_at],
             it.about,
             it.state.value,
             it.tries,
-            self._instants[it.next_try_at],
-            self._instants[it.sent_at],
+            self.instants[it.next_try_at],
+            self.instants[it.sent_at],
             it.error,
             it.version,
         )
@@ -354,68 +372,11 @@ class Batch:
             it.biller,
             it.id,
             it.invoice,
-            self._instants[it.made_at],
-            self._instants[it.revoked_at],
+            self.instants[it.made_at],
+            self.instants[it.revoked_at],
             it.version,
         )
 
     def key_use(self, it: KeyUse) -> Row:
         """A row of key_uses."""
         return (it.biller, it.id, it.action, it.digest, dumps(it.results))
-
-
-@attrs.frozen
-class Shelf:
-    """Where one kind of record is kept: its table, how its row is made, and the tables of its parts.
-
-    `noun` names it in a message; `fields` maps a record's field to the column of another name. `hot` are the columns
-    that journeys change in bulk: where only these differ, nothing else is written.
-    """
-
-    noun: str
-    table: Table
-    row: Callable[[Batch, Record], Row]
-    parts: tuple[tuple[Table, Callable[[Batch, Record], Iterator[Row]]], ...] = ()
-    fields: Mapping[str, str] = attrs.Factory(dict)
-    hot: tuple[str, ...] = ()
-
-
-_RowOf: TypeAlias = Callable[[Batch, Record], Row]
-_RowsOf: TypeAlias = Callable[[Batch, Record], Iterator[Row]]
-
-
-def _shelf(noun: str, table: Table, row: object, *parts: tuple[Table, object], hot: str = "", **fields: str) -> Shelf:
-    # Batch's methods each take their own kind; SHELVES pairs them with it, which a type cannot say.
-    cast_parts = tuple((table, cast(_RowsOf, rows)) for table, rows in parts)
-    return Shelf(noun, table, cast(_RowOf, row), cast_parts, fields, tuple(hot.split()))
-
-
-# What is referred to comes before what refers to it; add() writes in this order.
-SHELVES: Final[Mapping[type[object], Shelf]] = {
-    Biller: _shelf("biller", schema.billers, Batch.biller),
-    Customer: _shelf("customer", schema.customers, Batch.customer, hot="next_cycle_on"),
-    Unit: _shelf("unit", schema.units, Batch.unit),
-    Group: _shelf("group", schema.booking_groups, Batch.group),
-    Booking: _shelf("booking", schema.bookings, Batch.booking, group="booking_group"),
-    Lease: _shelf("lease", schema.leases, Batch.lease, hot="next_period next_run_on finished invoiced"),
-    Invoice: _shelf(
-        "invoice",
-        schema.invoices,
-        Batch.invoice,
-        (schema.lines, Batch.lines),
-        (schema.invoice_taxes, Batch.invoice_taxes),
-        hot="lifecycle phase number paid_minor credit_minor refunded_minor refunded_credit_minor in_flight_minor "
-        "bill_to_name bill_to_email bill_to_address bill_to_locale due_on issued_on voided_on",
-    ),
-    Charge: _shelf("charge", schema.charges, Batch.charge, hot="state invoice"),
-    Payment: _shelf("payment", schema.payments, Batch.payment, (schema.allocations, Batch.allocations)),
-    Reversal: _shelf("reversal", schema.reversals, Batch.reversal),
-    Refund: _shelf("refund", schema.refunds, Batch.refund),
-    CreditEntry: _shelf("credit entry", schema.credit_entries, Batch.credit_entry),
-    Event: _shelf("event", schema.events, Batch.event),
-    Message: _shelf(
-        "message", schema.messages, Batch.message, hot="state tries next_try_at sent_at error", to="recipient"
-    ),
-    PayLink: _shelf("link", schema.pay_links, Batch.pay_link),
-    KeyUse: _shelf("key", schema.key_uses, Batch.key_use),
-}

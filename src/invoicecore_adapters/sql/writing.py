@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.leases import Lease
-from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer
-from invoicecore.ports import VERSIONED, Counter, Record
+from invoicecore.ports import VERSIONED, Counter, R, Record
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect
 from invoicecore_adapters.sql.queries import SqlReader
-from invoicecore_adapters.sql.rows import SHELVES, Batch, Row, Shelf
+from invoicecore_adapters.sql.rows import Batch, Row
+from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
 # Rows built at once: enough to spread a statement's cost thin, few enough to keep memory flat.
 _AT_ONCE: Final = 5000
@@ -120,12 +120,12 @@ class SqlWriter(SqlReader):
         query = self._due(schema.customers, "next_cycle_on", biller, on, after).limit(limit)
         return list(self._records(Customer, query.with_for_update(skip_locked=True)))
 
-    def due_messages(
-        self, biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
-    ) -> list[Message]:
-        """See Reader.due_messages; locked likewise."""
-        query = self._due(schema.messages, "next_try_at", biller, at, after).limit(limit)
-        return list(self._records(Message, query.with_for_update(skip_locked=True)))
+    def due(
+        self, kind: type[R], biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
+    ) -> list[R]:
+        """See Reader.due; locked likewise."""
+        query = self._waiting(kind, biller, at, after).limit(limit)
+        return list(self._records(kind, query.with_for_update(skip_locked=True)))
 
     def _add_parts(self, shelf: Shelf, batch: Batch, records: Sequence[Record]) -> None:
         for table, rows_of in shelf.parts:

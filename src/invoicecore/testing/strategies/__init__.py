@@ -6,6 +6,14 @@ keys. Ids are arguments: a caller that needs several records numbers them.
 
 from __future__ import annotations
 
+from invoicecore.testing.strategies.collecting import (
+    alerts,
+    collections,
+    credit_notes,
+    declines,
+    inbox_events,
+    saved_methods,
+)
 from invoicecore.testing.strategies.invoices import bill_tos, invoice_sets, invoices, queries, sort_value
 from invoicecore.testing.strategies.records import (
     billers,
@@ -45,16 +53,21 @@ from invoicecore.testing.strategies.values import (
 
 __all__ = [
     "CURRENCIES",
+    "alerts",
     "bill_tos",
     "billers",
     "bookings",
     "charges",
+    "collections",
     "credit_entries",
+    "credit_notes",
     "currencies",
     "customers",
     "dates",
+    "declines",
     "events",
     "groups",
+    "inbox_events",
     "instants",
     "invoice_sets",
     "invoices",
@@ -75,6 +88,7 @@ __all__ = [
     "rates",
     "refunds",
     "reversals",
+    "saved_methods",
     "shares",
     "sort_value",
     "tax_rates",

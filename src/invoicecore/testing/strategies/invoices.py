@@ -38,12 +38,13 @@ def bill_tos() -> SearchStrategy[BillTo]:
 
 @composite
 def money_facts(draw: DrawFn, phase: Phase, total: int, currency: str) -> Facts:
-    """Facts that put an invoice of `total` minor units into a phase; partly paid and partly refunded ones too."""
+    """Facts that put an invoice of `total` minor units into a phase; partly paid, refunded and credited ones too."""
     if phase is Phase.DRAFT:
         return facts(currency)
     if phase in (Phase.VOID, Phase.DUE, Phase.PENDING):
         settled = draw(_amount(total - 1))
-        owed = total - settled
+        noted = draw(_amount(total - 1 - settled))
+        owed = total - settled - noted
         in_flight = {
             Phase.PENDING: draw(st.sampled_from([owed, total])),
             Phase.DUE: draw(_amount(owed - 1)),
@@ -53,7 +54,9 @@ def money_facts(draw: DrawFn, phase: Phase, total: int, currency: str) -> Facts:
         returned = draw(_amount(min(settled + 2, total)))
     else:
         # A payment may exceed the total only where there is room for it in 64 bits.
-        settled = draw(st.sampled_from([total, min(total + 1, MAX_MINOR)]))
+        # What was credited whole is paid without a payment, but never refunded.
+        noted = draw(_amount(total if phase is Phase.PAID else total - 1))
+        settled = draw(st.sampled_from([total - noted, min(total - noted + 1, MAX_MINOR)]))
         in_flight = draw(_amount(total))
         returned = draw(_amount(settled - 1)) if phase is Phase.PAID else settled
     credit = draw(_amount(settled))
@@ -64,6 +67,7 @@ def money_facts(draw: DrawFn, phase: Phase, total: int, currency: str) -> Facts:
         refunded=returned,
         refunded_credit=min(draw(_amount(returned)), credit),
         in_flight=in_flight,
+        noted=noted,
     )
 
 

@@ -13,7 +13,7 @@ from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.leases import Lease, RentChange
 from invoicecore.messages import Message, MessageKind, MessageState
 from invoicecore.parties import Biller, BillingCycle, Customer, InvoiceMethod, Policy, Unit
-from invoicecore.payments import Allocation, Payment, PaymentMethod, Refund, Reversal
+from invoicecore.payments import Allocation, Payment, PaymentMethod, Refund, RefundState, Reversal, ReversalKind
 from invoicecore.periods import Frequency
 from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.proration import DayCount
@@ -45,6 +45,12 @@ def policies() -> SearchStrategy[Policy]:
         number_prefix=st.sampled_from(["INV-", "", "Fac. n° "]),
         yearly_numbers=st.booleans(),
         chronological=st.booleans(),
+        collect_saved=st.booleans(),
+        collect_late=st.booleans(),
+        collection_retries=st.sampled_from([(), (3, 7), (1, 60)]),
+        link_on_failure=st.booleans(),
+        notify_collections=st.booleans(),
+        credit_note_prefix=st.sampled_from(["CN-", "Avoir n° "]),
     )
 
 
@@ -173,8 +179,8 @@ def groups(here: World, id: str) -> SearchStrategy[Group]:
     )
 
 
-def payments(here: World, id: str, *invoices: str) -> SearchStrategy[Payment]:
-    """Payments of one id over some invoices, each once; what they add up to is whatever."""
+def payments(here: World, id: str, *invoices: str, collection: str | None = None) -> SearchStrategy[Payment]:
+    """Payments of one id over some invoices, each once, by a collection or by hand; they add up to whatever."""
     amounts = moneys(here.biller.currency, low=0)
     return st.builds(
         Payment,
@@ -188,6 +194,7 @@ def payments(here: World, id: str, *invoices: str) -> SearchStrategy[Payment]:
         credited=amounts,
         reference=texts(required=False),
         actor=maybe(texts(20)),
+        collection=st.sampled_from([None, collection]),
     )
 
 
@@ -202,11 +209,15 @@ def reversals(here: World, id: str, payment: str) -> SearchStrategy[Reversal]:
         reversed_on=dates(),
         reason=texts(required=False),
         actor=maybe(texts(20)),
+        kind=st.sampled_from(ReversalKind),
+        reference=texts(20, required=False),
+        cancelled_on=maybe(dates()),
+        version=st.integers(1, 1000),
     )
 
 
-def refunds(here: World, id: str, invoice: str) -> SearchStrategy[Refund]:
-    """Refunds of one id."""
+def refunds(here: World, id: str, invoice: str, payment: str | None = None) -> SearchStrategy[Refund]:
+    """Refunds of one id, of a payment when one is named."""
     amounts = moneys(here.biller.currency, low=0)
     return st.builds(
         Refund,
@@ -221,6 +232,16 @@ def refunds(here: World, id: str, invoice: str) -> SearchStrategy[Refund]:
         reference=texts(required=False),
         reason=texts(required=False),
         actor=maybe(texts(20)),
+        state=st.sampled_from(RefundState),
+        gateway=maybe(st.sampled_from(["cards", "debits"])),
+        payment=st.just(payment),
+        refunded_before=maybe(amounts),
+        submitted_at=maybe(instants()),
+        next_try_at=maybe(instants()),
+        tries=st.integers(0, 20),
+        failed_on=maybe(dates()),
+        error=texts(required=False),
+        version=st.integers(1, 1000),
     )
 
 

@@ -1,0 +1,105 @@
+"""Alerting: what a person must look at, raised by what found it and resolved by somebody who says how."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import attrs
+
+from invoicecore.alerts import Alert, AlertKind, AlertState
+from invoicecore.billing.desk import Change, Desk, biller_in, one
+from invoicecore.errors import NotAllowed
+from invoicecore.invoices import Invoice
+from invoicecore.parties import Biller, member, text
+
+
+def alert(change: Change, kind: AlertKind, about: str, told: str, *, invoice: str | None = None) -> None:
+    """Raise an alert; one that was raised before of the same thing is opened again and says the newest."""
+    before = [a for a in change.tx.find(Alert, change.biller.id, {"about": about}) if a.kind is kind]
+    if before:
+        again = attrs.evolve(before[0], text=told, state=AlertState.OPEN, raised_at=change.at)
+        if attrs.evolve(again, raised_at=before[0].raised_at) != before[0]:
+            change.tx.replace([again])
+        return
+    change.tx.add(
+        [
+            Alert(
+                id=change.ids("alr")[0],
+                biller=change.biller.id,
+                kind=kind,
+                about=about,
+                text=told,
+                raised_at=change.at,
+                invoice=invoice,
+            )
+        ]
+    )
+
+
+def settle_alerts(change: Change, about: str, kind: AlertKind, how: str) -> None:
+    """Resolve an alert that answered itself."""
+    open_ones = change.tx.find(Alert, change.biller.id, {"about": about, "state": AlertState.OPEN.value})
+    change.tx.replace([_resolved(a, change, how) for a in open_ones if a.kind is kind])
+
+
+def _resolved(found: Alert, change: Change, how: str) -> Alert:
+    return attrs.evolve(
+        found, state=AlertState.RESOLVED, resolved_at=change.at, resolved_by=change.actor, resolution=how
+    )
+
+
+class Alerts:
+    """What a person must look at: `billing.alerts`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def find(
+        self,
+        *,
+        biller: Biller | str | None = None,
+        invoice: Invoice | str | None = None,
+        state: AlertState | str | None = AlertState.OPEN,
+        after: str = "",
+        limit: int = 50,
+    ) -> list[Alert]:
+        """Alerts of a biller or of one invoice, oldest first, those after an id; open ones unless another state is given.
+
+        `state=None` is every one. Raises InvalidValue for an unknown state, NotFound.
+        """
+        if invoice is not None:
+            owner, ref = self._desk.owner("invoice", invoice, biller)
+            where = {"invoice": ref}
+        else:
+            owner, where = self._desk.biller_id(biller), {}
+        if state is not None:
+            where["state"] = member(AlertState, state, "state").value
+        with self._desk.view() as tx:
+            biller_in(tx, owner)
+            if invoice is not None:
+                one(tx, Invoice, owner, where["invoice"])
+            return tx.find(Alert, owner, where, after=after, limit=limit)
+
+    def get(self, alert: Alert | str) -> Alert:
+        """The alert as it stands; NotFound otherwise."""
+        biller, ref = self._desk.owner("alert", alert)
+        with self._desk.view() as tx:
+            return one(tx, Alert, biller, ref)
+
+    def resolve(
+        self, alert: Alert | str, *, resolution: str, on: date | None = None, actor: str | None = None
+    ) -> Alert:
+        """Say how an alert was dealt with; who and when are kept, and it is on its timeline (R18).
+
+        It changes nothing else: a doubtful collection is settled with `collections.resolve`. Raises NotAllowed for one
+        that is resolved, InvalidValue for a blank resolution, NotFound.
+        """
+        biller, ref = self._desk.owner("alert", alert)
+        with self._desk.change("alerts.resolve", biller, on=on, actor=actor, subject=ref) as change:
+            before = one(change.tx, Alert, biller, ref)
+            if before.state is not AlertState.OPEN:
+                raise NotAllowed("resolve", before.state.value, ())
+            how = text(resolution, "resolution")
+            change.tx.replace([_resolved(before, change, how)])
+            change.note(ref, before.version + 1, "resolved", how)
+            return one(change.tx, Alert, biller, ref)

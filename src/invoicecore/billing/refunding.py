@@ -1,0 +1,334 @@
+"""Refunding: money of an invoice given back by hand, through the provider that took it, or as credit (S12, P4)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import attrs
+
+from invoicecore.alerts import AlertKind
+from invoicecore.billing.alerting import alert, settle_alerts
+from invoicecore.billing.applying import apply_refund, take_in
+from invoicecore.billing.desk import Change, Desk, one
+from invoicecore.billing.ledger import Ledger
+from invoicecore.billing.notifying import tell_payer
+from invoicecore.collection import DOUBTS, SUBMIT_LEASE, Collection, wait
+from invoicecore.errors import (
+    ConfigurationProblem,
+    Executed,
+    GatewayError,
+    InvalidValue,
+    KeyMismatch,
+    NotAllowed,
+    NotEnough,
+    NotSent,
+    RateLimited,
+)
+from invoicecore.invoices import Invoice, check
+from invoicecore.messages import MessageKind
+from invoicecore.money import Money, positive, zero
+from invoicecore.parties import member, text, yes_or_no
+from invoicecore.payments import Payment, PaymentMethod, Refund, RefundState, Reversal, refund_shares
+from invoicecore.ports import Lookup, Operation, RefundRequest, RefundSnapshot
+
+_LATER = (NotSent, RateLimited, ConfigurationProblem)
+
+
+class Refunding:
+    """The refunds of `billing.payments`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def refund(
+        self,
+        invoice: Invoice | str,
+        amount: Money | None = None,
+        *,
+        to: str = "source",
+        payment: Payment | str | None = None,
+        method: PaymentMethod | str = PaymentMethod.TRANSFER,
+        reference: str = "",
+        reason: str = "",
+        notify: bool | None = None,
+        on: date | None = None,
+        actor: str | None = None,
+        key: str | None = None,
+    ) -> Refund:
+        """Give back all or part of the money held on an invoice (S12).
+
+        `to="source"` records what you gave back yourself, by `method`; `to="credit"` makes it the customer's credit;
+        `to="gateway"` has the provider give it back where it came from: of the payment named, or of the newest with
+        enough left. The share that was paid by credit goes to credit only. A refund by a provider is stored before it
+        is asked for, so that no two are more than is held; what came of it is its `state`, and `reversible_until`
+        warns until when the payment can still be taken back as well (P4). `notify` tells the payer or does not; None
+        leaves it to the policy.
+
+        Raises NotAllowed when nothing is held, NotEnough for more than is held, InvalidValue, InvalidMoney,
+        CurrencyMismatch, NotFound; by a provider also StoreError inside a transaction (P2), NotWired, and GatewayError
+        when it certainly did not happen.
+        """
+        biller, ref = self._desk.owner("invoice", invoice)
+        if to not in ("source", "credit", "gateway"):
+            raise InvalidValue("to", to, "is not known", "give 'source', 'credit' or 'gateway'")
+        if payment is not None and to != "gateway":
+            raise InvalidValue("payment", payment, "is only for to='gateway'", "leave it out")
+        named = self._desk.owner("payment", payment, biller)[1] if payment is not None else None
+        if to == "gateway":
+            self._desk.outside()
+        with self._desk.change("payments.refund", biller, on=on, actor=actor, subject=ref) as change:
+            how = member(PaymentMethod, method, "method")
+            asked = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
+            wanted = {"invoice": ref, "amount": asked, "to": to, "method": how, "reference": reference,
+                      "reason": reason, **({} if named is None else {"payment": named}),
+                      **({} if notify is None else {"notify": yes_or_no(notify, "notify")})}  # fmt: skip
+            if (made := change.replayed(key, wanted)) is not None:
+                refund = change.again(Refund, made)[0]
+            else:
+                before = one(change.tx, Invoice, biller, ref)
+                check("refund", before, change.biller.policy, change.on)
+                if to == "gateway":
+                    refund = _by_gateway(change, before, asked, named, reason)
+                    self._desk.wiring.gateway_named(refund.gateway or "")  # refuses before anything is written
+                else:
+                    refund = _by_hand(change, before, asked, to, how, reference, reason)
+                record(change, refund, notify=notify)
+                change.made(refund.id)
+        if refund.gateway is None or refund.state is not RefundState.RESERVED:
+            return refund
+        return self._sent(refund, actor)
+
+    def _sent(self, refund: Refund, actor: str | None) -> Refund:
+        until = reversible_until(self._desk, refund)
+        after, error = submit_refund(self._desk, refund, actor=actor, action="payments.refund")
+        if error is not None and error.executed is Executed.NO:
+            raise error
+        return attrs.evolve(after, reversible_until=until)
+
+
+def record(change: Change, refund: Refund, *, notify: bool | None) -> None:
+    """Write a new refund and what it does to its invoice, tell the payer if wished, and put it on the timeline."""
+    ledger = Ledger(change)
+    invoice = ledger.invoice(refund.invoice)
+    ledger.refund(refund)
+    tell_payer(change, MessageKind.REFUND, invoice, refund.id, notify=notify)
+    to = "gateway" if refund.gateway else "credit" if refund.to_credit == refund.amount else "source"
+    ledger.note(refund.invoice, "refunded", f"{refund.amount.amount} to {to}")
+    ledger.write()
+
+
+def _by_hand(
+    change: Change, before: Invoice, asked: Money | None, to: str, how: PaymentMethod, reference: str, reason: str
+) -> Refund:
+    held = before.facts.held
+    asked = asked if asked is not None else held
+    if asked > held:
+        raise NotEnough("money held", asked, held)
+    to_credit, from_credit = refund_shares(before.facts, asked, to_credit=to == "credit")
+    if to_credit.amount > 0 and before.customer is None:
+        raise InvalidValue("to", to, "needs a customer to hold the credit", "refund to the source")
+    return Refund(
+        id=change.ids("ref")[0],
+        biller=before.biller,
+        invoice=before.id,
+        amount=asked,
+        to_credit=to_credit,
+        from_credit=from_credit,
+        method=how,
+        refunded_on=change.on,
+        reference=text(reference, "reference", required=False),
+        reason=text(reason, "reason", required=False),
+        actor=change.actor,
+    )
+
+
+def _by_gateway(change: Change, before: Invoice, asked: Money | None, named: str | None, reason: str) -> Refund:
+    tx, biller, nothing = change.tx, change.biller.id, zero(before.currency)
+    payments = [each for each in tx.find(Payment, biller, {"invoice": before.id}) if each.collection is not None]
+    if named is not None:
+        payments = [each for each in payments if each.id == named]
+    back = {each.payment for each in _standing(change, payments)}
+    payments = [each for each in payments if each.id not in back]
+    if not payments:
+        why = "no payment that came through a provider is held on it"
+        raise NotAllowed("refund by the provider", before.status_on(change.on).value, ("refund by hand",), why)
+    given: dict[str, Money] = {}
+    for each in tx.find(Refund, biller, {"payment": [payment.id for payment in payments]}):
+        if each.state.counts and each.payment is not None:
+            given[each.payment] = given.get(each.payment, nothing) + each.amount
+
+    def left(payment: Payment) -> Money:
+        here = sum((part.amount.amount for part in payment.allocations if part.invoice == before.id), nothing.amount)
+        free = Money(here, before.currency) - given.get(payment.id, nothing)
+        return max(min(free, before.facts.cash_held), nothing)
+
+    newest = sorted(payments, key=lambda payment: payment.id, reverse=True)
+    enough = [payment for payment in newest if left(payment) >= (asked or left(payment)) and left(payment).amount > 0]
+    if not enough:
+        most = max(left(payment) for payment in newest)
+        raise NotEnough("money of one payment through a provider", asked or most, most)
+    payment = enough[0]
+    amount = asked or left(payment)
+    collection = one(tx, Collection, biller, payment.collection or "")
+    return Refund(
+        id=change.ids("ref")[0],
+        biller=biller,
+        invoice=before.id,
+        amount=amount,
+        to_credit=nothing,
+        from_credit=nothing,
+        method=payment.method,
+        refunded_on=change.on,
+        reason=text(reason, "reason", required=False),
+        actor=change.actor,
+        state=RefundState.RESERVED,
+        gateway=collection.gateway,
+        payment=payment.id,
+        refunded_before=given.get(payment.id, nothing),
+        next_try_at=change.at,
+    )
+
+
+def _standing(change: Change, payments: list[Payment]) -> list[Reversal]:
+    found = change.tx.find(Reversal, change.biller.id, {"payment": [payment.id for payment in payments]})
+    return [reversal for reversal in found if reversal.cancelled_on is None]
+
+
+def reversible_until(desk: Desk, refund: Refund) -> date | None:
+    """Until when the payment a refund is of can still be taken back, if that is not over yet (P4)."""
+    with desk.view() as tx:
+        collection = _collection(tx.get(Payment, refund.biller, [refund.payment or ""]).get(refund.payment or ""))
+        found = tx.get(Collection, refund.biller, [collection]).get(collection)
+    until = found.reversible_until if found is not None else None
+    return until if until is not None and until > refund.refunded_on else None
+
+
+def _collection(payment: Payment | None) -> str:
+    return (payment.collection if payment is not None else None) or ""
+
+
+def submit_refund(
+    desk: Desk, refund: Refund, *, actor: str | None, action: str, replay: bool = False
+) -> tuple[Refund, GatewayError | None]:
+    """Send a stored refund to its provider, or again under its key after a doubt; the refund after it, and what went wrong."""
+    gateway = desk.wiring.gateway_named(refund.gateway or "")
+    with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
+        found = one(change.tx, Refund, refund.biller, refund.id)
+        doubtful = found.state in (RefundState.SUBMITTING, RefundState.UNKNOWN)
+        if found.state is not RefundState.RESERVED and not (replay and doubtful):
+            return found, None
+        payment = one(change.tx, Payment, found.biller, found.payment or "")
+        collection = one(change.tx, Collection, found.biller, payment.collection or "")
+        claimed = attrs.evolve(
+            found,
+            state=RefundState.SUBMITTING,
+            submitted_at=found.submitted_at or change.at,
+            tries=found.tries + 1,
+            next_try_at=change.at + SUBMIT_LEASE,
+        )
+        change.tx.replace([claimed])
+    request = RefundRequest(
+        payment=collection.reference or "",
+        amount=claimed.amount,
+        refunded_before=claimed.refunded_before or zero(claimed.amount.currency.code),
+        description=claimed.reason,
+    )
+    try:
+        told = gateway.refund(request, claimed.id)
+    except GatewayError as error:
+        after = _not_refunded(desk, claimed, collection, error, actor, action, replay=replay)
+        return after, error if after.state is not RefundState.SUCCEEDED else None
+    return settle_refund(desk, claimed, told, actor=actor, action=action), None
+
+
+def settle_refund(desk: Desk, refund: Refund, told: RefundSnapshot, *, actor: str | None, action: str) -> Refund:
+    """Write down how the provider has a refund of ours now."""
+    with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
+        ledger = Ledger(change)
+        apply_refund(change, ledger, [], attrs.evolve(told, key=refund.id), refund.gateway or "")
+        ledger.write()
+        return one(change.tx, Refund, refund.biller, refund.id)
+
+
+def _not_refunded(
+    desk: Desk,
+    refund: Refund,
+    collection: Collection,
+    error: GatewayError,
+    actor: str | None,
+    action: str,
+    *,
+    replay: bool,
+) -> Refund:
+    sure = error.executed is Executed.NO and not replay
+    with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
+        found = one(change.tx, Refund, refund.biller, refund.id)
+        if found.state is not RefundState.SUBMITTING:
+            return found
+        ledger = Ledger(change)
+        if sure and isinstance(error, _LATER):
+            after = attrs.evolve(
+                found, state=RefundState.RESERVED, next_try_at=change.at + wait(DOUBTS, found.tries), error=error.why
+            )
+        elif sure:
+            after = ledger.refund_failed(found, RefundState.NOT_EXECUTED, error.why)
+            alert(change, AlertKind.REFUND_FAILED, found.id, str(error), invoice=found.invoice)
+        else:
+            stuck = isinstance(error, KeyMismatch)
+            after = attrs.evolve(
+                found,
+                state=RefundState.UNKNOWN,
+                next_try_at=None if stuck else change.at + wait(DOUBTS, found.tries),
+                error=error.why,
+            )
+            if stuck:
+                alert(change, AlertKind.MISMATCH, found.id, str(error), invoice=found.invoice)
+        change.tx.replace([after])
+        ledger.write()
+    if sure and not isinstance(error, _LATER):
+        # Perhaps somebody refunded it at the provider: see what is held there (P4).
+        _look(desk, collection, actor, action)
+    with desk.view() as tx:
+        return one(tx, Refund, refund.biller, refund.id)
+
+
+def _look(desk: Desk, collection: Collection, actor: str | None, action: str) -> None:
+    gateway = desk.wiring.gateway_named(collection.gateway)
+    try:
+        take_in(desk, action, collection, lambda _: gateway.payment(collection.reference or ""), actor=actor)
+    except GatewayError:
+        return  # it is looked at again when it is polled, or told of
+
+
+def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
+    """Find out what became of a refund: by asking again under its key, by looking it up, or by asking how it stands."""
+    gateway = desk.wiring.gateway_named(refund.gateway or "")
+    if refund.state is RefundState.RESERVED:
+        return submit_refund(desk, refund, actor=actor, action="recover")[0]
+    if refund.state is RefundState.PENDING or refund.reference:
+        return settle_refund(desk, refund, gateway.refund_of(refund.reference), actor=actor, action="recover")
+    since = refund.submitted_at or desk.clock.now()
+    if desk.clock.now() < since + gateway.info.key_window - timedelta(hours=1) and refund.tries <= 3:
+        return submit_refund(desk, refund, actor=actor, action="recover", replay=True)[0]
+    with desk.view() as tx:
+        payment = one(tx, Payment, refund.biller, refund.payment or "")
+        collection = one(tx, Collection, refund.biller, payment.collection or "")
+    told = gateway.find(Operation.REFUND, refund.id, since=since - timedelta(days=1), within=collection.reference)
+    if isinstance(told, RefundSnapshot):
+        return settle_refund(desk, refund, told, actor=actor, action="recover")
+    with desk.change("recover", refund.biller, actor=actor, subject=refund.id) as change:
+        found = one(change.tx, Refund, refund.biller, refund.id)
+        if found.version != refund.version:
+            return found
+        ledger = Ledger(change)
+        if gateway.info.lookup is Lookup.PROVES_ABSENCE:
+            after = ledger.refund_failed(found, RefundState.NOT_EXECUTED, "the provider never had it")
+            settle_alerts(change, found.id, AlertKind.DOUBTFUL, "the provider never had it")
+            alert(change, AlertKind.REFUND_FAILED, found.id, "the provider never had it", invoice=found.invoice)
+        else:
+            after = attrs.evolve(found, state=RefundState.UNKNOWN, next_try_at=None)
+            text = f"nobody knows whether {found.amount.amount} {found.amount.currency.code} was refunded; look at the provider for {found.id}"
+            alert(change, AlertKind.DOUBTFUL, found.id, text, invoice=found.invoice)
+        change.tx.replace([after])
+        ledger.write()
+        return one(change.tx, Refund, refund.biller, refund.id)

@@ -1,0 +1,98 @@
+"""Scheduling: the intent to collect an invoice by a saved method, stored with what causes it (S9, C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import attrs
+
+from invoicecore.billing.desk import Change
+from invoicecore.clock import start_of
+from invoicecore.collection import Collection, SavedMethod
+from invoicecore.invoices import Invoice
+from invoicecore.money import zero
+from invoicecore.parties import InvoiceMethod
+from invoicecore.payments import PaymentMethod, after_flight
+
+
+def reserved(
+    change: Change,
+    invoice: Invoice,
+    method: SavedMethod,
+    *,
+    id: str,
+    charge_on: date | None,
+    attempt: int = 1,
+) -> Collection:
+    """The intent to collect what an invoice still asks for by a saved method; the caller writes it and its flight."""
+    return Collection(
+        id=id,
+        biller=invoice.biller,
+        invoice=invoice.id,
+        customer=invoice.customer,
+        gateway=method.gateway,
+        kind=method.kind,
+        amount=invoice.recordable,
+        collected=zero(invoice.currency),
+        made_at=change.at,
+        method=method.id,
+        charge_on=charge_on,
+        next_try_at=change.at,
+        attempt=attempt,
+        actor=change.actor,
+    )
+
+
+def reserve_issued(
+    change: Change, issued: Sequence[Invoice], methods: Mapping[str, InvoiceMethod]
+) -> tuple[list[Invoice], list[Collection], frozenset[str]]:
+    """Reserve a collection for each invoice that is collected by itself: leases by Direct Debit, others by policy (S9).
+
+    `methods` are those of the invoices' leases, by invoice. Returns the invoices with their flight, the collections to
+    write after them, and the ids of invoices by Direct Debit whose customer has no mandate: they are sent a link.
+    """
+    policy = change.biller.policy
+    wanted = [
+        invoice
+        for invoice in issued
+        if (methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT if invoice.lease else policy.collect_saved)
+        and (policy.collect_late or not (invoice.lease and invoice.late))
+        and invoice.recordable.amount > 0
+        and invoice.customer is not None
+    ]
+    if not wanted or not change.biller.payments:
+        return list(issued), [], frozenset()
+    customers = {"customer": sorted({invoice.customer for invoice in wanted if invoice.customer is not None})}
+    saved: dict[str, list[SavedMethod]] = {}
+    for method in change.tx.find(SavedMethod, change.biller.id, customers):
+        saved.setdefault(method.customer, []).append(method)
+    ids = iter(change.ids("col", len(wanted)))
+    made: dict[str, Collection] = {}
+    without: set[str] = set()
+    for invoice in wanted:
+        debit = methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT
+        mine = saved.get(invoice.customer or "", [])
+        found = usable([each for each in mine if not debit or each.kind is PaymentMethod.DIRECT_DEBIT])
+        if found is not None:
+            collection = reserved(change, invoice, found, id=next(ids), charge_on=invoice.due_on)
+            if found.kind is not PaymentMethod.DIRECT_DEBIT and invoice.due_on > change.on:
+                # A card is charged on the day itself; a debit is announced to the bank days before.
+                due = start_of(invoice.due_on, change.biller.timezone)
+                collection = attrs.evolve(collection, next_try_at=due)
+            made[invoice.id] = collection
+        elif debit:
+            without.add(invoice.id)
+    flying = [
+        attrs.evolve(invoice, facts=after_flight(invoice.facts, made[invoice.id].amount))
+        if invoice.id in made
+        else invoice
+        for invoice in issued
+    ]
+    return flying, list(made.values()), frozenset(without)
+
+
+def usable(methods: Sequence[SavedMethod]) -> SavedMethod | None:
+    """The saved method to charge: the newest that can be."""
+    good = [method for method in methods if method.chargeable]
+    return max(good, key=lambda method: method.id) if good else None

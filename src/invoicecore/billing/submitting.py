@@ -1,0 +1,200 @@
+"""Submitting: an intended collection is sent to its provider, once, and what came of it is written down (P1, S9)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import attrs
+
+from invoicecore.alerts import AlertKind
+from invoicecore.billing.alerting import alert
+from invoicecore.billing.applying import drop, take_in
+from invoicecore.billing.desk import Change, Desk, one
+from invoicecore.billing.ledger import Ledger
+from invoicecore.billing.methods import take_method
+from invoicecore.collection import (
+    DOUBTS,
+    SUBMIT_LEASE,
+    Advice,
+    Collection,
+    CollectionState,
+    Decline,
+    DeclineCode,
+    SavedMethod,
+    wait,
+)
+from invoicecore.errors import (
+    ConfigurationProblem,
+    Executed,
+    GatewayError,
+    InvalidRequest,
+    NotSent,
+    RateLimited,
+    StateConflict,
+)
+from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.ports import Capability, Charge, MethodSnapshot, PaymentGateway
+
+LATER = (NotSent, RateLimited, ConfigurationProblem)
+"""What says nothing of this collection: the provider cannot be reached at present, for any."""
+
+
+@attrs.frozen(kw_only=True)
+class Sent:
+    """A collection after its submission: `error` is what the provider, or the way to it, said instead of an answer."""
+
+    collection: Collection
+    error: GatewayError | None = None
+
+
+def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str) -> Sent:
+    """Send a RESERVED collection to its provider; nothing is open meanwhile, and a kill at any point loses nothing.
+
+    What stands in the way is in the answer; a collection somebody else has taken is answered as it is.
+    """
+    gateway = desk.wiring.gateway_named(collection.gateway)
+    try:
+        method, fresh = _method(desk, gateway, collection, actor, action)
+    except (*LATER, StateConflict, InvalidRequest) as error:
+        return Sent(collection=_refused(desk, collection, error, actor, action), error=error)
+    except GatewayError as error:  # only the method was asked for: nothing can have happened
+        return Sent(
+            collection=_refused(desk, collection, NotSent(error.gateway, error.operation, error.why), actor, action),
+            error=error,
+        )
+    with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
+        found = one(change.tx, Collection, collection.biller, collection.id)
+        if found.state is not CollectionState.RESERVED:
+            return Sent(collection=found)
+        ledger = Ledger(change)
+        invoice = ledger.invoice(found.invoice)
+        if invoice.lifecycle is not Lifecycle.OPEN or invoice.balance < found.amount:
+            return Sent(collection=drop(change, ledger, found, "it is not owed any more"))
+        if not method.chargeable:
+            decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD, raw_code=method.reason)
+            why = "the saved method can no longer be charged"
+            alert(change, AlertKind.NO_METHOD, found.id, f"{why}: {method.label or method.id}", invoice=invoice.id)
+            return Sent(collection=drop(change, ledger, found, why, decline))
+        claimed = attrs.evolve(
+            found,
+            state=CollectionState.SUBMITTING,
+            charge_on=_charge_on(found, fresh),
+            submitted_at=found.submitted_at or change.at,
+            tries=found.tries + 1,
+            next_try_at=change.at + SUBMIT_LEASE,
+        )
+        change.tx.replace([claimed])
+        claimed = attrs.evolve(claimed, version=found.version + 1)
+    return send(desk, gateway, claimed, method, invoice, actor=actor, action=action)
+
+
+def send(
+    desk: Desk,
+    gateway: PaymentGateway,
+    collection: Collection,
+    method: SavedMethod,
+    invoice: Invoice,
+    *,
+    actor: str | None,
+    action: str,
+    replay: bool = False,
+) -> Sent:
+    """Make the charge of a collection that is this caller's; with `replay`, again under its key, after a doubt."""
+    request = Charge(
+        method=method.reference or "",
+        owner=method.owner,
+        amount=collection.amount,
+        reference=invoice.reference,
+        description=invoice.title,
+        charge_on=collection.charge_on,
+    )
+    try:
+        snapshot = gateway.charge(request, collection.id)
+        told = [snapshot]
+        # Told by the answer; should a webhook have been quicker, by what the provider holds after that.
+        after = take_in(
+            desk,
+            action,
+            collection,
+            lambda _: told.pop() if told else gateway.payment(snapshot.reference),
+            actor=actor,
+        )
+    except GatewayError as error:
+        return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
+    return Sent(collection=after)
+
+
+def _method(
+    desk: Desk, gateway: PaymentGateway, collection: Collection, actor: str | None, action: str
+) -> tuple[SavedMethod, MethodSnapshot | None]:
+    """The saved method, and what the provider says of it now where charges have dates (P1)."""
+    with desk.view() as tx:
+        method = one(tx, SavedMethod, collection.biller, collection.method or "")
+    if method.reference is None or not gateway.info.can(Capability.CHARGE_DATE, kind=method.kind):
+        return method, None
+    fresh = gateway.method(method.reference)
+    if fresh.replaced_by is not None:
+        fresh = gateway.method(fresh.replaced_by)
+    return take_method(desk, method, fresh, actor=actor, action=action), fresh
+
+
+def _charge_on(collection: Collection, fresh: MethodSnapshot | None) -> date | None:
+    """The later of the day asked for and the first the provider can do; None where charges have no dates (P1)."""
+    if fresh is None:
+        return None
+    days = [day for day in (collection.charge_on, fresh.next_charge_on) if day is not None]
+    return max(days) if days else None
+
+
+def _refused(desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str) -> Collection:
+    """After an error before anything was sent: the collection waits, or ends."""
+    with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
+        found = one(change.tx, Collection, collection.biller, collection.id)
+        if found.state is not CollectionState.RESERVED:
+            return found
+        return _not_executed(change, found, error)
+
+
+def _doubt(
+    desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str, *, replay: bool
+) -> Collection:
+    """After an error of the charge itself: what is certain not to have happened waits or ends, the rest is doubtful."""
+    with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
+        found = one(change.tx, Collection, collection.biller, collection.id)
+        if found.state not in (CollectionState.SUBMITTING, CollectionState.UNKNOWN):
+            return found  # somebody learned what became of it meanwhile
+        if error.executed is Executed.NO and not replay:
+            return _not_executed(change, found, error)
+        # The same request may have gone through before: that this one did not proves nothing.
+        unknown = attrs.evolve(
+            found,
+            state=CollectionState.UNKNOWN,
+            next_try_at=change.at + wait(DOUBTS, found.tries),
+            tries=found.tries + 1 if replay else found.tries,
+            error=error.why,
+        )
+        if error.executed is Executed.OTHER:
+            unknown = attrs.evolve(unknown, next_try_at=None)
+            alert(change, AlertKind.MISMATCH, found.id, str(error), invoice=found.invoice)
+        change.tx.replace([unknown])
+        return attrs.evolve(unknown, version=found.version + 1)
+
+
+def _not_executed(change: Change, found: Collection, error: GatewayError) -> Collection:
+    if isinstance(error, LATER):
+        pause = error.retry_after if isinstance(error, RateLimited) and error.retry_after is not None else None
+        after = timedelta(seconds=pause) if pause is not None else wait(DOUBTS, found.tries)
+        waiting = attrs.evolve(found, state=CollectionState.RESERVED, next_try_at=change.at + after, error=error.why)
+        if isinstance(error, ConfigurationProblem):
+            alert(change, AlertKind.CONFIGURATION, f"{change.biller.id}/{error.gateway}", str(error))
+        change.tx.replace([waiting])
+        return attrs.evolve(waiting, version=found.version + 1)
+    ledger = Ledger(change)
+    alert(change, AlertKind.REFUSED, found.id, str(error), invoice=found.invoice)
+    gone = isinstance(error, StateConflict)
+    decline = Decline(
+        code=DeclineCode.MANDATE_CANCELLED if gone else DeclineCode.PROCESSING_ERROR,
+        advice=Advice.NEW_METHOD,
+        raw_code=error.code,
+    )
+    return drop(change, ledger, found, error.why, decline)

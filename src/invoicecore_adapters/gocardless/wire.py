@@ -1,0 +1,213 @@
+"""The SDK's way to GoCardless with what it lacks: one attempt with one deadline, no redirects, and who answered what.
+
+The SDK's own client tries up to three times within a call. A second try that is refused would then hide that the first
+one arrived, so whoever calls repeats instead, under the same key. It follows redirects too, and a stranger's answer
+would count as GoCardless's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
+from importlib.metadata import version
+from socket import socket
+from time import monotonic, time
+from typing import Any, Final
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from invoicecore.errors import MissingExtra
+
+try:
+    from gocardless_pro.api_client import ApiClient  # type: ignore[import-untyped]  # the SDK has no types
+    from gocardless_pro.errors import IdempotentCreationConflictError  # type: ignore[import-untyped]  # nor here
+    from requests import PreparedRequest, Response, Session  # type: ignore[import-untyped]  # nor has requests
+    from requests.adapters import HTTPAdapter  # type: ignore[import-untyped]  # nor here
+except ImportError as error:
+    raise MissingExtra("A gateway to GoCardless", "gocardless") from error
+
+_AGENT: Final = f"invoicecore/{version('invoicecore')}"
+
+
+class NotConnected(Exception):
+    """No connection came about, so nothing was sent: its text is the kind of failure."""
+
+
+class NoAnswer(Exception):
+    """The request may have been sent, and no whole answer came: its text is the kind of failure."""
+
+
+class Answered(Exception):
+    """An answer that is not a success: `status` is HTTP's, `why` what the SDK made of it, `retry_after` in seconds."""
+
+    def __init__(self, status: int, why: Exception | None, retry_after: float | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.why = why
+        self.retry_after = retry_after
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether the key has made something before."""
+        return isinstance(self.why, IdempotentCreationConflictError)
+
+    @property
+    def made_before(self) -> str | None:
+        """The name of what the key has made before."""
+        try:
+            made = self.why.conflicting_resource_id if self.why is not None else None  # type: ignore[attr-defined]  # of a conflict
+        except Exception:  # the SDK expects every list and every key to be there
+            return None
+        return made if isinstance(made, str) else None
+
+
+class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
+    """The SDK's client of the API; safe to share between threads: each request has a connection of its own."""
+
+    def __init__(self, base_url: str, access_token: str, *, timeout: float, connect_timeout: float, here: bool) -> None:
+        """`timeout` is seconds from the request's start to the end of its answer; `here`: the API is on this machine."""
+        super().__init__(base_url, access_token, timeout=timeout)
+        self._connect_timeout = min(connect_timeout, timeout)
+        self._here = here
+
+    def get(self, path: str, params: object = None, headers: Mapping[str, str] | None = None) -> Response:
+        """See ApiClient.get."""
+        return self._send("GET", path, headers, params=params)
+
+    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Response:
+        """See ApiClient.post."""
+        return self._send("POST", path, headers, data=json.dumps(body))
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str] | None, **what: object) -> Response:
+        attempt = _Attempt(monotonic() + self.timeout)
+        try:
+            with Session() as session:
+                # A proxy of the environment is not asked to reach this machine.
+                session.trust_env = not self._here
+                for scheme in ("https://", "http://"):
+                    session.mount(scheme, _Once(attempt))
+                response = session.request(
+                    method,
+                    self._url_for(path),
+                    headers=self._headers(headers),
+                    # A .netrc would replace the access token.
+                    auth=_as_it_is,
+                    timeout=(self._connect_timeout, self.timeout),
+                    allow_redirects=False,
+                    **what,
+                )
+        except Exception as error:
+            kind = type(error).__name__
+            raise NoAnswer(kind) if attempt.connected else NotConnected(kind) from None
+        if not 200 <= response.status_code < 300 and response.status_code < 400:
+            raise Answered(response.status_code, None)
+        try:
+            self._handle_errors(response)
+        except Exception as error:
+            raise Answered(response.status_code, error, _wait(response.headers)) from None
+        return response
+
+    def _user_agent(self) -> str:
+        return f"{super()._user_agent()} {_AGENT}"
+
+
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    return request
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    after = headers.get("retry-after", "")
+    if after.isdecimal():
+        return float(after)
+    try:
+        return max(parsedate_to_datetime(headers["ratelimit-reset"]).timestamp() - time(), 0.0)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+class _Attempt:
+    """One request on its way: when it has to be over, and whether anything can have been sent."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.connected = False
+
+
+class _Once(HTTPAdapter):  # type: ignore[misc]  # requests has no types
+    """Makes the connection of one attempt."""
+
+    def __init__(self, attempt: _Attempt) -> None:
+        self._pools = _pools(attempt)
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _pools(attempt: _Attempt) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            attempt.connected = True
+
+        def response_class(self, sock: socket, *args: Any, **kwargs: Any) -> HTTPResponse:  # type: ignore[override]  # is called like the class
+            return HTTPResponse(_Bounded(sock, attempt), *args, **kwargs)  # type: ignore[arg-type]  # uses makefile only
+
+    class Encrypted(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            attempt.connected = True
+
+        response_class = Plain.response_class  # type: ignore[assignment]  # as above
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return {"http": PlainPool, "https": EncryptedPool}
+
+
+class _Bounded:
+    """A socket to read an answer from, as far as http.client uses one."""
+
+    def __init__(self, sock: socket, attempt: _Attempt) -> None:
+        self._sock = sock
+        self._attempt = attempt
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reading(self._sock, self._attempt))
+
+
+class _Reading(io.RawIOBase):
+    """What a socket gives until the deadline. Its own timeout begins anew with every byte, this one does not."""
+
+    def __init__(self, sock: socket, attempt: _Attempt) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)
+        self._attempt = attempt
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._attempt.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline is over")
+        self._sock.settimeout(left)
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

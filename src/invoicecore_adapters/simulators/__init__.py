@@ -1,0 +1,1 @@
+"""Payment providers on loopback, for tests of gateways and for trying invoicecore without an account."""
