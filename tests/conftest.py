@@ -40,7 +40,7 @@ def billing(store_url: str, clock: FixedClock) -> Iterator[Billing]:
         mailer=Post(),
         renderer=Drawer(),
         composer=Scribe(),
-        gateway=memory.MemoryGateway(),
+        gateway=memory.MemoryGateway(clock=clock),
         base_url=BASE,
     ) as desk:
         yield desk

@@ -6,10 +6,13 @@ import inspect
 import threading
 import typing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from invoicecore import Billing, Money
 from invoicecore.billing.wiring import Wiring
+from invoicecore.collection import Collection
+from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.documents import Letter, Sheet
 from invoicecore.invoices import Invoice
@@ -17,8 +20,9 @@ from invoicecore.money import total, zero
 from invoicecore.parties import Biller
 from invoicecore.payments import Facts, Payment, Refund, Reversal
 from invoicecore.plugins import Plugins
-from invoicecore.ports import FINDABLE, Composed, InvoiceQuery, Mail, Record, Store
+from invoicecore.ports import FINDABLE, Clock, Composed, InvoiceQuery, Mail, Record, Store
 from invoicecore_adapters.memory import MemoryGateway
+from invoicecore_adapters.memory.held import Answer, Ask, signed
 
 SECTIONS = (
     "billers",
@@ -32,11 +36,17 @@ SECTIONS = (
     "payments",
     "credits",
     "messages",
+    "methods",
+    "collections",
+    "alerts",
 )
 """The attributes of Billing that have verbs of their own; `faces` fails when there is another one."""
 
-FACE = ("open", "close", "scoped", "today", "run", "remind", "deliver", "receive")
-"""The verbs of Billing itself; `faces` fails when there is another one."""
+FACE = (
+    *("open", "close", "gateways", "scoped"),
+    *("today", "run", "remind", "deliver", "collect", "recover", "receive", "receive_missed", "reconcile"),
+)
+"""What Billing itself has, its verbs from `today` on; `faces` fails when there is something else."""
 
 ANY_DAY = date(2026, 3, 2)
 """For questions that ask for a date and do not depend on it."""
@@ -93,22 +103,52 @@ class Drawer:
         return b"%PDF " + repr(sheet).encode()
 
 
-def wiring(plugins: Plugins, **parts: typing.Any) -> Wiring:
+def wiring(plugins: Plugins, clock: Clock, **parts: typing.Any) -> Wiring:
     """A desk's outside in memory: a mailer, a renderer, a composer, a gateway and pay pages, or what is given instead."""
-    given = {"mailer": Post(), "renderer": Drawer(), "composer": Scribe(), "gateway": MemoryGateway(), "base_url": BASE}
-    return Wiring(plugins, **{**given, **parts})
+    given = {"mailer": Post(), "renderer": Drawer(), "composer": Scribe(), "base_url": BASE}
+    return Wiring(plugins, **{**given, "gateway": MemoryGateway(clock=clock), **parts})
 
 
 def wired(billing: Billing, **parts: typing.Any) -> Billing:
     """A desk on the same store, clock and plugins, with another outside."""
     plugins = parts.pop("plugins", billing._desk.plugins)
     store, clock = parts.pop("store", billing._desk.store), parts.pop("clock", billing._desk.clock)
-    return Billing(store, clock=clock, plugins=plugins, wiring=wiring(plugins, **parts))
+    return Billing(store, clock=clock, plugins=plugins, wiring=wiring(plugins, clock, **parts))
 
 
 def wiring_of(billing: Billing) -> Wiring:
     """The outside of a desk, to be shared with another one."""
     return billing._desk.wiring
+
+
+def gateway_of(billing: Billing) -> MemoryGateway:
+    """The one gateway of a desk, which is in memory."""
+    [gateway] = wiring_of(billing).gateways
+    assert isinstance(gateway, MemoryGateway)
+    return gateway
+
+
+def resent(gateway: MemoryGateway, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """A webhook as its provider sends it again now: the same body, signed with the time."""
+    return body, signed(body, gateway.provider.webhook_secret, gateway.provider.now())
+
+
+@contextmanager
+def unreachable(gateway: MemoryGateway, *, after: bool = False) -> Iterator[None]:
+    """The provider cannot be reached meanwhile; with `after`, it does what it is asked and its answer is lost."""
+    provider, answer = gateway.provider, gateway.provider.answer
+
+    def lost(ask: Ask) -> Answer:
+        if not after:
+            raise ConnectionRefusedError
+        answer(ask)
+        raise TimeoutError
+
+    provider.answer = lost  # type: ignore[method-assign]  # what a network does to it
+    try:
+        yield
+    finally:
+        provider.answer = answer  # type: ignore[method-assign]  # as it was
 
 
 def faces(billing: Billing) -> Iterator[tuple[str, Verb]]:
@@ -162,27 +202,34 @@ def all_of(store: Store, biller: Biller, kind: type[Record]) -> list[typing.Any]
 
 
 def facts_from_rows(store: Store, biller: Biller, invoice: Invoice) -> Facts:
-    """The money facts of an invoice added up from its payments, reversals, refunds and credit entries alone (D1)."""
+    """The money facts of an invoice added up from its own rows alone: payments, refunds, credit, collections, notes (D1)."""
     with store.reading() as tx:
         payments = tx.find(Payment, biller.id, {"invoice": invoice.id})
-        bounced = {r.payment for r in tx.find(Reversal, biller.id, {"payment": [p.id for p in payments]})}
-        refunds = tx.find(Refund, biller.id, {"invoice": invoice.id})
+        reversals = tx.find(Reversal, biller.id, {"payment": [payment.id for payment in payments]})
+        refunds = [each for each in tx.find(Refund, biller.id, {"invoice": invoice.id}) if each.state.counts]
         entries = tx.find(CreditEntry, biller.id, {"invoice": invoice.id})
-    cash = [
-        part.amount
-        for payment in payments
-        if payment.id not in bounced
-        for part in payment.allocations
-        if part.invoice == invoice.id
-    ]
+        collections = tx.find(Collection, biller.id, {"invoice": invoice.id})
+        notes = tx.find(CreditNote, biller.id, {"invoice": invoice.id})
+    nothing = zero(invoice.currency)
+    paid = nothing
+    for payment in payments:
+        taken = total(
+            [r.amount for r in reversals if r.payment == payment.id and r.cancelled_on is None], nothing.currency.code
+        )
+        for part in payment.allocations:  # what is taken back is taken from them in their order, then from the credit
+            back = min(taken, part.amount)
+            taken = taken - back
+            if part.invoice == invoice.id:
+                paid = paid + part.amount - back
     to_credit = total([refund.to_credit for refund in refunds], invoice.currency)
     return Facts(
-        paid=total(cash, invoice.currency),
+        paid=paid,
         # What the ledger gave the invoice, less what a void took back; what refunds returned is counted as refunded.
-        credit=zero(invoice.currency) - total([row.amount for row in entries], invoice.currency) + to_credit,
+        credit=nothing - total([row.amount for row in entries], invoice.currency) + to_credit,
         refunded=total([refund.amount for refund in refunds], invoice.currency),
         refunded_credit=total([refund.from_credit for refund in refunds], invoice.currency),
-        in_flight=invoice.facts.in_flight,  # collections have no rows yet
+        in_flight=total([each.amount for each in collections if each.live], invoice.currency),
+        noted=total([note.settled for note in notes], invoice.currency),
     )
 
 

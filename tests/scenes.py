@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
-from typing import Any
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 
-from desks import money, wiring_of
+from desks import gateway_of, money, store_of, unreachable
 from invoicecore import Billing, InvoiceMethod, Item
+from invoicecore.alerts import Alert
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
+from invoicecore.collection import Collection, SavedMethod
+from invoicecore.errors import NotSent
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
@@ -19,6 +22,7 @@ from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment
 
 TODAY = date(2026, 3, 2)
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 Arguments = dict[str, object]
 
@@ -27,7 +31,10 @@ Arguments = dict[str, object]
 class Scene:
     """A campground in euros on 2 March 2026; `paid` holds 60 of its 100, and the guest has credit.
 
-    `message` was cancelled, another one is queued; `webhook` tells of 100 paid by the link `token` of `open`.
+    `message` was cancelled, another one is queued; `webhook` tells of 100 paid by the link `token` of `open`. `method`
+    is the guest's card, `fresh` another guest's whose set-up was not heard of yet. It paid `charged` by `online`; what it
+    paid of `owed` was charged back, which raised `alert`. `doubtful` may have happened, `reserved` is to be sent; a page
+    that asks for too much is to be closed.
     """
 
     biller: Biller
@@ -47,6 +54,14 @@ class Scene:
     message: Message
     token: str
     webhook: tuple[bytes, Mapping[str, str]]
+    method: SavedMethod
+    fresh: SavedMethod
+    charged: Invoice
+    online: Payment
+    owed: Invoice
+    alert: Alert
+    doubtful: Collection
+    reserved: Collection
 
 
 def stage(billing: Billing) -> Scene:
@@ -75,9 +90,34 @@ def stage(billing: Billing) -> Scene:
     ]
     issued = [billing.invoices.publish(draft, notify=draft is drafts[1]) for draft in drafts[1:]]
     token = billing.payments.link(issued[0]).rpartition("/")[2]
-    gateway: Any = wiring_of(billing).gateway
     payment = billing.payments.record(issued[1], money(60))
     billing.credits.deposit(guest, money(70))
+    gateway = gateway_of(billing)
+    webhook = gateway.pay(billing.payments.checkout(token))
+    pages = [billing.methods.setup(who, kind="card", return_url="https://app.example/") for who in (guest, other)]
+    for page in pages:
+        gateway.save(page.url)
+    method = billing.methods.refresh(pages[0].method)
+    more = {
+        title: billing.invoices.publish(
+            billing.invoices.draft(biller=park, customer=guest, title=title, amount=money(100)), notify=False
+        )
+        for title in ("charged", "owed", "doubtful", "reserved", "closing")
+    }
+    with unreachable(gateway, after=True):
+        doubtful = billing.payments.charge(more["doubtful"])
+    with suppress(NotSent), unreachable(gateway):
+        billing.payments.charge(more["reserved"])
+    [reserved] = billing.collections.find(invoice=more["reserved"])
+    reserved = attrs.evolve(reserved, next_try_at=reserved.made_at)
+    with store_of(billing).writing() as tx:
+        tx.replace([reserved])
+    for title in ("charged", "owed"):
+        collected = billing.payments.charge(more[title])
+    billing.receive("memory", *gateway.reverse(collected.reference or ""))
+    [alert] = billing.alerts.find(invoice=more["owed"])
+    billing.payments.checkout(billing.payments.link(more["closing"]).rpartition("/")[2])
+    billing.payments.record(more["closing"], money(1))
     return Scene(
         biller=park,
         customer=guest,
@@ -95,7 +135,15 @@ def stage(billing: Billing) -> Scene:
         payment=payment,
         message=cancelled,
         token=token,
-        webhook=gateway.pay(billing.payments.checkout(token)),
+        webhook=webhook,
+        method=method,
+        fresh=pages[1].method,
+        charged=billing.invoices.get(more["charged"]),
+        online=billing.payments.find(invoice=more["charged"])[0],
+        owed=billing.invoices.get(more["owed"]),
+        alert=alert,
+        doubtful=doubtful,
+        reserved=billing.collections.get(reserved),
     )
 
 
@@ -108,6 +156,10 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "remind": lambda s: {"biller": s.biller, "on": TODAY + timedelta(days=60)},
     "deliver": lambda s: {"biller": s.biller},
     "receive": lambda s: {"gateway": "memory", "body": s.webhook[0], "headers": s.webhook[1]},
+    "receive_missed": lambda s: {"gateway": "memory", "since": LONG_AGO},
+    "collect": lambda s: {"biller": s.biller},
+    "recover": lambda s: {"biller": s.biller},
+    "reconcile": lambda s: {"gateway": "memory", "since": LONG_AGO, "biller": s.biller},
     "billers.add": lambda s: {"name": "B", "currency": "EUR", "timezone": "UTC", "locale": "en_GB"},
     "billers.all": lambda s: {},
     "billers.edit": lambda s: {"biller": s.biller, "name": "Les Pins bleus"},
@@ -181,6 +233,7 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "invoices.timeline": lambda s: {"record": s.open},
     "invoices.visible_to": lambda s: {"customer": s.customer},
     "invoices.void": lambda s: {"invoice": s.open},
+    "payments.charge": lambda s: {"invoice": s.owed, "method": s.method},
     "payments.checkout": lambda s: {"token": s.token},
     "payments.find": lambda s: {"invoice": s.paid},
     "payments.get": lambda s: {"payment": s.payment},
@@ -190,7 +243,7 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "payments.receipt_pdf": lambda s: {"payment": s.payment},
     "payments.revoke_link": lambda s: {"invoice": s.open},
     "payments.record": lambda s: {"invoice": [s.open, s.paid]},
-    "payments.refund": lambda s: {"invoice": s.paid, "amount": money(10)},
+    "payments.refund": lambda s: {"invoice": s.charged, "amount": money(10), "to": "gateway", "payment": s.online},
     "payments.refunds": lambda s: {"invoice": s.paid},
     "payments.reverse": lambda s: {"payment": s.payment},
     "credits.apply": lambda s: {"invoice": s.open, "amount": money(20)},
@@ -201,6 +254,18 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "messages.find": lambda s: {"biller": s.biller, "invoice": s.open},
     "messages.get": lambda s: {"message": s.message},
     "messages.retry": lambda s: {"message": s.message, "to": "alicia@example.com"},
+    "methods.find": lambda s: {"biller": s.biller, "customer": s.customer},
+    "methods.get": lambda s: {"method": s.method},
+    "methods.refresh": lambda s: {"method": s.fresh},
+    "methods.revoke": lambda s: {"method": s.method},
+    "methods.setup": lambda s: {"customer": s.customer, "kind": "card", "return_url": "https://app.example/"},
+    "collections.cancel": lambda s: {"collection": s.reserved},
+    "collections.find": lambda s: {"biller": s.biller, "invoice": s.charged, "customer": s.customer},
+    "collections.get": lambda s: {"collection": s.reserved},
+    "collections.resolve": lambda s: {"collection": s.doubtful, "outcome": "collected", "note": "seen there"},
+    "alerts.find": lambda s: {"biller": s.biller, "invoice": s.owed},
+    "alerts.get": lambda s: {"alert": s.alert},
+    "alerts.resolve": lambda s: {"alert": s.alert, "resolution": "the guest was called"},
 }  # fmt: skip
 
 # verb with key= -> what other data under the same key would be
@@ -226,8 +291,9 @@ OTHERWISE: Mapping[str, Callable[[Scene], Arguments]] = {
     "invoices.draft_group": lambda s: {"payers": None},
     "invoices.publish": lambda s: {"notify": True},
     "invoices.void": lambda s: {"release_charges": True},
+    "payments.charge": lambda s: {"method": None},
     "payments.record": lambda s: {"amount": money(1)},
-    "payments.refund": lambda s: {"to": "credit"},
+    "payments.refund": lambda s: {"amount": money(11)},
     "payments.reverse": lambda s: {"reason": "bounced"},
     "credits.apply": lambda s: {"amount": money(21)},
     "credits.deposit": lambda s: {"note": "again"},

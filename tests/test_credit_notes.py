@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +13,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desks import money
-from invoicecore import Money
+from conftest import NOON
+from desks import Post, all_of, everything, money, store_of, wiring_of
+from invoicecore import Billing, InvoiceMethod, Item, Money, Period
+from invoicecore.collection import Collection, CollectionState
 from invoicecore.credit_notes import Credited, CreditNote, left, note_number, note_series, take_back
-from invoicecore.errors import CurrencyMismatch, InvalidMoney, InvalidValue, InvoicecoreError, NotEnough
-from invoicecore.invoices import Invoice, InvoiceKind, Item, as_lines, draft, format_number, number_series
+from invoicecore.documents import SheetKind
+from invoicecore.errors import (
+    CurrencyMismatch,
+    InvalidMoney,
+    InvalidValue,
+    InvoicecoreError,
+    KeyReused,
+    NotAllowed,
+    NotEnough,
+    NotFound,
+)
+from invoicecore.invoices import Invoice, InvoiceKind, Line, as_lines, draft, format_number, number_series
+from invoicecore.leases import Lease, unused_lines
+from invoicecore.messages import MessageKind
 from invoicecore.money import from_minor, minor, total
-from invoicecore.parties import PRESETS
+from invoicecore.parties import PRESETS, Biller, Customer
+from invoicecore.payments import PaymentMethod, RefundState
 from invoicecore.taxes import TaxRate
+from invoicecore.testing import FixedClock
 
 TODAY = date(2026, 3, 2)
 VAT20, VAT10 = TaxRate(name="VAT", percent=20, category="S"), TaxRate(name="VAT", percent=10, category="S")
@@ -236,3 +252,463 @@ def test_notes_never_exceed_the_invoice_and_a_last_one_makes_them_add_up(
             mine = [tax for note in notes for tax in note.taxes if tax.rate == each.rate]
             assert total([tax.base for tax in mine], "EUR") == each.base
             assert total([tax.tax for tax in mine], "EUR") == each.tax
+
+
+# --- at the desk ------------------------------------------------------------------------------------------------------
+
+
+def issued(billing: Billing, biller: Biller, who: Customer | None, amount: str = "100", **given: Any) -> Invoice:
+    on = given.pop("on", None)
+    given = {"title": "Stay", "customer": who, "amount": money(amount, biller.currency), **given}
+    if "lines" in given:
+        del given["amount"]
+    return billing.invoices.publish(billing.invoices.draft(biller=biller, **given), notify=False, on=on)
+
+
+def held(billing: Billing, of: Invoice) -> tuple[str, str, str, str]:
+    """(balance, status, held, credit of the customer) as they stand."""
+    now = billing.invoices.get(of)
+    credit = billing.credits.balance(now.customer) if now.customer else money(0)
+    return (
+        str(now.balance.amount), now.status_on(billing.today(now.biller)).value,
+        str(now.facts.held.amount), str(credit.amount),
+    )  # fmt: skip
+
+
+def paid(amount: str) -> Callable[[Billing, Customer, Invoice], object]:
+    return lambda billing, _, of: billing.payments.record(of, money(amount))
+
+
+def paid_by_credit(billing: Billing, guest: Customer, of: Invoice) -> None:
+    billing.credits.deposit(guest, money(100))
+    billing.credits.apply(of)
+
+
+def refunded_before(billing: Billing, _: Customer, of: Invoice) -> None:
+    billing.payments.record(of)
+    billing.payments.refund(of)
+
+
+BECOMES = [
+    # what was paid, the note, to -> settled, given back (to credit of it), then balance, status, held, credit
+    (None, None, None, ("100.00", None), ("0.00", "paid", "0.00", "0.00")),
+    (None, "30", None, ("30.00", None), ("70.00", "open", "0.00", "0.00")),
+    (paid("100"), None, None, ("0.00", ("100.00", "100.00")), ("0.00", "refunded", "0.00", "100.00")),
+    (paid("100"), "30", "credit", ("0.00", ("30.00", "30.00")), ("0.00", "paid", "70.00", "30.00")),
+    (paid("100"), None, "source", ("0.00", ("100.00", "0.00")), ("0.00", "refunded", "0.00", "0.00")),
+    (paid("60"), None, "source", ("40.00", ("60.00", "0.00")), ("0.00", "refunded", "0.00", "0.00")),
+    (paid("60"), "40", None, ("40.00", None), ("0.00", "paid", "60.00", "0.00")),
+    (paid("60"), "30", None, ("30.00", None), ("10.00", "open", "60.00", "0.00")),
+    # what was paid by credit goes back to credit only
+    (paid_by_credit, "25", "source", ("0.00", ("25.00", "25.00")), ("0.00", "paid", "75.00", "25.00")),
+    # money that was given back before is not given back again
+    (refunded_before, None, None, ("0.00", None), ("0.00", "refunded", "0.00", "0.00")),
+]
+
+
+@pytest.mark.rule("P5", "S12", "D2", "R16")
+@pytest.mark.parametrize("before, amount, to, expected, after", BECOMES)
+def test_a_note_settles_what_is_owed_and_gives_the_rest_back(
+    billing: Billing, park: Biller, guest: Customer, before: Any, amount: str | None, to: str | None,
+    expected: tuple[str, tuple[str, str] | None], after: tuple[str, str, str, str],
+) -> None:  # fmt: skip
+    of = issued(billing, park, guest)
+    if before is not None:
+        before(billing, guest, of)
+    note = billing.credit_notes.issue(of, amount=money(amount) if amount else None, to=to, reason="Left early")
+    refunds = [each for each in billing.payments.refunds(of) if each.id == note.refund]
+    given = (str(refunds[0].amount.amount), str(refunds[0].to_credit.amount)) if refunds else None
+    assert (str(note.settled.amount), given) == expected
+    assert held(billing, of) == after
+    assert (note.number, note.invoice, note.customer, note.issued_on) == ("CN-000001", of.id, guest.id, TODAY)
+    assert note.bill_to == billing.invoices.get(of).bill_to
+    if refunds:
+        assert (refunds[0].reference, refunds[0].reason) == ("CN-000001", "Left early")
+    cards = billing.invoices.summary(biller=park)
+    assert cards.total == cards.open + cards.overdue + cards.paid + cards.refunded
+    assert billing.credit_notes.get(note) == note == billing.credit_notes.get(note.id)
+
+
+@pytest.mark.rule("P5", "R14")
+def test_a_draft_a_void_invoice_and_one_that_is_credited_in_full_are_not_credited(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    draft_ = billing.invoices.draft(biller=park, customer=guest, title="D", amount=money(5))
+    void = billing.invoices.void(issued(billing, park, guest))
+    whole = issued(billing, park, guest)
+    billing.credit_notes.issue(whole)
+    before = everything(store_of(billing), park)
+    for of, status, why in (
+        (draft_, "draft", "while draft"),
+        (void, "void", "while void"),
+        (whole, "paid", "all of it is credited"),
+    ):
+        with pytest.raises(NotAllowed, match=why) as caught:
+            billing.credit_notes.issue(of)
+        assert (caught.value.action, caught.value.status) == ("credit", status)
+        assert "credit" not in caught.value.allowed
+    assert everything(store_of(billing), park) == before
+
+
+@pytest.mark.rule("P5", "N1")
+@pytest.mark.parametrize(
+    "given, error, says",
+    [
+        ({"amount": money(101)}, NotEnough, "101.00 EUR of the invoice asked for, 100.00 EUR available"),
+        ({"lines": {1: None}}, InvalidValue, r"lines\[1\]"),
+        ({"to": "gateway"}, InvalidValue, "to='gateway'"),
+        ({"to": "nobody"}, InvalidValue, "to='nobody'"),
+        ({"on": TODAY - timedelta(days=1)}, InvalidValue, "on=.*when the invoice was issued"),
+        ({"amount": money(0)}, InvalidMoney, "amount"),
+        ({"notify": "yes"}, InvalidValue, "notify"),
+        ({"reason": "x" * 2001}, InvalidValue, "reason"),
+    ],
+)
+def test_what_is_refused_writes_nothing_and_takes_no_number(
+    billing: Billing, park: Biller, guest: Customer, given: Any, error: type[Exception], says: str
+) -> None:
+    of = issued(billing, park, guest)
+    before = everything(store_of(billing), park)
+    with pytest.raises(error, match=says):
+        billing.credit_notes.issue(of, **given)
+    assert everything(store_of(billing), park) == before
+    assert billing.credit_notes.issue(of).number == "CN-000001"
+
+
+@pytest.mark.rule("P5", "C8")
+def test_without_a_customer_there_is_no_credit_to_give_it_back_to(billing: Billing, condo: Biller) -> None:
+    billing.units.add(biller=condo, number="9")
+    of = issued(billing, condo, None, unit="9")
+    billing.payments.record(of, money(40, "CAD"))
+    with pytest.raises(InvalidValue, match="needs a customer"):
+        billing.credit_notes.issue(of, to="credit")
+    note = billing.credit_notes.issue(of)
+    [refund] = billing.payments.refunds(of)
+    assert (note.settled, refund.to_credit, refund.amount) == (money(60, "CAD"), money(0, "CAD"), money(40, "CAD"))
+
+
+@pytest.mark.rule("P5", "N1")
+def test_notes_are_numbered_in_a_series_of_each_biller_that_invoices_do_not_move(
+    billing: Billing, park: Biller, guest: Customer, practice: Biller, client: Customer
+) -> None:
+    billing.billers.edit(practice, policy={"credit_note_prefix": "AV", "yearly_numbers": True, "number_digits": 3})
+    first, second = issued(billing, park, guest), issued(billing, park, guest)
+    numbers = [billing.credit_notes.issue(of, amount=money(10)).number for of in (first, second, first)]
+    assert numbers == ["CN-000001", "CN-000002", "CN-000003"]
+    assert billing.credit_notes.issue(issued(billing, practice, client)).number == "AV2026-001"
+    assert issued(billing, park, guest).number == "INV-000003"
+
+
+@pytest.mark.rule("P5", "N1")
+def test_by_policy_no_note_is_dated_before_the_one_before_it(billing: Billing, park: Biller, guest: Customer) -> None:
+    billing.billers.edit(park, policy={"chronological": True})
+    of = issued(billing, park, guest)
+    billing.credit_notes.issue(of, amount=money(10), on=TODAY + timedelta(days=3))
+    with pytest.raises(NotAllowed, match="before the last credit note's date 2026-03-05"):
+        billing.credit_notes.issue(of, amount=money(10), on=TODAY + timedelta(days=2))
+    assert billing.credit_notes.issue(of, on=TODAY + timedelta(days=3)).number == "CN-000002"
+
+
+@pytest.mark.rule("P5", "N3")
+def test_the_same_key_gives_the_note_back_and_other_data_under_it_is_an_error(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    of = issued(billing, park, guest)
+    note = billing.credit_notes.issue(of, {0: money("5")}, key="k")
+    before = everything(store_of(billing), park)
+    assert billing.credit_notes.issue(of.id, {0: money("5.00")}, key="k") == note
+    for other in ({"lines": {0: money(6)}}, {"lines": {0: None}}, {"amount": money(5)}, {"lines": {0: money(5)}, "to": "source"},
+                  {"lines": {0: money(5)}, "reason": "r"}, {"lines": {0: money(5)}, "notify": True}):  # fmt: skip
+        with pytest.raises(KeyReused):
+            billing.credit_notes.issue(of, key="k", **other)  # type: ignore[arg-type]
+    assert everything(store_of(billing), park) == before
+
+
+@pytest.mark.rule("P5", "R18")
+def test_a_note_is_on_the_invoices_timeline_with_what_was_given_back(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    of = issued(billing, park, guest)
+    billing.payments.record(of, money(70))
+    billing.credit_notes.issue(of, amount=money(80), to="source", actor="ana", on=TODAY + timedelta(days=2))
+    steps = [(e.action, e.detail, e.actor, e.on) for e in billing.invoices.timeline(of)[-2:]]
+    day = TODAY + timedelta(days=2)
+    assert steps == [("credited", "CN-000001 80.00", "ana", day), ("refunded", "50.00 to source", "ana", day)]
+
+
+@pytest.mark.rule("P5", "P3", "D2")
+def test_a_note_over_all_that_is_owed_ends_the_asking(billing: Billing, park: Biller, guest: Customer) -> None:
+    billing.billers.edit(park, policy={"reminders": (7,)})
+    of = issued(billing, park, guest)
+    billing.credit_notes.issue(of)
+    report = billing.remind(biller=park, on=of.due_on + timedelta(days=8))
+    assert report.created == 0
+    assert billing.invoices.outstanding(biller=park, customer=guest) == money(0)
+
+
+@pytest.mark.rule("P5", "D3")
+def test_a_payment_that_bounces_after_it_was_credited_and_given_back_is_owed_again(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    of = issued(billing, park, guest)
+    payment = billing.payments.record(of)
+    billing.credit_notes.issue(of, to="source")
+    billing.payments.reverse(payment)
+    assert held(billing, of) == ("100.00", "open", "-100.00", "0.00")
+    assert billing.customers.statement(guest, since=TODAY).closing == money(100)
+
+
+@pytest.mark.rule("P5")
+def test_a_page_that_asks_for_more_than_is_owed_now_is_closed(billing: Billing, park: Biller, guest: Customer) -> None:
+    of = issued(billing, park, guest)
+    page = Collection(
+        id=f"{park.id}_col_1", biller=park.id, invoice=of.id, customer=guest.id, gateway="memory",
+        kind=PaymentMethod.CARD, amount=of.total, collected=money(0), made_at=NOON, state=CollectionState.OPEN,
+    )  # fmt: skip
+    with store_of(billing).writing() as tx:
+        tx.add([page])
+    billing.credit_notes.issue(of, amount=money(10))
+    [after] = all_of(store_of(billing), park, Collection)
+    assert (after.state, after.next_try_at) == (CollectionState.CLOSING, NOON)
+
+
+@pytest.mark.rule("P5", "T1")
+def test_notes_are_found_by_biller_invoice_customer_and_number_and_by_no_other_biller(
+    billing: Billing, park: Biller, guest: Customer, condo: Biller
+) -> None:
+    other = billing.customers.add(biller=park, name="Bob")
+    first, second = issued(billing, park, guest), issued(billing, park, other)
+    a, b, c = (billing.credit_notes.issue(of, amount=money(10)) for of in (first, second, first))
+    found = billing.credit_notes.find
+    assert found(biller=park) == [a, b, c]
+    assert found(invoice=first) == [a, c] == found(customer=guest) == found(invoice=first.id, customer=guest.id)
+    assert found(biller=park, number="CN-000002") == [b]
+    assert found(biller=condo) == []
+    elsewhere = billing.scoped(condo).credit_notes
+    for refused in (
+        lambda: elsewhere.find(invoice=first), lambda: elsewhere.find(customer=guest), lambda: elsewhere.get(a),
+        lambda: elsewhere.sheet(a), lambda: elsewhere.pdf(a.id), lambda: elsewhere.issue(first),
+        lambda: found(biller=condo, invoice=first), lambda: found(invoice=f"{park.id}_inv_none"),
+        lambda: billing.credit_notes.get(f"{park.id}_crn_none"),
+    ):  # fmt: skip
+        with pytest.raises(NotFound):
+            refused()
+    with pytest.raises(InvalidValue, match="biller"):
+        found()
+
+
+# --- leases that end early --------------------------------------------------------------------------------------------
+
+VAT = TaxRate(name="VAT", percent=20, category="S")
+
+
+def lease_of(billing: Billing, guest: Customer, **given: Any) -> Lease:
+    return billing.leases.add(
+        customer=guest, rent=money(620), starts=date(2026, 4, 1), advance_days=60,
+        **{"method": InvoiceMethod.EMAIL_PDF, **given},
+    )  # fmt: skip
+
+
+@pytest.mark.rule("M9", "P5", "M7")
+@pytest.mark.parametrize(
+    "taxes, may, june",
+    [((), ("420.00", "420.00"), ("620.00", "620.00")), ((VAT,), ("420.00", "504.00"), ("620.00", "744.00"))],
+)
+def test_a_lease_that_ended_early_proposes_notes_that_issue_takes_as_they_are(
+    billing: Billing, park: Biller, guest: Customer, taxes: Any, may: tuple[str, str], june: tuple[str, str]
+) -> None:
+    lease = lease_of(billing, guest, taxes=taxes)
+    billing.run(biller=park, on=date(2026, 4, 15))  # April, May and June
+    assert billing.credit_notes.propose(lease) == []
+    ended = billing.leases.end(lease, date(2026, 5, 10), on=date(2026, 5, 2))
+    proposals = billing.credit_notes.propose(lease)
+    assert [(str(p.lines[0].amount), str(p.amount.amount)) for p in proposals] == [may, june]
+    # What leases.end names is worth what the notes come to, with tax.
+    assert [(each.invoice, each.amount) for each in ended.to_credit] == [(p.invoice, p.amount) for p in proposals]
+    assert {p.reason for p in proposals} == {"Le bail a pris fin le 10/05/2026"}
+    first, second = proposals
+    # All of a proposal, and its amount with it.
+    note = billing.credit_notes.issue(
+        first.invoice, first.lines, first.amount, reason=first.reason, on=date(2026, 5, 2)
+    )
+    assert (note.total, note.reason) == (first.amount, first.reason)
+    # A part of it is credited another way: the rest is proposed.
+    billing.credit_notes.issue(second.invoice, {0: money(20)}, on=date(2026, 5, 2))
+    [rest] = billing.credit_notes.propose(lease)
+    assert rest.lines == {0: money(600)}
+    billing.credit_notes.issue(rest.invoice, rest.lines, on=date(2026, 5, 2))
+    assert billing.credit_notes.propose(lease) == []
+    april, may_, june_ = billing.invoices.find(biller=park, lease=lease, on=date(2026, 5, 2)).items
+    assert (june_.balance, april.balance) == (money(0), april.total)
+    assert may_.balance == may_.total - first.amount
+
+
+@pytest.mark.rule("M9", "P5")
+def test_the_last_days_are_credited_first_where_the_rent_changed(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    lease = lease_of(billing, guest)
+    billing.leases.change_rent(lease, money(930), date(2026, 5, 21))
+    billing.run(biller=park, on=date(2026, 4, 1))
+    may = billing.invoices.find(biller=park, lease=lease).items[1]
+    assert [str(line.amount.amount) for line in may.lines] == ["400.00", "330.00"]
+    billing.leases.end(lease, date(2026, 5, 15))
+    [proposal] = [p for p in billing.credit_notes.propose(lease) if p.invoice == may.id]
+    assert proposal.lines == {0: money(100), 1: money(330)}
+
+
+@pytest.mark.rule("M9", "P5")
+def test_what_else_is_on_a_rent_invoice_is_credited_last_and_a_discount_in_proportion(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    def line(amount: str, place: int | None) -> Line:
+        period = Period(date(2026, 5, place), date(2026, 5, place + 1)) if place else None
+        return Line(description="L", amount=money(amount), unit_price=money(amount), period=period)
+
+    mixed = (line("300", 1), line("30", None), line("200", 11))
+    assert unused_lines(mixed, money(250)) == {2: money(200), 0: money(50)}
+    assert unused_lines(mixed, money(510)) == {2: money(200), 0: money(300), 1: money(10)}
+    assert unused_lines(mixed, money(530)) == {0: money(300), 1: money(30), 2: money(200)}
+    assert unused_lines((line("300", 1), line("-60", None)), money(80)) == {0: money(100), 1: money(-20)}
+
+
+@pytest.mark.rule("M9", "P5")
+def test_drafts_and_void_invoices_of_an_ended_lease_are_not_proposed(
+    billing: Billing, condo: Biller, resident: Customer
+) -> None:
+    lease = billing.leases.add(
+        customer=resident, rent=money(620, "CAD"), starts=date(2026, 4, 1), advance_days=60, method="manual"
+    )
+    draft_, other = (billing.leases.generate(lease, on=date(2026, 3, 20)) for _ in range(2))
+    billing.invoices.void(billing.invoices.publish(other, on=date(2026, 3, 20)))
+    assert draft_.number is None
+    assert [each.invoice for each in billing.leases.end(lease, date(2026, 4, 10)).to_credit] == [draft_.id]
+    assert billing.credit_notes.propose(lease) == []
+    with pytest.raises(NotFound):
+        billing.credit_notes.propose("nobody_lea_1")
+
+
+# --- on paper ---------------------------------------------------------------------------------------------------------
+
+
+def spaces(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+PAPER = {
+    "en_GB": (
+        "Credit note",
+        [("Number", "CN-000001"), ("Issue date", "09/03/2026"), ("Credits invoice", "INV-000001"), ("Invoice date", "02/03/2026")],
+        [("Pitch", "TVA 10%", "€50.00"), ("Canoe", "TVA 20%", "€60.00")],
+        [("Total credited without tax", "€110.00"), ("TVA 10% on €50.00", "€5.00"), ("TVA 20% on €60.00", "€12.00"),
+         ("Total credited", "€127.00"), ("Taken off invoice INV-000001", "€82.00"), ("Paid back", "€45.00")],
+        "Credit note CN-000001 of 09/03/2026 gave back €45.00.",
+    ),
+    "fr_FR": (
+        "Avoir",
+        [("Numéro", "CN-000001"), ("Date d'émission", "09/03/2026"), ("Facture créditée", "INV-000001"),
+         ("Date de la facture", "02/03/2026")],
+        [("Pitch", "TVA 10 %", "50,00 €"), ("Canoe", "TVA 20 %", "60,00 €")],
+        [("Total crédité hors taxes", "110,00 €"), ("TVA 10 % sur 50,00 €", "5,00 €"), ("TVA 20 % sur 60,00 €", "12,00 €"),
+         ("Total crédité", "127,00 €"), ("Déduit de la facture INV-000001", "82,00 €"), ("Remboursé", "45,00 €")],
+        "L'avoir CN-000001 du 09/03/2026 a restitué 45,00 €.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.rule("P5", "S11", "M11")
+@pytest.mark.parametrize("locale", PAPER)
+def test_a_note_says_what_it_credits_and_what_became_of_it(
+    billing: Billing, clock: FixedClock, park: Biller, locale: str
+) -> None:
+    heading, facts, rows, figures, told_ = PAPER[locale]
+    tva20, tva10 = TaxRate(name="TVA", percent=20), TaxRate(name="TVA", percent=10)
+    who = billing.customers.add(biller=park, name="Zoé", locale=locale, address="1 Rue")
+    items = [
+        Item(description="Pitch", unit_price=money(100), taxes=(tva10,)),
+        Item(description="Canoe", unit_price=money(60), taxes=(tva20,)),
+    ]
+    of = issued(billing, park, who, lines=items)
+    billing.payments.record(of, money(100))
+    note = billing.credit_notes.issue(
+        of, {0: money(50), 1: None}, to="source", reason="Left\nearly", on=date(2026, 3, 9)
+    )
+    sheet = billing.credit_notes.sheet(note)
+    assert (sheet.kind, sheet.heading, sheet.reference, sheet.dated) == (
+        SheetKind.CREDIT_NOTE, heading, "CN-000001", date(2026, 3, 9),
+    )  # fmt: skip
+    assert [(fact.label, fact.value) for fact in sheet.facts] == facts
+    assert [tuple(map(spaces, row)) for group in sheet.tables[0].groups for row in group.rows] == rows
+    assert [(spaces(figure.label), spaces(figure.value)) for figure in sheet.figures] == figures
+    assert (sheet.subject, sheet.description, sheet.pay, sheet.marks) == ("Stay", "Left\nearly", None, ())
+    assert sheet.customer is not None
+    assert (sheet.customer.name, sheet.customer.lines) == ("Zoé", ("1 Rue",))
+    # The invoice says so too.
+    invoice_ = billing.invoices.sheet(of)
+    labels = [(spaces(figure.label), spaces(figure.value)) for figure in invoice_.figures]
+    assert labels[-2][0] == f"{heading} CN-000001 {'of' if locale == 'en_GB' else 'du'} 09/03/2026"
+    assert "82" in labels[-2][1]
+    assert spaces(invoice_.notes[0]) == told_
+    # The same on any day, whatever happens to the customer.
+    before = billing.credit_notes.pdf(note)
+    clock.advance(timedelta(days=400))
+    billing.customers.edit(who, name="Someone", locale="en_US")
+    assert billing.credit_notes.pdf(note) == before
+
+
+@pytest.mark.rule("P5", "S12")
+def test_a_note_whose_refund_came_back_does_not_say_that_it_was_paid(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    of = issued(billing, park, guest)
+    billing.payments.record(of)
+    note = billing.credit_notes.issue(of, to="source")
+    [refund] = billing.payments.refunds(of)
+    with store_of(billing).writing() as tx:
+        tx.replace([attrs.evolve(refund, state=RefundState.FAILED, failed_on=TODAY)])
+    figures = [spaces(figure.label) for figure in billing.credit_notes.sheet(note).figures]
+    assert figures == ["Total crédité"]
+    assert billing.invoices.sheet(of).notes == ("Plus rien à payer",)
+
+
+@pytest.mark.rule("P5", "R7")
+@pytest.mark.parametrize(
+    "amount, to, says",
+    [
+        (None, "credit", ["Voici l'avoir CN-000001 de 100,00 € sur la facture INV-000001.", "40,00 € ont été déduits de ce qui est à payer.",
+                          "60,00 € ont été portés à votre crédit."]),
+        (None, "source", ["Voici l'avoir CN-000001 de 100,00 € sur la facture INV-000001.", "40,00 € ont été déduits de ce qui est à payer.",
+                          "60,00 € vous sont remboursés."]),
+        ("10", None, ["Voici l'avoir CN-000001 de 10,00 € sur la facture INV-000001.", "10,00 € ont été déduits de ce qui est à payer.",
+                      "Il reste 30,00 € à payer sur la facture INV-000001."]),
+    ],
+)  # fmt: skip
+def test_a_note_goes_out_with_its_document_if_it_is_wished(
+    billing: Billing, park: Biller, guest: Customer, amount: str | None, to: str | None, says: list[str]
+) -> None:
+    post = wiring_of(billing).mailer
+    assert isinstance(post, Post)
+    of = issued(billing, park, guest)
+    billing.payments.record(of, money(60))
+    note = billing.credit_notes.issue(of, amount=money(amount) if amount else None, to=to, notify=True)
+    [message] = billing.messages.find(invoice=of)
+    assert (message.kind, message.about, message.to) == (MessageKind.CREDIT_NOTE, note.id, "alice@example.com")
+    assert billing.deliver().sent == 1
+    [letter], [mail] = post.letters, post.sent
+    assert [spaces(text) for text in letter.paragraphs] == [*says, "Avoir en pièce jointe (PDF)."]
+    assert (letter.kind, letter.subject, letter.action) == ("credit_note", "Avoir CN-000001 de Les Pins", None)
+    assert letter.sheet == billing.credit_notes.sheet(note)
+    assert [attachment.filename for attachment in mail.attachments] == ["Avoir-CN-000001.pdf"]
+
+
+@pytest.mark.rule("P5", "R7")
+@pytest.mark.parametrize(
+    "policy, wish, expected", [(False, None, 0), (True, None, 1), (True, False, 0), (False, True, 1)]
+)
+def test_who_is_told_of_a_note_follows_the_call_then_the_policy(
+    billing: Billing, park: Biller, guest: Customer, policy: bool, wish: bool | None, expected: int
+) -> None:
+    billing.billers.edit(park, policy={"notify_on_payment": policy})
+    of = issued(billing, park, guest)
+    billing.credit_notes.issue(of, notify=wish)
+    assert len(billing.messages.find(invoice=of)) == expected

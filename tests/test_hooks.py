@@ -66,8 +66,11 @@ with Billing.open("memory://", plugins=Plugins.of(memory.plugin)) as _any:
     VERBS: dict[str, dict[str, str]] = {name: parameters(verb) for name, verb in faces(_any)}
 WRITING = [name for name, given in VERBS.items() if "actor" in given]
 READING = [name for name in VERBS if name not in WRITING and name != "receive"]
-# What they did stands in the message's and the link's own records, and in no timeline.
+# What it did stands in the message's own records, and in no timeline.
 SILENT = {"deliver"}
+# What is asked about by another name; and what has a transaction before the provider is asked, and one after.
+ASKED_AS = {"receive_missed": "receive"}
+SEVERAL = {"payments.charge", "payments.refund", "collect", "receive_missed"}
 
 
 @pytest.mark.rule("R18")
@@ -82,7 +85,7 @@ def test_every_verb_that_writes_can_be_refused_and_then_writes_nothing(
 ) -> None:
     verb_of(desk, verb)(**CALLS[verb](scene), actor="ana")
     action, actor, biller, subject = host.asked[0]
-    assert (action.split(".")[0], actor) == (verb.split(".")[0], "ana")
+    assert (action.split(".")[0], actor) == (ASKED_AS.get(verb, verb).split(".")[0], "ana")
     assert biller == scene.biller.id or verb == "billers.add"
     assert subject is None or subject.startswith(biller)
 
@@ -118,7 +121,7 @@ def test_observers_hear_of_every_committed_transaction_once(
         before = [event for event in before if event.biller == biller.id]
     fresh = [event for event in events(billing, biller) if event not in before]
     heard = [event for told in host.told for event in told]
-    assert len(host.told) == 1, "each of these calls is one transaction"
+    assert (len(host.told) > 1) == (verb in SEVERAL), "each of the other calls is one transaction"
     assert sorted(heard, key=lambda e: e.id) == sorted(fresh, key=lambda e: e.id)
     assert len({event.id for event in heard}) == len(heard) > 0
     assert {event.actor for event in heard} == {"ana"}
@@ -131,13 +134,14 @@ def events(billing: Billing, biller: Biller) -> list[Event]:
 
 @pytest.mark.rule("R18", "D6")
 def test_what_a_gateway_tells_is_done_in_its_name_and_can_be_refused(desk: Billing, host: Host, scene: Scene) -> None:
-    host.refused.add("payments.record")
-    [refused] = desk.receive(**CALLS["receive"](scene))  # type: ignore[arg-type]  # as the scene has them
-    assert (refused.state, refused.payment, desk.invoices.get(scene.open).balance) == ("refused", None, money(100))
+    host.refused.add("receive")
+    with pytest.raises(Refused):  # so that the provider tells it again
+        desk.receive(**CALLS["receive"](scene))  # type: ignore[arg-type]  # as the scene has them
+    assert desk.invoices.get(scene.open).balance == money(100)
     host.refused.clear()
-    [recorded] = desk.receive(**CALLS["receive"](scene))  # type: ignore[arg-type]  # as above
-    assert host.asked[-1] == ("payments.record", "memory", scene.biller.id, scene.open.id)
-    assert recorded.state == "recorded"
+    [told] = desk.receive(**CALLS["receive"](scene))  # type: ignore[arg-type]  # as above
+    assert {(action, actor) for action, actor, _, _ in host.asked} == {("receive", "memory")}
+    assert told.state == "applied"
     assert desk.invoices.get(scene.open).balance == money(0)
     assert {event.actor for event in host.told[-1]} == {"memory"}
 
@@ -207,8 +211,8 @@ def test_a_deaf_observer_loses_no_number(desk: Billing, host: Host, scene: Scene
         desk.invoices.publish(scene.draft)
     host.deaf = False
     another = desk.invoices.draft(biller=scene.biller, customer=scene.customer, title="T", amount=money(1))
-    assert desk.invoices.get(scene.draft).number == "INV-000004"
-    assert desk.invoices.publish(another).number == "INV-000005"
+    number = desk.invoices.get(scene.draft).number or ""
+    assert desk.invoices.publish(another).number == f"INV-{int(number[4:]) + 1:06}"
 
 
 @pytest.mark.rule("R18")

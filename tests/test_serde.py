@@ -36,13 +36,22 @@ ROOMS = (
 ).split()
 
 
+def keyed_by_text(kind: type) -> bool:
+    """Whether its mappings are what JSON calls objects; others are made and used within a call."""
+    mappings = [hint for hint in typing.get_type_hints(kind).values() if typing.get_origin(hint) is Mapping]
+    return all(issubclass(typing.get_args(hint)[0], str) for hint in mappings)
+
+
 def values() -> list[type]:
     """Every attrs class that rings 0, 1 and the ports define."""
     found = {
         value
         for room in ROOMS
         for value in vars(importlib.import_module(f"invoicecore.{room}")).values()
-        if inspect.isclass(value) and attrs.has(value) and value.__module__.startswith("invoicecore.")
+        if inspect.isclass(value)
+        and attrs.has(value)
+        and value.__module__.startswith("invoicecore.")
+        and keyed_by_text(value)
     } - {Attachment, Mail}  # bytes on their way to a mailer, and never kept
     return sorted(found, key=lambda kind: kind.__qualname__)
 

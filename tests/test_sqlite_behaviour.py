@@ -29,11 +29,12 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, MissingExtra, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
-from invoicecore.messages import Message
+from invoicecore.messages import Message, MessageKind
 from invoicecore.money import MAX_MINOR
 from invoicecore.parties import Customer, Unit
+from invoicecore.payments import Payment, Refund, Reversal, after_note
 from invoicecore.plugins import Plugins
-from invoicecore.ports import FINDABLE, WAITING, Event, InvoiceQuery, Order, Reader
+from invoicecore.ports import FINDABLE, WAITING, Event, InvoiceQuery, Order, PayLink, Reader
 from invoicecore.testing import FixedClock, samples
 from invoicecore.testing.samples import DAY, world
 from invoicecore_adapters import sql
@@ -593,16 +594,18 @@ def test_a_store_that_is_open_stops_when_a_newer_library_has_moved_on(path: Path
         pytest.fail("read a schema it does not know")
 
 
-SCHEMA_1 = Path(__file__).parent / "data" / "schema-1.sql"
+def written_by(version: int, path: Path) -> Path:
+    """A file that an older library wrote: tests/data has what each schema left behind."""
+    with closing(sqlite3.connect(path)) as person:
+        person.executescript((Path(__file__).parent / "data" / f"schema-{version}.sql").read_text("utf-8"))
+        assert person.execute("SELECT version FROM meta").fetchall() == [(version,)]
+    return path
 
 
 @pytest.fixture
 def old(path: Path) -> Path:
     """A file that the first schema's library wrote, with three billers, their invoices and four e-mails."""
-    with closing(sqlite3.connect(path)) as person:
-        person.executescript(SCHEMA_1.read_text("utf-8"))
-        assert person.execute("SELECT version FROM meta").fetchall() == [(FIRST,)]
-    return path
+    return written_by(FIRST, path)
 
 
 def shape_of(path: Path) -> dict[str, object]:
@@ -631,7 +634,9 @@ def shape_of(path: Path) -> dict[str, object]:
         }}  # fmt: skip
 
 
-def test_the_first_schema_becomes_what_a_new_file_has(old: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(FIRST, PLAN.newest))
+def test_every_older_schema_becomes_what_a_new_file_has(version: int, path: Path, tmp_path: Path) -> None:
+    old = written_by(version, path)
     SqlStore(f"sqlite:///{old}").close()
     SqlStore(f"sqlite:///{tmp_path / 'new.db'}").close()
     assert shape_of(old) == shape_of(tmp_path / "new.db")
@@ -660,6 +665,47 @@ def test_what_the_first_schema_kept_is_still_there_and_its_e_mails_go_out(old: P
         assert billing.invoices.publish(draft, on=date(2026, 3, 2)).number == "INV-000003"
         edited = billing.billers.edit(condo, policy={"reminders": (7,)})
         assert edited.policy.reminders == (7,)
+
+
+@pytest.mark.rule("D3", "S12", "R16", "T2")
+def test_what_the_second_schema_kept_counts_as_it_did_and_can_be_collected(path: Path) -> None:
+    written_by(2, path)
+    store = SqlStore(f"sqlite:///{path}")
+    with closing(store), store.writing() as writer:
+        billers = {biller.name: biller for biller in writer.billers()}
+        on = date(2026, 4, 24)
+        sums = {name: writer.sums(InvoiceQuery(biller=biller.id, on=on)) for name, biller in billers.items()}
+        # As the library of that schema summed them.
+        assert {name: (s.total, s.paid, s.refunded, s.open, s.overdue) for name, s in sums.items()} == {
+            "Harley & Co": (8_000, 0, 8_000, 0, 0),
+            "Les Pins": (62_000, 0, 0, 0, 62_000),
+            "Maple Court": (106_234, 34_000, 12_000, 0, 60_234),
+        }
+        condo = billers["Maple Court"]
+        # A credit note's number is none of the invoices', whose prefix is what credit notes have by default.
+        assert (condo.policy.number_prefix, condo.policy.credit_note_prefix) == ("CN-", "CRN-")
+        assert billers["Les Pins"].policy.credit_note_prefix == "CN-"
+        [bounced] = writer.find(Reversal, condo.id, {})
+        assert (bounced.kind, bounced.reference, bounced.cancelled_on, bounced.version) == ("by_hand", "", None, 1)
+        refunds = [refund for biller in billers.values() for refund in writer.find(Refund, biller.id, {})]
+        assert [(r.state, r.gateway, r.next_try_at, r.tries, r.version) for r in refunds] == [
+            ("succeeded", None, None, 0, 1)
+        ] * 3
+        payments = writer.find(Payment, condo.id, {})
+        assert [payment.collection for payment in payments] == [None] * 3
+        assert [len(writer.find(PayLink, biller.id, {})) for biller in billers.values()].count(0) == 1
+        [reminder] = writer.due(Message, billers["Les Pins"].id, NOW, after=None, limit=9)
+        assert reminder.kind is MessageKind.REMINDER
+        # What is new works on what is old.
+        writer.replace([attrs.evolve(bounced, cancelled_on=on)])
+        again = attrs.evolve(bounced, id="again", version=1)
+        writer.add([again, attrs.evolve(again, id="and undone", cancelled_on=on)])
+        [roof] = [each for each in writer.invoices(InvoiceQuery(biller=condo.id, on=on)) if each.title == "Roof"]
+        theirs = (samples.collection(HERE, "o1"), samples.credit_note(HERE, "n1"))
+        writer.add([samples.changed(each, biller=condo.id, invoice=roof.id, customer=None) for each in theirs])
+        writer.replace([attrs.evolve(roof, facts=after_note(roof.facts, money("10.00", "CAD")))])
+        after = writer.sums(InvoiceQuery(biller=condo.id, on=on))
+        assert (after.total, after.overdue) == (105_234, 59_234)
 
 
 def test_four_processes_that_open_an_old_file_at_once_all_get_the_new_one(old: Path, tmp_path: Path) -> None:

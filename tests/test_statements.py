@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from conftest import NOON
 from desks import money
 from invoicecore import Billing, Money, Plugins
+from invoicecore.billing.ledger import Ledger
 from invoicecore.credits import CreditKind
 from invoicecore.documents.account import statement_sheet
 from invoicecore.errors import InvalidValue, InvoicecoreError, NotFound
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, Customer
-from invoicecore.payments import Payment
+from invoicecore.payments import Payment, Refund, RefundState, Reversal
 from invoicecore.statements import Statement
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory
@@ -206,7 +207,120 @@ ACTS: dict[str, Act] = {
     "withdraw": lambda b, park, who, inv, pay, n, on: b.credits.withdraw(who, money(f"{n % 20 + 1}"), on=on),
     "apply": lambda b, park, who, inv, pay, n, on: b.credits.apply(pick(inv, n), on=on),
     "void": lambda b, park, who, inv, pay, n, on: b.invoices.void(pick(inv, n), on=on),
+    "note": lambda b, park, who, inv, pay, n, on: b.credit_notes.issue(pick(inv, n), on=on),
+    "note to source": lambda b, park, who, inv, pay, n, on: b.credit_notes.issue(pick(inv, n), to="source", on=on),
+    "note of a part": lambda b, park, who, inv, pay, n, on: b.credit_notes.issue(
+        pick(inv, n), amount=money(f"{n % 30 + 1}"), to=pick(["source", "credit"], n), on=on
+    ),
+    "restore": lambda b, park, who, inv, pay, n, on: restored(b, pick(pay, n), on),
+    "refund fails": lambda b, park, who, inv, pay, n, on: came_back(b, pick(b.payments.refunds(pick(inv, n)), n), on),
 }  # fmt: skip
+
+
+def restored(billing: Billing, payment: Payment, on: date) -> None:
+    """The reversal of a payment is cancelled, as a charge-back that was won is, while its invoices are still owed."""
+    invoices = {part.invoice: billing.invoices.get(part.invoice) for part in payment.allocations}
+    if any(invoices[part.invoice].balance < part.amount for part in payment.allocations):
+        return
+    with billing._desk.change("restore", payment.biller, on=on) as change:
+        ledger = Ledger(change)
+        for reversal in change.tx.find(Reversal, payment.biller, {"payment": payment.id}):
+            if reversal.cancelled_on is None:
+                ledger.undo(reversal)
+        ledger.write()
+
+
+def came_back(billing: Billing, refund: Refund, on: date, state: RefundState = RefundState.FAILED) -> None:
+    """A refund to the payer did not reach them."""
+    if refund.to_credit.amount or not refund.state.counts:
+        return
+    with billing._desk.change("refund failed", refund.biller, on=on) as change:
+        ledger = Ledger(change)
+        change.tx.replace([ledger.refund_failed(refund, state, "the account is closed")])
+        ledger.write()
+
+
+@pytest.mark.rule("P5", "S12", "D1")
+def test_a_credit_note_lowers_what_is_charged_and_what_it_gave_back_stands_beside_it(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    day = iter(TODAY + timedelta(days=n) for n in range(20))
+    first, second = issued(billing, park, guest, on=next(day)), issued(billing, park, guest, "50", on=next(day))
+    billing.payments.record(first, money(70), on=next(day))
+    billing.credit_notes.issue(first, amount=money(20), on=next(day))  # off what is owed
+    billing.credit_notes.issue(first, amount=money(30), to="source", on=next(day))  # 10 off, 20 back
+    billing.credit_notes.issue(second, on=next(day))
+    billing.credit_notes.issue(first, amount=money(15), to="credit", on=next(day))
+    statement = billing.customers.statement(guest, since=TODAY, until=TODAY + timedelta(days=30))
+    assert told(statement) == [
+        ("2026-03-02", "invoice", "100.00", "0.00", "100.00"),
+        ("2026-03-03", "invoice", "50.00", "0.00", "150.00"),
+        ("2026-03-04", "payment", "0.00", "70.00", "80.00"),
+        ("2026-03-05", "credit_note", "-20.00", "0.00", "60.00"),
+        ("2026-03-06", "credit_note", "-30.00", "0.00", "30.00"),
+        ("2026-03-06", "refund", "0.00", "-20.00", "50.00"),
+        ("2026-03-07", "credit_note", "-50.00", "0.00", "0.00"),
+        ("2026-03-08", "credit_note", "-15.00", "0.00", "-15.00"),
+    ]
+    entry = statement.entries[3]
+    assert (entry.reference, entry.title, entry.about) == ("CN-000001", "INV-000001", (first.id,))
+    rows = statement_sheet(statement, customer=guest, biller=park).tables[0].groups[0].rows
+    assert rows[4][1] == "Avoir CN-000001\nINV-000001"
+
+
+@pytest.mark.rule("D3", "S12", "D1")
+@pytest.mark.parametrize("noted", [False, True], ids=["a refund", "a credit note's"])
+def test_a_refund_that_came_back_and_a_payment_that_was_restored_are_both_told(
+    billing: Billing, park: Biller, guest: Customer, noted: bool
+) -> None:
+    day = [TODAY + timedelta(days=n) for n in range(20)]
+    invoice = issued(billing, park, guest)
+    payment = billing.payments.record(invoice, on=day[1])
+    billing.payments.reverse(payment, on=day[2])
+    restored(billing, payment, day[3])
+    if noted:
+        billing.credit_notes.issue(invoice, to="source", on=day[4])
+    else:
+        billing.payments.refund(invoice, on=day[4])
+    [refund] = billing.payments.refunds(invoice)
+    came_back(billing, refund, day[5])
+    statement = billing.customers.statement(guest, since=TODAY, until=day[9])
+    given = [
+        ("2026-03-06", "credit_note", "-100.00", "0.00", "-100.00"),
+        ("2026-03-06", "refund", "0.00", "-100.00", "0.00"),
+    ]
+    assert told(statement) == [
+        ("2026-03-02", "invoice", "100.00", "0.00", "100.00"),
+        ("2026-03-03", "payment", "0.00", "100.00", "0.00"),
+        ("2026-03-04", "reversal", "0.00", "-100.00", "100.00"),
+        ("2026-03-05", "reversal_cancelled", "0.00", "100.00", "0.00"),
+        *(given if noted else [("2026-03-06", "refund", "-100.00", "-100.00", "0.00")]),
+        ("2026-03-07", "refund_failed", "100.00", "100.00", "0.00"),
+    ]
+    assert billing.invoices.sheet(invoice).notes == ("Plus rien à payer",)
+
+
+@pytest.mark.rule("S12", "D1")
+def test_a_refund_that_never_happened_is_on_no_statement(billing: Billing, park: Biller, guest: Customer) -> None:
+    invoice = issued(billing, park, guest)
+    billing.payments.record(invoice)
+    refund = billing.payments.refund(invoice, money(30))
+    came_back(billing, refund, TODAY, RefundState.NOT_EXECUTED)
+    kinds = [entry.kind.value for entry in billing.customers.statement(guest, since=TODAY).entries]
+    assert kinds == ["invoice", "payment"]
+
+
+@pytest.mark.rule("P5", "D1", "R14")
+def test_what_a_note_had_taken_off_is_not_taken_off_again_by_a_void(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest)
+    billing.credit_notes.issue(invoice, amount=money(30))
+    billing.invoices.void(invoice)
+    assert told(billing.customers.statement(guest, since=TODAY))[1:] == [
+        ("2026-03-02", "credit_note", "-30.00", "0.00", "70.00"),
+        ("2026-03-02", "void", "-70.00", "0.00", "0.00"),
+    ]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -215,7 +329,7 @@ ACTS: dict[str, Act] = {
     st.booleans(),
     st.integers(0, 40),
 )
-@pytest.mark.rule("D1", "S13", "C8", "D2")
+@pytest.mark.rule("D1", "S13", "C8", "D2", "P5", "R16")
 def test_up_to_today_the_closing_balance_is_what_is_owed_less_the_credit(
     history: list[tuple[str, int, int]], apply_credit: bool, cut: int
 ) -> None:
@@ -235,6 +349,8 @@ def test_up_to_today_the_closing_balance_is_what_is_owed_less_the_credit(
         whole = billing.customers.statement(who, since=TODAY)
         owed, credit = billing.invoices.outstanding(biller=park, customer=who), billing.credits.balance(who)
         assert whole.closing == owed - credit
+        cards = billing.invoices.summary(biller=park)
+        assert cards.total == cards.open + cards.overdue + cards.paid + cards.refunded
         assert whole.opening == money(0)
         running = whole.opening
         for entry, after in zip(whole.entries, whole.balances, strict=True):

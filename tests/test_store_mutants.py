@@ -74,7 +74,7 @@ class ForgetsMicroseconds(MemoryWriter):
         super()._put(attrs.evolve(record, at=record.at.replace(microsecond=0)) if isinstance(record, Event) else record)
 
 
-@noticed_by("test_warnings_are_not_stored")
+@noticed_by("test_what_travels_with_a_result_is_not_stored")
 class StoresWarnings(MemoryWriter):
     def _put(self, record):
         self._swap(type(record), getattr(record, "biller", record.id), record.id, record)

@@ -60,7 +60,11 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "today": {"biller": ("biller", plain("biller"))},
         "remind": {"biller": ("biller", plain("biller"))},
         "deliver": {"biller": ("biller", plain("biller"))},
+        "collect": {"biller": ("biller", plain("biller"))},
+        "recover": {"biller": ("biller", plain("biller"))},
         "receive": {},
+        "receive_missed": {},
+        "reconcile": {"biller": ("biller", plain("biller"))},
         "billers.add": {},
         "billers.all": {},
         "billers.edit": {"biller": ("biller", plain("biller"))},
@@ -166,6 +170,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
             "invoice": ("paid", plain("invoice")),
             "customer": ("customer", instead("invoice", "customer")),
         },
+        "payments.charge": {"invoice": ("owed", plain("invoice")), "method": ("method", plain("method"))},
         "payments.checkout": {},
         "payments.get": {"payment": ("payment", plain("payment"))},
         "payments.link": {"invoice": ("open", plain("invoice"))},
@@ -174,7 +179,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "payments.receipt_pdf": {"payment": ("payment", plain("payment"))},
         "payments.revoke_link": {"invoice": ("open", plain("invoice"))},
         "payments.record": {"invoice": ("open", plain("invoice")), "invoice listed": ("open", listed("invoice"))},
-        "payments.refund": {"invoice": ("paid", plain("invoice"))},
+        "payments.refund": {"invoice": ("charged", plain("invoice")), "payment": ("online", plain("payment"))},
         "payments.refunds": {"invoice": ("paid", plain("invoice"))},
         "payments.reverse": {"payment": ("payment", plain("payment"))},
         "credits.apply": {"invoice": ("open", plain("invoice"))},
@@ -185,6 +190,22 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "messages.find": {"biller": ("biller", plain("biller")), "invoice": ("open", plain("invoice"))},
         "messages.get": {"message": ("message", plain("message"))},
         "messages.retry": {"message": ("message", plain("message"))},
+        "methods.find": {"biller": ("biller", plain("biller")), "customer": ("customer", plain("customer"))},
+        "methods.get": {"method": ("method", plain("method"))},
+        "methods.refresh": {"method": ("fresh", plain("method"))},
+        "methods.revoke": {"method": ("method", plain("method"))},
+        "methods.setup": {"customer": ("customer", plain("customer"))},
+        "collections.cancel": {"collection": ("reserved", plain("collection"))},
+        "collections.find": {
+            "biller": ("biller", plain("biller")),
+            "invoice": ("charged", plain("invoice")),
+            "customer": ("customer", plain("customer")),
+        },
+        "collections.get": {"collection": ("reserved", plain("collection"))},
+        "collections.resolve": {"collection": ("doubtful", plain("collection"))},
+        "alerts.find": {"biller": ("biller", plain("biller")), "invoice": ("owed", plain("invoice"))},
+        "alerts.get": {"alert": ("alert", plain("alert"))},
+        "alerts.resolve": {"alert": ("alert", plain("alert"))},
     }.items()
 }
 
@@ -199,7 +220,8 @@ REGISTERS = {
 }
 
 RECORD = re.compile(
-    r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry|Message)\b"
+    r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry|Message|SavedMethod"
+    r"|Collection|Alert|CreditNote)\b"
 )
 
 
@@ -340,6 +362,8 @@ def test_a_run_under_a_scope_bills_nobody_else(billing: Billing, here: Scene, th
 @pytest.mark.rule("T2", "R8")
 def test_a_customer_is_shown_no_invoice_of_another(billing: Billing, here: Scene, there: Scene) -> None:
     billing.invoices.draft(biller=here.biller, customer=here.other, title="T", amount=here.open.total)
-    own = {here.open.id, here.paid.id, here.stranded.invoice}
-    assert {each.id for each in billing.invoices.visible_to(here.customer).items} == own
+    own = {here.open.id, here.paid.id, here.charged.id, here.owed.id, here.doubtful.invoice, here.reserved.invoice}
+    shown = {each.id for each in billing.invoices.visible_to(here.customer, limit=100).items}
+    assert own | {here.stranded.invoice} < shown
+    assert {billing.invoices.get(ref).customer for ref in shown} == {here.customer.id}
     assert billing.invoices.visible_to(here.other).items == ()

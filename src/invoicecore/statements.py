@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -69,121 +69,149 @@ def account(
     invoices: Iterable[Invoice],
     payments: Sequence[Payment],
     reversals: Sequence[Reversal],
-    refunds: Sequence[Refund],
+    refunds: Iterable[Refund],
     notes: Sequence[CreditNote],
     credits: Iterable[CreditEntry],
     *,
     currency: str,
 ) -> list[Entry]:
     """Every step of a customer's account, by date; to the end of it: Σ balances of published invoices − credit."""
+    issued = {invoice.id: invoice for invoice in invoices if invoice.issued_on is not None}
+    numbers = {ref: invoice.reference for ref, invoice in issued.items()}
+    voided = {
+        ref: invoice.voided_on
+        for ref, invoice in issued.items()
+        if invoice.lifecycle is Lifecycle.VOID and invoice.voided_on is not None
+    }
+    given = [refund for refund in refunds if refund.state is not RefundState.NOT_EXECUTED]
+    entries = [
+        *_charges(issued, voided, payments, reversals, notes, currency),
+        *_received(payments, reversals, voided, numbers, currency),
+        *_returned(given, notes, numbers, currency),
+        *_credits(credits, currency),
+    ]
+    order = list(EntryKind)
+    return sorted(entries, key=lambda entry: (entry.on, order.index(entry.kind)))
+
+
+def _charges(
+    issued: Mapping[str, Invoice],
+    voided: Mapping[str, date],
+    payments: Iterable[Payment],
+    reversals: Iterable[Reversal],
+    notes: Iterable[CreditNote],
+    currency: str,
+) -> Iterator[Entry]:
+    """Invoices as they were issued, and as they were voided."""
     none = zero(currency)
-    entries: list[Entry] = []
-    numbers: dict[str, str] = {}
-    away: dict[str, list[Reversal]] = {}
-    for reversal in reversals:
-        away.setdefault(reversal.payment, []).append(reversal)
-    noted: dict[str, Money] = {}
-    for note in notes:
-        noted[note.invoice] = noted.get(note.invoice, none) + note.settled
-    voided: dict[str, date] = {}
-    paid: dict[str, list[tuple[Payment, Money]]] = {}
-    for payment in payments:
-        for part in payment.allocations:
-            paid.setdefault(part.invoice, []).append((payment, part.amount))
-    for invoice in invoices:
-        if invoice.issued_on is None:
-            continue
-        numbers[invoice.id] = invoice.reference
+    by_id = {payment.id: payment for payment in payments}
+    for invoice in issued.values():
         charge = Entry(
-            on=invoice.issued_on, kind=EntryKind.INVOICE, charged=invoice.total, paid=none,
+            on=invoice.issued_on or date.max, kind=EntryKind.INVOICE, charged=invoice.total, paid=none,
             reference=invoice.reference, title=invoice.title, about=(invoice.id,),
         )  # fmt: skip
-        entries.append(charge)
-        if invoice.lifecycle is Lifecycle.VOID and invoice.voided_on is not None:
-            # What had been settled by money on that day stays charged, and so does what credit notes had taken off;
-            # credit that had been applied has become credit again. A payment that bounced later had settled it then.
-            day = voided[invoice.id] = invoice.voided_on
-            kept = []
-            for payment, part in paid.get(invoice.id, ()):
-                gone = [_part(payment, each, invoice.id) for each in away.get(payment.id, ()) if _away(each, day)]
-                kept += [part, -total(gone, currency)]
-            settled = total(kept, currency) + invoice.facts.credit + noted.get(invoice.id, none)
-            back = settled - invoice.total
-            entries.append(attrs.evolve(charge, on=day, kind=EntryKind.VOID, charged=back))
-    by_id = {payment.id: payment for payment in payments}
+        yield charge
+        if invoice.id not in voided:
+            continue
+        # What had been settled by money on that day stays charged, and what credit notes had taken off is not taken off
+        # again; credit that had been applied has become credit again. A payment that bounced later had settled it then.
+        day = voided[invoice.id]
+        kept = [_allocated(payment, payment.amount, invoice.id) for payment in by_id.values()]
+        gone = [
+            _allocated(by_id[each.payment], each.amount, invoice.id)
+            for each in reversals
+            if each.reversed_on <= day and (each.cancelled_on is None or each.cancelled_on > day)
+        ]
+        noted = [note.settled for note in notes if note.invoice == invoice.id]
+        settled = total(kept, currency) - total(gone, currency) + total(noted, currency) + invoice.facts.credit
+        yield attrs.evolve(charge, on=day, kind=EntryKind.VOID, charged=settled - invoice.total)
+
+
+def _received(
+    payments: Iterable[Payment],
+    reversals: Iterable[Reversal],
+    voided: Mapping[str, date],
+    numbers: Mapping[str, str],
+    currency: str,
+) -> Iterator[Entry]:
+    """Payments, those that were taken back, and those of them that were restored."""
+    told: dict[str, Entry] = {}
+    by_id: dict[str, Payment] = {}
     for payment in payments:
         about = tuple(part.invoice for part in payment.allocations)
-        entries.append(
-            Entry(
-                on=payment.received_on,
-                kind=EntryKind.PAYMENT,
-                charged=none,
-                paid=payment.amount,
-                reference=payment.reference or _named(about, numbers),
-                about=about,
-            )
-        )
+        by_id[payment.id] = payment
+        told[payment.id] = Entry(
+            on=payment.received_on, kind=EntryKind.PAYMENT, charged=zero(currency), paid=payment.amount,
+            reference=payment.reference or _named(about, numbers), about=about,
+        )  # fmt: skip
+        yield told[payment.id]
     for reversal in reversals:
-        payment = by_id[reversal.payment]
-        about = tuple(part.invoice for part in payment.allocations)
-        there = Entry(
-            on=reversal.reversed_on,
-            kind=EntryKind.REVERSAL,
-            charged=none,
-            paid=-reversal.amount,
-            reference=payment.reference or _named(about, numbers),
-            about=about,
-        )
-        back = attrs.evolve(
-            there, on=reversal.cancelled_on or date.max, kind=EntryKind.REVERSAL_CANCELLED, paid=reversal.amount
-        )
-        for entry in (there, back) if reversal.cancelled_on is not None else (there,):
+        payment, entry = by_id[reversal.payment], told[reversal.payment]
+        for kind, day in (
+            (EntryKind.REVERSAL, reversal.reversed_on),
+            (EntryKind.REVERSAL_CANCELLED, reversal.cancelled_on),
+        ):
+            if day is None:
+                continue
+            away = kind is EntryKind.REVERSAL
             # What a void invoice had been settled with is owed by nobody when it bounces.
-            void = [_part(payment, reversal, ref) for ref in about if voided.get(ref, date.max) < entry.on]
-            sign = 1 if entry is back else -1
-            entries.append(attrs.evolve(entry, charged=sign * total(void, currency)))
-    of_note = {note.refund: note for note in notes if note.refund is not None}
-    by_ref = {refund.id: refund for refund in refunds if refund.state is not RefundState.NOT_EXECUTED}
+            void = [_allocated(payment, reversal.amount, ref) for ref in entry.about if voided.get(ref, date.max) < day]
+            charged, paid = total(void, currency), reversal.amount
+            yield attrs.evolve(
+                entry, on=day, kind=kind, charged=-charged if away else charged, paid=-paid if away else paid
+            )
+
+
+def _returned(
+    refunds: Iterable[Refund], notes: Iterable[CreditNote], numbers: Mapping[str, str], currency: str
+) -> Iterator[Entry]:
+    """Credit notes, refunds, and those refunds that came back."""
+    none = zero(currency)
+    amounts = {refund.id: refund.amount for refund in refunds}
+    noted = set()
     for note in notes:
-        given = by_ref[note.refund].amount if note.refund in by_ref else none
-        entries.append(
-            Entry(
-                on=note.issued_on,
-                kind=EntryKind.CREDIT_NOTE,
-                charged=-(note.settled + given),
-                paid=none,
-                reference=note.number,
-                title=_named((note.invoice,), numbers),
-                about=(note.invoice,),
-            )
-        )
-    for refund in by_ref.values():
+        # What had been given back before the note is no longer charged since then.
+        credited = note.settled + (amounts.get(note.refund, none) if note.refund is not None else none)
+        noted.add(note.refund)
+        yield Entry(
+            on=note.issued_on, kind=EntryKind.CREDIT_NOTE, charged=-credited, paid=none,
+            reference=note.number, title=_named((note.invoice,), numbers), about=(note.invoice,),
+        )  # fmt: skip
+    for refund in refunds:
         cash = refund.amount - refund.to_credit
-        there = Entry(
-            on=refund.refunded_on,
-            kind=EntryKind.REFUND,
-            charged=-refund.amount if refund.id not in of_note else none,
-            paid=-cash,
-            reference=_named((refund.invoice,), numbers),
-            about=(refund.invoice,),
-        )
-        if there.charged.amount or there.paid.amount:  # what a note gave to credit stands in the note
-            entries.append(there)
+        entry = Entry(
+            on=refund.refunded_on, kind=EntryKind.REFUND, charged=none if refund.id in noted else -refund.amount,
+            paid=-cash, reference=_named((refund.invoice,), numbers), about=(refund.invoice,),
+        )  # fmt: skip
+        if entry.charged.amount or entry.paid.amount:  # what a note gave as credit stands in the note alone
+            yield entry
         if refund.failed_on is not None:
-            back = attrs.evolve(
-                there, on=refund.failed_on, kind=EntryKind.REFUND_FAILED, charged=refund.amount, paid=cash
+            yield attrs.evolve(
+                entry, on=refund.failed_on, kind=EntryKind.REFUND_FAILED, charged=refund.amount, paid=cash
             )
-            entries.append(back)
-    for row in credits:
+
+
+def _credits(rows: Iterable[CreditEntry], currency: str) -> Iterator[Entry]:
+    """Credit that was added and paid out; what else moved it is part of what caused it."""
+    for row in rows:
         if row.kind is CreditKind.DEPOSIT:
             kind = EntryKind.DEPOSIT
-        elif row.kind is CreditKind.WITHDRAWN and row.payment is None:  # the others are part of what caused them
+        elif row.kind is CreditKind.WITHDRAWN and row.payment is None:
             kind = EntryKind.WITHDRAWAL
         else:
             continue
-        entries.append(Entry(on=row.on, kind=kind, charged=none, paid=row.amount, title=row.note))
-    order = list(EntryKind)
-    return sorted(entries, key=lambda entry: (entry.on, order.index(entry.kind)))
+        yield Entry(on=row.on, kind=kind, charged=zero(currency), paid=row.amount, title=row.note)
+
+
+def _allocated(payment: Payment, amount: Money, invoice: str) -> Money:
+    """The part of `amount` of a payment that is one invoice's: it lies on its invoices in their order."""
+    left = amount
+    for part in payment.allocations:
+        taken = min(left, part.amount)
+        if part.invoice == invoice:
+            return taken
+        left = left - taken
+    return left - left
 
 
 def statement(entries: Iterable[Entry], *, customer: str, since: date, until: date, currency: str) -> Statement:
@@ -211,21 +239,5 @@ def statement(entries: Iterable[Entry], *, customer: str, since: date, until: da
     )
 
 
-def _away(reversal: Reversal, day: date) -> bool:
-    """Whether a payment that was taken back was away at the end of a day."""
-    return reversal.reversed_on <= day and (reversal.cancelled_on is None or reversal.cancelled_on > day)
-
-
-def _part(payment: Payment, reversal: Reversal, invoice: str) -> Money:
-    """What a reversal took from one invoice: a payment is taken back from its invoices in their order."""
-    left = reversal.amount
-    for part in payment.allocations:
-        taken = min(left, part.amount)
-        if part.invoice == invoice:
-            return taken
-        left = left - taken
-    return left - left
-
-
-def _named(invoices: Iterable[str], numbers: dict[str, str]) -> str:
+def _named(invoices: Iterable[str], numbers: Mapping[str, str]) -> str:
     return ", ".join(numbers[ref] for ref in invoices if ref in numbers)

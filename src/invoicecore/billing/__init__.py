@@ -34,7 +34,7 @@ from invoicecore.ports import Clock, Store
 if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
     from invoicecore.billing.reconciling import Reconciliation
-    from invoicecore.ports import Composer, Mailer, PaymentGateway, Renderer
+    from invoicecore.ports import Composer, GatewayInfo, Mailer, PaymentGateway, Renderer
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
@@ -107,6 +107,11 @@ class Billing:
         found = plugins if plugins is not None else Plugins.discover()
         wiring = Wiring(found, mailer=mailer, renderer=renderer, composer=composer, gateway=gateway, base_url=base_url)
         return cls(found.store(url), clock=clock, plugins=found, wiring=wiring)
+
+    @property
+    def gateways(self) -> tuple[GatewayInfo, ...]:
+        """What each gateway here is and can do, in the order they were given."""
+        return tuple(gateway.info for gateway in self._desk.wiring.gateways)
 
     def scoped(self, biller: Biller | str) -> Billing:
         """A desk for which other billers do not exist: the same NotFound as for an id never given out (T1)."""

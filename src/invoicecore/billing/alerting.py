@@ -11,6 +11,7 @@ from invoicecore.billing.desk import Change, Desk, biller_in, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, member, text
+from invoicecore.payments import Reversal
 
 
 def alert(change: Change, kind: AlertKind, about: str, told: str, *, invoice: str | None = None) -> None:
@@ -34,6 +35,13 @@ def alert(change: Change, kind: AlertKind, about: str, told: str, *, invoice: st
             )
         ]
     )
+
+
+def overdrawn(change: Change, invoice: Invoice, reversal: Reversal) -> None:
+    """Alert when what was taken back had been refunded before: more went out than came in (P4)."""
+    if invoice.facts.held.amount < 0:
+        told = f"{-invoice.facts.held.amount} {invoice.currency} had been refunded before it was taken back"
+        alert(change, AlertKind.REVERSED_AFTER_REFUND, reversal.id, told, invoice=invoice.id)
 
 
 def settle_alerts(change: Change, about: str, kind: AlertKind, how: str) -> None:

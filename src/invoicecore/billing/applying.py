@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
 from invoicecore.alerts import AlertKind
-from invoicecore.billing.alerting import alert, settle_alerts
+from invoicecore.billing.alerting import alert, overdrawn, settle_alerts
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import queue, tell_payer
@@ -94,7 +95,8 @@ def apply_payment(change: Change, before: Collection, told: PaymentSnapshot, inf
         ledger.fly(before.invoice, before.amount)
     _money(change, ledger, now, told)
     now = attrs.evolve(now, collected=max(before.collected, told.collected))
-    if now.state is CollectionState.FAILED and before.state is not CollectionState.FAILED:
+    given_up = _provider_retries(before) and not _provider_retries(now)
+    if now.state is CollectionState.FAILED and (before.state is not CollectionState.FAILED or given_up):
         now = failed(change, ledger, now)
     sent = before.state in (CollectionState.SUBMITTING, CollectionState.UNKNOWN) and now.method is not None
     if sent and now.state is CollectionState.PENDING and change.biller.policy.notify_collections:
@@ -138,11 +140,26 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
         spec = next((spec for spec in info.methods if spec.kind is told.kind), None)
         if spec is not None and spec.reversible_for is not None:
             now = attrs.evolve(now, reversible_until=change.on + spec.reversible_for)
-    tries = before.tries + 1 if state is before.state else 0
-    next_at = _next_look(change, now, tries) if state in UNFINISHED else None
-    if state is before.state is CollectionState.FAILED:
-        next_at = before.next_try_at
-    return attrs.evolve(now, tries=tries if state in UNFINISHED else before.tries, next_try_at=next_at)
+    return attrs.evolve(now, **_schedule(change, before, now))
+
+
+def _schedule(change: Change, before: Collection, now: Collection) -> dict[str, Any]:
+    """When it is looked at next: what was told before its time changes nothing of that."""
+    same = now.state is before.state
+    if same and (before.next_try_at is None or before.next_try_at > change.at):
+        return {}
+    if now.state in UNFINISHED:
+        tries = before.tries + 1 if same else 0
+        return {"tries": tries, "next_try_at": _next_look(change, now, tries)}
+    retried = same and now.state is CollectionState.FAILED and not _provider_retries(before)
+    if retried:
+        return {}
+    return {"next_try_at": change.at + POLLS[-1] if _provider_retries(now) else None}
+
+
+def _provider_retries(collection: Collection) -> bool:
+    failed = collection.state is CollectionState.FAILED
+    return failed and collection.decline is not None and collection.decline.provider_will_retry
 
 
 def _state(before: Collection, told: PaymentSnapshot) -> CollectionState:
@@ -265,9 +282,7 @@ def _take_back(
     text = f"{told.amount.amount} {told.amount.currency.code} was taken back ({told.kind.value}): {told.reason or 'no reason given'}"
     alert(change, AlertKind(told.kind.value), reversal.id, text, invoice=collection.invoice)
     invoice = ledger.invoice(collection.invoice)
-    if invoice.facts.held.amount < 0:
-        text = f"{-invoice.facts.held.amount} {invoice.currency} had been refunded before it was taken back"
-        alert(change, AlertKind.REVERSED_AFTER_REFUND, reversal.id, text, invoice=invoice.id)
+    overdrawn(change, invoice, reversal)
     if change.biller.policy.notify_collections and invoice.balance.amount > 0:
         tell(change, MessageKind.PAYMENT_REVERSED, invoice, reversal.id)
     return reversal
@@ -293,11 +308,13 @@ def apply_refund(
         ledger.refund_again(refund)
         after = attrs.evolve(after, state=told.state, failed_on=None, error="")
     elif told.state.counts:
-        pending = told.state is RefundState.PENDING
-        after = attrs.evolve(
-            after, state=told.state, next_try_at=change.at + wait(POLLS, refund.tries + 1) if pending else None
-        )
-    if after != refund and attrs.evolve(after, next_try_at=refund.next_try_at) != refund:
+        after = attrs.evolve(after, state=told.state, next_try_at=None, error="")
+        if told.state is RefundState.PENDING:
+            early = refund.state is told.state and refund.next_try_at is not None and refund.next_try_at > change.at
+            tries = refund.tries if early else 1 if refund.state is not told.state else refund.tries + 1
+            poll = refund.next_try_at if early else change.at + wait(POLLS, tries)
+            after = attrs.evolve(after, tries=tries, next_try_at=poll)
+    if after != refund:
         change.tx.replace([after])
         if refund.state in (RefundState.UNKNOWN, RefundState.SUBMITTING):
             settle_alerts(change, refund.id, AlertKind.DOUBTFUL, f"the provider told: {after.state.value}")
@@ -370,16 +387,15 @@ def fail_reserved(change: Change, method: SavedMethod) -> None:
 def failed(change: Change, ledger: Ledger, now: Collection) -> Collection:
     """After a collection failed: tried again by policy, or the customer is asked to pay another way."""
     policy = change.biller.policy
-    decline = now.decline
-    if decline is not None and decline.provider_will_retry:
-        return attrs.evolve(now, next_try_at=change.at + POLLS[-1])
+    if _provider_retries(now):
+        return now
     days = _retry_in(policy, now)
     if days is not None:
         return attrs.evolve(
             now, next_try_at=start_of(change.on + timedelta(days=days), change.biller.timezone), tries=0
         )
     invoice = ledger.invoice(now.invoice)
-    if policy.link_on_failure and now.method is not None and invoice.balance.amount > 0:
+    if policy.link_on_failure and invoice.balance.amount > 0:
         tell(change, MessageKind.COLLECTION_FAILED, invoice, now.id)
     return now
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import attrs
 
+from invoicecore.billing.alerting import overdrawn
 from invoicecore.billing.desk import Change, Desk, one, several
 from invoicecore.billing.issuing import move_credit
 from invoicecore.billing.ledger import Ledger, close_pages
@@ -134,6 +135,8 @@ class Collecting:
                 raise NotAllowed("reverse", "reversed", ())
             ledger = Ledger(change)
             reversal = ledger.reverse(found, found.amount, reason=text(reason, "reason", required=False))
+            for each in ledger.read([part.invoice for part in found.allocations]):
+                overdrawn(change, each, reversal)
             ledger.write()
             change.made(reversal.id)
         return reversal

@@ -152,15 +152,17 @@ class CreditNotes:
         number: str | None = None,
     ) -> list[CreditNote]:
         """Credit notes, oldest first: of a biller, of one invoice or customer, or of a number, as they are given."""
-        owners = [self._desk.owner(*each, biller) for each in (("invoice", invoice), ("customer", customer)) if each[1]]
-        owner = owners[0][0] if owners else self._desk.biller_id(biller)
-        where: dict[str, str] = {}
+        owner, where = biller, dict[str, str]()
+        for kind, given in (("invoice", invoice), ("customer", customer)):
+            if given is not None:
+                owner, where[kind] = self._desk.owner(kind, given, owner)
+        owner = self._desk.biller_id(owner)
         with self._desk.view() as tx:
             biller_in(tx, owner)
             if invoice is not None:
-                where["invoice"] = one(tx, Invoice, owner, self._desk.owner("invoice", invoice, owner)[1]).id
+                one(tx, Invoice, owner, where["invoice"])
             if customer is not None:
-                where["customer"] = one(tx, Customer, owner, self._desk.owner("customer", customer, owner)[1]).id
+                one(tx, Customer, owner, where["customer"])
             if number is not None:
                 where["number"] = text(number, "number")
             return tx.find(CreditNote, owner, where)
@@ -239,7 +241,7 @@ def _unused(lease: Lease, invoice: Invoice, earlier: Sequence[CreditNote]) -> di
     wanted = {}
     for place, part in unused[1].items():
         whole = invoice.lines[place].amount
-        still = part - (whole - rest[place])
+        still = part
         if still.amount * whole.amount > 0:
             wanted[place] = still
     return wanted

@@ -10,11 +10,22 @@ from typing import TypeVar
 import attrs
 
 from invoicecore.billing.desk import Desk, biller_in
-from invoicecore.billing.documenting import besides_of, receipts_of, sheets_of
+from invoicecore.billing.documenting import besides_of, notes_of, receipts_of, sheets_of
 from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
+from invoicecore.collection import Collection, SavedMethod
+from invoicecore.credit_notes import CreditNote
 from invoicecore.documents import Letter, Sheet
-from invoicecore.documents.letter import invoice_letter, receipt_letter, refund_letter, reminder_letter
+from invoicecore.documents.letter import (
+    collection_failed_letter,
+    collection_notice_letter,
+    credit_note_letter,
+    invoice_letter,
+    payment_reversed_letter,
+    receipt_letter,
+    refund_letter,
+    reminder_letter,
+)
 from invoicecore.errors import (
     Conflict,
     MailRefused,
@@ -40,11 +51,11 @@ from invoicecore.messages import (
     taken,
 )
 from invoicecore.parties import Biller
-from invoicecore.payments import Payment, Refund
+from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.ports import Attachment, Mail
 from invoicecore.reminders import remindable
 
-R = TypeVar("R", Invoice, Payment)
+R = TypeVar("R", Invoice, Payment, CreditNote)
 
 PAGE = 50  # messages taken at a time: few enough to be sent within their lease by a slow server
 
@@ -65,6 +76,11 @@ class _Page:
     payments: Mapping[str, Payment]
     receipts: Mapping[str, Sheet | Exception]
     refunds: Mapping[str, Refund]
+    notes: Mapping[str, CreditNote]
+    note_sheets: Mapping[str, Sheet | Exception]
+    collections: Mapping[str, Collection]
+    methods: Mapping[str, SavedMethod]
+    reversals: Mapping[str, Reversal]
 
 
 class Delivering:
@@ -191,15 +207,24 @@ class Delivering:
     def _page(self, biller: Biller, messages: Sequence[Message]) -> _Page:
         refs = {message.invoice for message in messages}
 
-        def about(kind: MessageKind) -> set[str]:
-            return {message.about for message in messages if message.kind is kind and message.about is not None}
+        def about(*kinds: MessageKind) -> set[str]:
+            return {message.about for message in messages if message.kind in kinds and message.about is not None}
 
         with self._desk.view() as tx:
             invoices = tx.get(Invoice, biller.id, refs)
             besides, live = besides_of(tx, biller, list(invoices.values())), links_in(tx, biller, invoices.values())
-            payments = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
-            receipts = _each(lambda some: receipts_of(tx, biller, some), payments)
-            refunds = tx.get(Refund, biller.id, about(MessageKind.REFUND))
+            reversals = tx.get(Reversal, biller.id, about(MessageKind.PAYMENT_REVERSED))
+            received = tx.get(Payment, biller.id, about(MessageKind.RECEIPT))
+            receipts = _each(lambda some: receipts_of(tx, biller, some), received)
+            notes = tx.get(CreditNote, biller.id, about(MessageKind.CREDIT_NOTE))
+            note_sheets = _each(lambda some: notes_of(tx, biller, some), notes)
+            given = {note.refund for note in notes.values() if note.refund is not None}
+            refunds = tx.get(Refund, biller.id, about(MessageKind.REFUND) | given)
+            kinds = (MessageKind.COLLECTION_NOTICE, MessageKind.COLLECTION_FAILED)
+            collections = tx.get(Collection, biller.id, about(*kinds))
+            saved = {each.method for each in collections.values() if each.method is not None}
+            methods = tx.get(SavedMethod, biller.id, saved)
+            payments = received | tx.get(Payment, biller.id, {each.payment for each in reversals.values()})
         urls = urls_of(self._desk, biller, invoices.values(), live)
         return _Page(
             on=self._desk.today(biller),
@@ -210,6 +235,11 @@ class Delivering:
             payments=payments,
             receipts=receipts,
             refunds=refunds,
+            notes=notes,
+            note_sheets=note_sheets,
+            collections=collections,
+            methods=methods,
+            reversals=reversals,
         )
 
     def _record(self, message: Message) -> None:
@@ -257,34 +287,63 @@ def _made(sheet: Sheet | Exception) -> Sheet:
     return sheet
 
 
+_ASKING = (
+    MessageKind.REMINDER,
+    MessageKind.COLLECTION_FAILED,
+    MessageKind.PAYMENT_REVERSED,
+)  # which ask for money
+
+
 def _overtaken(message: Message, page: _Page) -> str | None:
     """Why what a message would say is no longer so (P3); None when it still is."""
-    invoice = page.invoices.get(message.invoice)
+    invoice, about = page.invoices.get(message.invoice), message.about or ""
     if invoice is None:
         raise NotFound("invoice", message.invoice)
-    about_debt = message.kind in (MessageKind.INVOICE_ISSUED, MessageKind.REMINDER)
+    kind = message.kind
+    about_debt = kind in (MessageKind.INVOICE_ISSUED, *_ASKING)
     if about_debt and invoice.lifecycle is Lifecycle.VOID:
         return "the invoice is void"
-    if message.kind is MessageKind.REMINDER and not remindable(invoice):
+    if kind is MessageKind.PAYMENT_REVERSED and page.reversals[about].cancelled_on is not None:
+        return "the payment was restored"
+    if kind in _ASKING and not remindable(invoice):
         return "nothing is left to ask for"
-    if message.kind is MessageKind.RECEIPT:
-        receipt = page.receipts[message.about or ""]
+    if kind is MessageKind.COLLECTION_NOTICE and not page.collections[about].live:
+        return f"the collection is {page.collections[about].state.value}"
+    if kind is MessageKind.RECEIPT:
+        receipt = page.receipts[about]
         if isinstance(receipt, Sheet) and any(mark.code == "reversed" for mark in receipt.marks):
             return "the payment was reversed"
+    if kind is MessageKind.REFUND and not page.refunds[about].state.counts:
+        return "the refund came back"
     return None
 
 
 def _letter(biller: Biller, message: Message, page: _Page) -> tuple[Letter, Sheet]:
     """What a message says, and the document that goes with it."""
     invoice, about = page.invoices[message.invoice], message.about or ""
+    url = page.urls.get(invoice.id)
     if message.kind is MessageKind.RECEIPT:
         receipt = _made(page.receipts[about])
         return receipt_letter(page.payments[about], invoice, receipt, biller), receipt
+    if message.kind is MessageKind.CREDIT_NOTE:
+        note, paper = page.notes[about], _made(page.note_sheets[about])
+        return credit_note_letter(note, page.refunds.get(note.refund or ""), invoice, paper, biller), paper
     sheet = _made(page.sheets[message.invoice])
     if message.kind is MessageKind.REFUND:
         return refund_letter(page.refunds[about], invoice, sheet, biller), sheet
     if message.kind is MessageKind.REMINDER:
-        return reminder_letter(invoice, sheet, biller, int(about), on=page.on, url=page.urls.get(invoice.id)), sheet
+        return reminder_letter(invoice, sheet, biller, int(about), on=page.on, url=url), sheet
+    if message.kind is MessageKind.COLLECTION_NOTICE:
+        collection = page.collections[about]
+        method = page.methods.get(collection.method or "")
+        label = method.label if method is not None else ""
+        return collection_notice_letter(collection, label, invoice, sheet, biller), sheet
+    if message.kind is MessageKind.COLLECTION_FAILED:
+        return collection_failed_letter(page.collections[about], invoice, sheet, biller, url=url), sheet
+    if message.kind is MessageKind.PAYMENT_REVERSED:
+        reversal = page.reversals[about]
+        payment = page.payments[reversal.payment]
+        return payment_reversed_letter(reversal, payment, invoice, sheet, biller, url=url), sheet
     return invoice_letter(invoice, sheet, biller), sheet
 
 

@@ -81,12 +81,14 @@ def issue(
     else:
         tx.replace(issued)
     tx.add(collections)
-    for collection in collections:
-        change.note(collection.id, collection.version, "collection reserved", str(collection.amount.amount))
+    flying = {collection.invoice: collection.amount for collection in collections}
     step = 0 if new else 1
     written = []
     for invoice in issued:
         change.note(invoice.id, invoice.version + step, action, invoice.number or "")
+        if invoice.id in flying:
+            amount = str(flying[invoice.id].amount)
+            change.note(invoice.id, invoice.version + step, "collection reserved", amount, step=2)
         caveats = due_passed(biller, invoice.due_on, on)
         payer = who.get(invoice.id)
         if payer is None or (payer.email is None and wants(invoice, payer)):

@@ -82,7 +82,8 @@ class Reconciling:
     """One call of `Billing.reconcile`."""
 
     def __init__(self, desk: Desk, name: str, since: datetime, until: datetime) -> None:
-        for field, instant in (("since", since), ("until", until)):
+        given: tuple[tuple[str, object], ...] = (("since", since), ("until", until))
+        for field, instant in given:
             if not isinstance(instant, datetime) or instant.tzinfo is None:
                 raise InvalidValue(field, instant, "is no instant with its time zone", "give an aware datetime")
         if until <= since:
@@ -218,7 +219,7 @@ def _compared(biller: str, told: PaymentSnapshot, books: _Books) -> Iterator[Dif
     if theirs != given:
         yield differ(DifferenceKind.REFUNDED, _plain(theirs), _plain(given))
     over = told.status in (PayStatus.SUCCEEDED, PayStatus.FAILED, PayStatus.CANCELLED)
-    if over == (mine.state in LIVE) and told.status is not PayStatus.OPEN:
+    if over == (mine.state in LIVE) and (over or told.status is PayStatus.PENDING):
         yield differ(DifferenceKind.STATE, told.status.value, mine.state.value)
 
 

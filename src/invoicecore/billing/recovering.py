@@ -135,6 +135,8 @@ class Collecting(_Working):
     def _one(self, biller: Biller, found: Collection) -> None:
         if found.gateway in self._down:
             return  # it waits, in its order, until its provider is there again
+        if found.decline is not None and found.decline.provider_will_retry:
+            return  # its provider tries again by itself: `recover` looks at it
         if found.state in _RETRIED:
             again = self._retried(biller, found)
             if again is None or again.state is not CollectionState.RESERVED:

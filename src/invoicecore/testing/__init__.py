@@ -11,6 +11,14 @@ import pytest
 # "AssertionError".
 pytest.register_assert_rewrite(
     "invoicecore.testing.checks",
+    "invoicecore.testing.gateway_charging",
+    "invoicecore.testing.gateway_declared",
+    "invoicecore.testing.gateway_faults",
+    "invoicecore.testing.gateway_late",
+    "invoicecore.testing.gateway_pages",
+    "invoicecore.testing.gateway_refunds",
+    "invoicecore.testing.gateway_scene",
+    "invoicecore.testing.gateway_webhooks",
     "invoicecore.testing.mailer_contract",
     "invoicecore.testing.renderer_contract",
     "invoicecore.testing.store_contract",
@@ -21,8 +29,19 @@ pytest.register_assert_rewrite(
 )
 
 from invoicecore.testing.clock import FixedClock  # noqa: E402  # see above
+from invoicecore.testing.gateway_bench import GatewayBench  # noqa: E402  # see above
+from invoicecore.testing.gateway_contract import GatewayContract  # noqa: E402  # see above
+from invoicecore.testing.gateway_items import conformance  # noqa: E402  # see above
 from invoicecore.testing.mailer_contract import MailerContract  # noqa: E402  # see above
 from invoicecore.testing.renderer_contract import RendererContract  # noqa: E402  # see above
 from invoicecore.testing.store_contract import StoreContract  # noqa: E402  # see above
 
-__all__ = ["FixedClock", "MailerContract", "RendererContract", "StoreContract"]
+__all__ = [
+    "FixedClock",
+    "GatewayBench",
+    "GatewayContract",
+    "MailerContract",
+    "RendererContract",
+    "StoreContract",
+    "conformance",
+]

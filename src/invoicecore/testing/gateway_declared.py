@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -14,11 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoicecore.errors import GatewayError, InvalidRequest, NotSupported
+from invoicecore.errors import InvalidRequest, InvoicecoreError, NotSupported
 from invoicecore.money import Money, decimals, from_minor, minor
 from invoicecore.ports import PORT_VERSION, Capability, GatewayInfo, Operation, PayStatus
 from invoicecore.testing.checks import examples
-from invoicecore.testing.gateway_bench import EffectKind
 from invoicecore.testing.gateway_items import ItemsContract, item
 from invoicecore.testing.gateway_scene import NOWHERE, Scene, Unclaimed, currency_of, money, refused
 
@@ -68,7 +68,7 @@ class DeclaredContract(ItemsContract):
                 call()
             except NotSupported as error:
                 raise AssertionError(f"{capability} is claimed") from error
-            except Exception:  # nobody has what it is about
+            except InvoicecoreError:  # nobody has what it is about
                 continue
 
     @item(3)
@@ -119,20 +119,19 @@ class DeclaredContract(ItemsContract):
             raise Unclaimed("none of the currencies to try")
 
         @examples(20)
-        @given(taken=st.sampled_from(takes), units=st.integers(100, 9_999_999))
-        def check(taken: tuple[object, str], units: int) -> None:
-            spec, code = next(each for each in takes if each == taken)
+        @given(which=st.integers(0, len(takes) - 1), units=st.integers(100, 9_999_999))
+        def check(which: int, units: int) -> None:
+            spec, code = takes[which]
             amount, key = from_minor(max(units, spec.least.get(code, 1)), code), scene.key()
             try:
                 if Capability.CHARGE in spec.can:
-                    method, owner = scene.bench.saved(spec.kind, code)
-                    wanted = attrs.evolve(scene.charge(spec), method=method, owner=owner, amount=amount)
+                    wanted = attrs.evolve(scene.charge(spec, currency=code), amount=amount)
                     snapshot = scene.gateway.charge(wanted, key)
                 else:
                     snapshot = scene.gateway.payment(scene.gateway.checkout(scene.checkout(amount), key).reference)
             except InvalidRequest:
                 # A provider may not take the last digit of some currencies; then nothing may have come of it.
-                assert decimals(code) == 3 and minor(amount) % 10 or code in ("ISK", "UGX", "HUF"), (code, amount)
+                assert (decimals(code) == 3 and minor(amount) % 10) or code in ("ISK", "UGX", "HUF"), (code, amount)
                 assert not [each for each in scene.bench.effects() if each.key == key]
                 return
             assert snapshot.amount == amount
@@ -169,10 +168,8 @@ class DeclaredContract(ItemsContract):
                 continue
             tried, key = True, scene.key()
             wanted = attrs.evolve(scene.charge(spec), amount=from_minor(spec.least[code] - 1, code))
-            try:
+            with suppress(InvalidRequest):
                 assert scene.gateway.charge(wanted, key).status is PayStatus.FAILED
-            except InvalidRequest:
-                pass
             assert scene.collected(key) == 0
         if not tried:
             raise Unclaimed("a smallest amount")
@@ -200,7 +197,7 @@ class DeclaredContract(ItemsContract):
         assert sent, "nothing was sent"
         for exchange in sent:
             for name, value in _numbers(exchange.body):
-                assert "." not in value and "e" not in value.lower(), f"{exchange.path} has {name}={value}"
+                assert not set(value) & set(".eE"), f"{exchange.path} has {name}={value}"
 
 
 def _numbers(body: bytes) -> list[tuple[str, str]]:
@@ -222,5 +219,3 @@ def _plain(instance: object, field: object, value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
     return value.total_seconds() if isinstance(value, timedelta) else value
-
-

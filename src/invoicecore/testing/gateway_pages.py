@@ -15,7 +15,7 @@ from invoicecore.ports import About, Capability, PayStatus
 from invoicecore.testing.checks import Running
 from invoicecore.testing.gateway_bench import EffectKind
 from invoicecore.testing.gateway_items import ItemsContract, item
-from invoicecore.testing.gateway_scene import Scene, Unclaimed, currency_of, is_zero, money, refused
+from invoicecore.testing.gateway_scene import Scene, currency_of, is_zero, money, refused
 
 GOOD = (MethodState.ACTIVE, MethodState.PENDING)
 
@@ -199,5 +199,3 @@ class PagesContract(ItemsContract):
         for reference in ("nobody", "pay_0000000000000000"):
             error: GatewayError = refused(lambda reference=reference: read[what](reference), NotExecuted)  # type: ignore[misc]  # the default binds the loop's value
             assert isinstance(error, ObjectNotFound), f"{error!r} is no ObjectNotFound"
-
-

@@ -61,7 +61,7 @@ class Act(Protocol):
 class Making:
     """An operation that makes something: how to do it, what that leaves in the ledger, and how it is found again.
 
-    `other` does it with another amount, or for somebody else.
+    `other` does it with another amount, or for somebody else. `since` is how many lines the ledger had before.
     """
 
     operation: Operation
@@ -69,6 +69,7 @@ class Making:
     other: Act
     effect: EffectKind
     within: str | None
+    since: int
 
 
 class Scene:
@@ -216,6 +217,7 @@ class Scene:
                 other=lambda key, through=None: (through or gateway).checkout(pages[1], key),
                 effect=EffectKind.CHECKOUT,
                 within=None,
+                since=len(self.bench.effects()),
             )
         if operation is Operation.SETUP:
             [spec, *_] = self.needs(Capability.SETUP)
@@ -227,6 +229,7 @@ class Scene:
                 other=lambda key, through=None: (through or gateway).setup(changed, key),
                 effect=EffectKind.SETUP,
                 within=None,
+                since=len(self.bench.effects()),
             )
         if operation is Operation.CHARGE:
             [spec, *_] = self.needs(Capability.CHARGE)
@@ -238,6 +241,7 @@ class Scene:
                 other=lambda key, through=None: (through or gateway).charge(dearer, key),
                 effect=EffectKind.PAYMENT,
                 within=charge.method,
+                since=len(self.bench.effects()),
             )
         [spec, *_] = self.needs(Capability.REFUND, Capability.PARTIAL_REFUND)
         payment = self.paid(spec)
@@ -249,6 +253,7 @@ class Scene:
             other=lambda key, through=None: (through or gateway).refund(more, key),
             effect=EffectKind.REFUND,
             within=payment.reference,
+            since=len(self.bench.effects()),
         )
 
     def refunded_once(self, making: Making, first: Snapshot) -> Making:
@@ -270,6 +275,10 @@ class Scene:
     def effects(self, kind: EffectKind, key: str | None = None) -> Sequence[Effect]:
         """The ledger's lines of a kind, those under a key if given."""
         return [each for each in self.bench.effects() if each.kind is kind and key in (None, each.key)]
+
+    def made(self, making: Making) -> Sequence[Effect]:
+        """What an operation has left in the ledger since it was made ready, under whatever key."""
+        return [each for each in self.bench.effects()[making.since :] if each.kind is making.effect]
 
     def collected(self, key: str) -> int:
         """How many minor units arrived under a key."""

@@ -23,7 +23,6 @@ KINDS: Final = ("type", "kind", "action", "resource_type", "event_type")
 """What providers call the kind of an event."""
 
 
-
 def _flipped(scene: Scene, good: Delivery) -> tuple[bytes, Mapping[str, str]]:
     middle = len(good.body) // 2
     return good.body[:middle] + bytes([good.body[middle] ^ 1]) + good.body[middle + 1 :], good.headers
@@ -48,7 +47,10 @@ def _cut(scene: Scene, good: Delivery) -> tuple[bytes, Mapping[str, str]]:
 
 FORGED: Final[dict[str, Forgery]] = {
     "a flipped bit": _flipped,
-    "the same JSON in other words": lambda scene, good: (json.dumps(json.loads(good.body), indent=3).encode(), good.headers),
+    "the same JSON in other words": lambda scene, good: (
+        json.dumps(json.loads(good.body), indent=3).encode(),
+        good.headers,
+    ),
     "a space at the end": lambda scene, good: (good.body + b" ", good.headers),
     "nothing": lambda scene, good: (b"", good.headers),
     "no headers": lambda scene, good: (good.body, {}),

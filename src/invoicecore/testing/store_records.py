@@ -18,7 +18,7 @@ from invoicecore.inbox import InboxState
 from invoicecore.invoices import Caveat, Invoice
 from invoicecore.money import MAX_MINOR, MIN_MINOR, from_minor
 from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment, RefundState
+from invoicecore.payments import Payment, Refund, RefundState
 from invoicecore.ports import FINDABLE, Counter, Event, InvoiceQuery, KeyUse, PayLink, Record, Store, Sums
 from invoicecore.testing import samples, strategies
 from invoicecore.testing.checks import assert_same, examples, ids, rule, stored_invoices, there, write
@@ -169,11 +169,12 @@ class RecordsContract:
         write(store, *here.records, given_event)
         assert_same(there(store, Event, here.id, given_event.id), given_event)
 
-    def test_warnings_are_not_stored(self, store: Store) -> None:
-        """They travel with a result; what is read later has none."""
+    def test_what_travels_with_a_result_is_not_stored(self, store: Store) -> None:
+        """An invoice's warnings, and until when a refunded payment can be taken back: what is read later has none."""
         here = world()
         invoice = attrs.evolve(samples.invoice(here, "i1"), warnings=(Caveat(code="no_email", text="No address"),))
-        write(store, *here.records, invoice)
+        write(store, *here.records, invoice, samples.refund(here, "f1", reversible_until=DAY))
+        assert there(store, Refund, here.id, "f1").reversible_until is None
         assert there(store, Invoice, here.id, "i1").warnings == ()
         assert all(each.warnings == () for each in stored_invoices(store, here.id))
 

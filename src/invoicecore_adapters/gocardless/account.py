@@ -1,58 +1,103 @@
-"""One account at GoCardless: the SDK's services, one request at a time, and their answers as they came."""
+"""One account at GoCardless: the SDK's services, a request at a time, and their answers as they came."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from gocardless_pro import services  # type: ignore[import-untyped]  # the SDK has no types
 
-from invoicecore_adapters.gocardless.faults import after_effect
+from invoicecore.errors import ObjectNotFound, OutcomeUnknown, StateConflict
+from invoicecore_adapters.gocardless.faults import after_effect, translate
 from invoicecore_adapters.gocardless.reading import Raw, Unreadable
 from invoicecore_adapters.gocardless.wire import Answered, Wire
 
-PAGE = 500
+PAGE: Final = 500
 """How many of a list are asked for at once; GoCardless gives no more."""
+
+S = TypeVar("S")
 
 
 class Account:
     """The SDK's services over our wire, for one attempt each: whoever calls repeats, under the same key."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, secrets: tuple[str, ...]) -> None:
         def made(service: Callable[..., Any]) -> Any:
             return service(wire, max_network_retries=1, retry_delay_in_seconds=0, raise_on_idempotency_conflict=True)
 
-        self.bank_accounts = made(services.CustomerBankAccountsService)
-        self.billing_requests = made(services.BillingRequestsService)
-        self.events = made(services.EventsService)
-        self.flows = made(services.BillingRequestFlowsService)
-        self.mandates = made(services.MandatesService)
-        self.payments = made(services.PaymentsService)
-        self.refunds = made(services.RefundsService)
+        self.secrets = secrets
+        self.bank_accounts: Any = made(services.CustomerBankAccountsService)
+        self.billing_requests: Any = made(services.BillingRequestsService)
+        self.events: Any = made(services.EventsService)
+        self.flows: Any = made(services.BillingRequestFlowsService)
+        self.mandates: Any = made(services.MandatesService)
+        self.payments: Any = made(services.PaymentsService)
+        self.refunds: Any = made(services.RefundsService)
 
-    def create(self, service: Any, params: Mapping[str, object], key: str, operation: str) -> tuple[Raw, bool]:
-        """What the key makes, and whether it was made before: then it is read again, whatever was asked for now."""
+    def read(self, service: Any, reference: str) -> Raw:
+        """One object by its name."""
+        return _attributes(service.get(reference))
+
+    def create(self, service: Any, params: Mapping[str, object], key: str, operation: str) -> Raw:
+        """What the key makes, or made before: then it is as it is now, whatever is asked for now."""
         try:
-            return raw(service.create(params=dict(params), headers={"Idempotency-Key": key})), False
+            return _attributes(service.create(params=dict(params), headers={"Idempotency-Key": key}))
         except Answered as answer:
             made = answer.made_before if answer.conflicts else None
             if made is None:
                 raise
-        try:
-            return raw(service.get(made)), True
-        except Exception as error:
-            raise after_effect(error, operation) from None
+        return self.after(lambda: self.read(service, made), operation)
 
-    def act(self, action: Callable[..., Any], reference: str, key: str) -> Raw:
-        """The object an action was done to. The SDK never repeats one, nor does this."""
-        return raw(action(reference, params={}, headers={"Idempotency-Key": key}))
+    def flow(self, params: Mapping[str, object]) -> Raw:
+        """A new page; GoCardless makes another each time, whatever the key."""
+        return _attributes(self.flows.create(params=dict(params)))
+
+    def act(
+        self,
+        operation: str,
+        action: Any,
+        reference: str,
+        key: str,
+        read: Callable[[], S],
+        done: Callable[[S], bool],
+        *,
+        when_too_late: bool = True,
+    ) -> S:
+        """Have something done to an object, and read it again; `done` says whether it stands as it was to.
+
+        GoCardless does not know the key of an action, so it is never repeated: when the answer is lost, or says that
+        it is too late, the object shows whether it was done (not `when_too_late`: that it is, is final).
+        """
+        try:
+            action(reference, params={}, headers={"Idempotency-Key": key})
+        except Exception as error:
+            fault = translate(error, operation, self.secrets)
+        else:
+            return self.after(read, operation)
+        too_late = isinstance(fault, StateConflict) and not isinstance(fault, ObjectNotFound)
+        if isinstance(fault, OutcomeUnknown) or (too_late and when_too_late):
+            try:
+                now = read()
+            except Exception:
+                raise fault from None
+            if done(now):
+                return now
+        raise fault
+
+    def after(self, step: Callable[[], S], operation: str) -> S:
+        """A later step, when an earlier one had its effect: it never fails as if nothing had happened."""
+        try:
+            return step()
+        except Exception as error:
+            raise after_effect(error, operation, self.secrets) from None
 
     def page(self, service: Any, params: Mapping[str, object]) -> tuple[list[Raw], str | None]:
         """One page of a list, newest first, and the cursor of the next one, None at the end."""
         answer = service.list(params={"limit": PAGE, **params})
-        if not isinstance(getattr(answer, "records", None), list):
+        records = getattr(answer, "records", None)
+        if not isinstance(records, list):
             raise Unreadable("no list")
-        return [raw(record) for record in answer.records], answer.after
+        return [_attributes(record) for record in records], answer.after
 
     def all(self, service: Any, params: Mapping[str, object]) -> Iterator[Raw]:
         """A whole list, page by page."""
@@ -65,8 +110,7 @@ class Account:
             after = following
 
 
-def raw(resource: Any) -> Raw:
-    """A resource's attributes as they came."""
+def _attributes(resource: Any) -> Raw:
     attributes = getattr(resource, "attributes", None)
     if not isinstance(attributes, dict):
         raise Unreadable("no object")

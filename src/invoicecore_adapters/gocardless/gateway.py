@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final
 
-import attrs
-
+from invoicecore.collection import MethodState
 from invoicecore.errors import (
-    ConfigurationProblem,
-    GatewayError,
     InvalidRequest,
+    InvalidValue,
     KeyMismatch,
     NotSupported,
     ObjectNotFound,
-    OutcomeUnknown,
     StateConflict,
+    WebhookRejected,
 )
 from invoicecore.money import Money, exact, minor, positive
 from invoicecore.payments import PaymentMethod
@@ -39,7 +38,8 @@ from invoicecore.ports import (
 )
 from invoicecore_adapters.gocardless import snapshots, webhooks
 from invoicecore_adapters.gocardless.account import Account
-from invoicecore_adapters.gocardless.faults import after_effect, told
+from invoicecore_adapters.gocardless.books import Books, Past, is_page
+from invoicecore_adapters.gocardless.faults import told
 from invoicecore_adapters.gocardless.reading import (
     METADATA_KEY,
     Raw,
@@ -52,21 +52,19 @@ from invoicecore_adapters.gocardless.reading import (
     text,
 )
 from invoicecore_adapters.gocardless.schemes import INFO, LANGUAGES, NAME, scheme_for
-from invoicecore_adapters.gocardless.settings import Environment, Settings
+from invoicecore_adapters.gocardless.settings import Environment, checked
 from invoicecore_adapters.gocardless.wire import Wire
 
 _KEY: Final = re.compile(r"[!-~]{1,64}")
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DESCRIPTION: Final = 100
-_SKEW: Final = timedelta(minutes=10)
-"""How far our clock may be ahead of theirs when something is looked for that was just made."""
+_LONGEST_DESCRIPTION: Final = 100
 
 
 class GoCardlessGateway:
     """A PaymentGateway over GoCardless's API; safe to share between threads, and without any global state.
 
-    Each request is tried once and over after `timeout` seconds, whatever comes back and however slowly; an operation
-    makes at most six, but for what lists. Nothing sleeps.
+    Each request is tried once and is over after `timeout` seconds, whatever comes back and however slowly. An
+    operation makes at most seven, but for what lists. Nothing sleeps.
     """
 
     def __init__(
@@ -82,11 +80,11 @@ class GoCardlessGateway:
     ) -> None:
         """Nothing is connected yet.
 
-        `webhook_secrets` are all those that may sign a webhook, the old one too while they change; without any, every
+        `webhook_secrets` are all that may sign a webhook, the old one too while they change; without any, every
         webhook is refused. `base_url` replaces the environment's address. `creditor` ("CR…") is needed where the
-        account has several. Raises InvalidValue naming the field, never showing a secret.
+        account has several. Raises InvalidValue naming the field, and never shows what it was.
         """
-        self._settings = Settings.of(
+        self._settings = checked(
             access_token=access_token,
             webhook_secrets=webhook_secrets,
             environment=environment,
@@ -95,17 +93,19 @@ class GoCardlessGateway:
             timeout=timeout,
             connect_timeout=connect_timeout,
         )
+        settings = self._settings
         wire = Wire(
-            self._settings.base_url,
-            access_token,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            here=self._settings.here,
+            settings.base_url,
+            settings.access_token,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            here=settings.here,
         )
-        self._account = Account(wire)
+        self._account = Account(wire, (settings.access_token, *settings.webhook_secrets))
+        self._books = Books(self._account)
 
     def __repr__(self) -> str:
-        return f"GoCardlessGateway({self._settings.environment!r}, {self._settings.base_url!r})"
+        return f"GoCardlessGateway(environment={self._settings.environment!r}, base_url={self._settings.base_url!r})"
 
     @property
     def info(self) -> GatewayInfo:
@@ -113,8 +113,8 @@ class GoCardlessGateway:
         return INFO
 
     @property
-    def _secrets(self) -> tuple[str, ...]:
-        return (self._settings.access_token, *self._settings.webhook_secrets)
+    def secrets_held(self) -> tuple[str, ...]:
+        return self._account.secrets
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -122,34 +122,31 @@ class GoCardlessGateway:
     def checkout(self, wanted: Checkout, key: str) -> HostedPage:
         """See PaymentGateway.checkout: a payment by bank, in pounds or euros.
 
-        The same key gives the same billing request and a new page for it. A page is open for seven days; close it with
-        `expire` when it is to end before.
+        The same key gives the same billing request, and a new page for it. A page is open for seven days: close it
+        with `expire` when it is to end before.
         """
         amount = _amount(wanted.amount, Capability.CHECKOUT, "checkout")
-        request = {
-            "payment_request": {
-                "amount": minor(amount),
-                "currency": amount.currency.code,
-                "description": _described(wanted.description, wanted.reference),
-                "metadata": _metadata(key, "checkout"),
-            },
-            **self._for_creditor(key, "checkout"),
+        asked = {
+            "amount": minor(amount),
+            "currency": amount.currency.code,
+            "description": _described(wanted.description or wanted.reference),
+            "metadata": _metadata(key, "checkout"),
         }
-        made, _ = self._account.create(self._account.billing_requests, request, key, "checkout")
-        asked = inner(made, "payment_request")
-        _agree("checkout", made, key, money(asked) == amount)
-        return self._page("checkout", made, wanted.success_url, wanted.cancel_url, wanted.locale, wanted.email)
+        made = self._requested("checkout", {"payment_request": asked}, key)
+        _agree("checkout", made, key, money(inner(made, "payment_request")) == amount)
+        return self._page("checkout", made, (wanted.success_url, wanted.cancel_url), wanted.locale, wanted.email)
 
     @told("expire")
     def expire(self, reference: str, key: str) -> PaymentSnapshot:
         """See PaymentGateway.expire: the billing request is cancelled, and every page of it with it."""
-        if not _is_page(reference):
-            return self._payment(reference)
-        try:
-            self._account.act(self._account.billing_requests.cancel, _known(reference, "expire"), _checked(key, "expire"))
-        except Exception as error:
-            return self._happened("expire", error, reference, lambda now: now.status is not PayStatus.OPEN)
-        return self._afterwards("expire", reference)
+        read = partial(self._books.payment, _known(reference, "expire"))
+        if not is_page(reference):
+            return read()
+        cancel = self._account.billing_requests.cancel
+        closed = {PayStatus.CANCELLED, PayStatus.PENDING, PayStatus.SUCCEEDED, PayStatus.FAILED}
+        return self._account.act(
+            "expire", cancel, reference, _checked(key, "expire"), read, lambda now: now.status in closed
+        )
 
     @told("setup")
     def setup(self, wanted: Setup, key: str) -> HostedPage:
@@ -157,96 +154,247 @@ class GoCardlessGateway:
         if wanted.kind is not PaymentMethod.DIRECT_DEBIT:
             raise NotSupported(NAME, "setup", f"a method of the kind {wanted.kind.value} cannot be saved")
         scheme = wanted.scheme or scheme_for(wanted.currency)
-        if not any(scheme == spec.scheme and Capability.SETUP in spec.can and wanted.currency in spec.currencies for spec in INFO.methods):
-            raise InvalidRequest(NAME, "setup", f"no scheme collects {wanted.currency} by this name")
-        request = {
-            "mandate_request": {
-                "scheme": scheme,
-                "currency": wanted.currency,
-                "metadata": _metadata(key, "setup"),
-            },
-            **self._for_creditor(key, "setup"),
-        }
-        made, _ = self._account.create(self._account.billing_requests, request, key, "setup")
-        asked = inner(made, "mandate_request")
-        _agree("setup", made, key, (asked.get("scheme"), asked.get("currency")) == (scheme, wanted.currency))
-        return self._page("setup", made, wanted.return_url, wanted.cancel_url, wanted.locale, wanted.email, wanted.name)
+        if not any(
+            Capability.SETUP in spec.can and spec.scheme == scheme and wanted.currency in spec.currencies
+            for spec in INFO.methods
+        ):
+            raise InvalidRequest(NAME, "setup", "no scheme of that name collects that currency")
+        asked = {"scheme": scheme, "currency": wanted.currency, "metadata": _metadata(key, "setup")}
+        made = self._requested("setup", {"mandate_request": asked}, key)
+        there = inner(made, "mandate_request")
+        _agree("setup", made, key, (there.get("scheme"), there.get("currency")) == (scheme, wanted.currency))
+        return self._page(
+            "setup", made, (wanted.return_url, wanted.cancel_url), wanted.locale, wanted.email, wanted.name
+        )
 
-    def _for_creditor(self, key: str, operation: str) -> dict[str, object]:
+    def _requested(self, operation: str, asked: Mapping[str, object], key: str) -> Raw:
         creditor = self._settings.creditor
         links = {"links": {"creditor": creditor}} if creditor else {}
-        return {"metadata": _metadata(key, operation), **links}
+        params = {**asked, **links, "metadata": _metadata(key, operation)}
+        return self._account.create(self._account.billing_requests, params, key, operation)
 
     def _page(
-        self, operation: str, made: Raw, success: str, cancel: str, locale: str, email: str | None, name: str = ""
+        self, operation: str, made: Raw, back: tuple[str, str], locale: str, email: str | None, name: str = ""
     ) -> HostedPage:
-        """A new page for a billing request; the payer may change who they are on it."""
+        """A new page for a billing request, filled with what is known of the payer, who may change it."""
         if made.get("status") in ("fulfilled", "cancelled"):
             raise StateConflict(NAME, operation, f"what the key made is {made['status']} already")
         given, _, family = name.strip().rpartition(" ")
-        person = {"email": email, "given_name": given, "family_name": family} if given else {"email": email}
+        payer = {"email": email, **({"given_name": given, "family_name": family} if given else {})}
         language = locale[:2].lower()
         flow = {
-            "redirect_uri": success,
-            "exit_uri": cancel,
+            "redirect_uri": back[0],
+            "exit_uri": back[1],
             "links": {"billing_request": text(made, "id")},
-            "prefilled_customer": {field: value for field, value in person.items() if value},
-            "language": language if language in LANGUAGES else "",
+            "prefilled_customer": {field: value for field, value in payer.items() if value},
+            "language": language if language in LANGUAGES else None,
         }
-        try:
-            page = self._account.flow({field: value for field, value in flow.items() if value})
-            url = text(page, "authorisation_url")
-            if not (url.startswith("https://") or (self._settings.here and url.startswith("http://127.0.0.1"))):
-                raise Unreadable("a page that is not encrypted")
-            return HostedPage(url=url, reference=text(made, "id"), expires_at=instant(page.get("expires_at")))
-        except Exception as error:
-            raise after_effect(error, operation, self._secrets) from None
+        return self._account.after(lambda: self._hosted({k: v for k, v in flow.items() if v}, made), operation)
+
+    def _hosted(self, flow: Mapping[str, object], made: Raw) -> HostedPage:
+        page = self._account.flow(flow)
+        url = text(page, "authorisation_url")
+        if not url.startswith("https://") and not (self._settings.here and url.startswith("http://127.0.0.1:")):
+            raise Unreadable("a page that is not encrypted")
+        return HostedPage(url=url, reference=text(made, "id"), expires_at=instant(page.get("expires_at")))
 
     # --- methods ------------------------------------------------------------------------------------------------------
 
     @told("method")
     def method(self, reference: str) -> MethodSnapshot:
-        """See PaymentGateway.method: a mandate by its name or by its billing request's.
-
-        `next_charge_on` changes with time and with the mandate: read it just before a charge.
-        """
-        return self._method(_known(reference, "method"))
+        """See PaymentGateway.method: a mandate by its own name or by its billing request's."""
+        return self._books.method(_known(reference, "method"))
 
     @told("revoke")
     def revoke(self, reference: str, key: str) -> MethodSnapshot:
         """See PaymentGateway.revoke: the mandate is cancelled, and every debit on it that was not sent yet."""
         _checked(key, "revoke")
-        before = self._method(_known(reference, "revoke"))
-        service = self._account.billing_requests if _is_page(before.reference) else self._account.mandates
+        before = self._books.method(_known(reference, "revoke"))
         if before.state is MethodState.INACTIVE:
             return before
-        try:
-            self._account.act(service.cancel, before.reference, key)
-        except Exception as error:
-            return self._given_up(error, reference)
-        try:
-            return self._method(before.reference)
-        except Exception as error:
-            raise after_effect(error, "revoke", self._secrets) from None
+        account, name = self._account, before.reference
+        service = account.billing_requests if is_page(name) else account.mandates
+        gone = MethodState.INACTIVE
+        return account.act(
+            "revoke", service.cancel, name, key, partial(self._books.method, name), lambda now: now.state is gone
+        )
 
-    def _method(self, reference: str) -> MethodSnapshot:
-        if not _is_page(reference):
-            return self._mandate(reference)
-        request = self._request(reference)
-        made = snapshots.made_of(request, "mandate")
-        if made is None:
-            return snapshots.page_mandate(request)
-        return snapshots.with_key(self._mandate(made), key_of(request))
+    # --- payments -----------------------------------------------------------------------------------------------------
 
-    def _mandate(self, reference: str) -> MethodSnapshot:
-        raw = self._account.read(self._account.mandates, reference)
-        account = link(raw, "customer_bank_account")
-        ending = ""
+    @told("charge")
+    def charge(self, wanted: Charge, key: str) -> PaymentSnapshot:
+        """See PaymentGateway.charge: PENDING at first. InvalidRequest for a day before the mandate's first possible one.
+
+        A payment's reference is left out: what it may be depends on the scheme and the account's plan.
+        """
+        amount = _amount(wanted.amount, Capability.CHARGE, "charge")
+        mandate = _known(wanted.method, "charge")
+        params = {
+            "amount": minor(amount),
+            "currency": amount.currency.code,
+            "description": _described(wanted.description or wanted.reference),
+            "links": {"mandate": mandate},
+            "metadata": _metadata(key, "charge"),
+            **({"charge_date": wanted.charge_on.isoformat()} if wanted.charge_on else {}),
+        }
+        made = self._account.create(self._account.payments, params, key, "charge")
+        _agree("charge", made, key, money(made) == amount and link(made, "mandate") == mandate)
+        snapshot = snapshots.payment(made)
+        if snapshot.status is PayStatus.PENDING:
+            return snapshot
+        # The key made it before, and it has come further.
+        return self._account.after(partial(self._books.payment, snapshot.reference), "charge")
+
+    @told("cancel")
+    def cancel(self, reference: str, key: str) -> PaymentSnapshot:
+        """See PaymentGateway.cancel: possible until the payment is sent to the banks."""
+        name = self._paid("cancel", reference)
+        return self._account.act(
+            "cancel",
+            self._account.payments.cancel,
+            name,
+            _checked(key, "cancel"),
+            partial(self._books.payment, name),
+            lambda now: now.status is PayStatus.CANCELLED,
+        )
+
+    @told("retry")
+    def retry(self, reference: str, key: str) -> PaymentSnapshot:
+        """See PaymentGateway.retry: possible three times for a payment, while its mandate is active."""
+        name = self._paid("retry", reference)
+        return self._account.act(
+            "retry",
+            self._account.payments.retry,
+            name,
+            _checked(key, "retry"),
+            partial(self._books.payment, name),
+            lambda now: now.status is PayStatus.PENDING,
+            when_too_late=False,  # a payment that is on its way cannot be retried, and that is no success
+        )
+
+    @told("payment")
+    def payment(self, reference: str) -> PaymentSnapshot:
+        """See PaymentGateway.payment."""
+        return self._books.payment(_known(reference, "payment"))
+
+    def _paid(self, operation: str, reference: str) -> str:
+        name = self._books.paid_by(_known(reference, operation))
+        if name is None:
+            raise StateConflict(NAME, operation, "nobody has paid on this page yet")
+        return name
+
+    # --- refunds ------------------------------------------------------------------------------------------------------
+
+    @told("refund")
+    def refund(self, wanted: RefundRequest, key: str) -> RefundSnapshot:
+        """See PaymentGateway.refund: GoCardless refuses when `refunded_before` is not what it holds."""
+        amount = _amount(wanted.amount, Capability.REFUND, "refund")
         try:
-            if account is not None:
-                found = self._account.read(self._account.bank_accounts, account).get("account_number_ending")
-                ending = found if isinstance(found, str) and found.isalnum() and len(found) <= 4 else ""
-        except Exception as error:
-            if not isinstance(translate(error, "method"), ConfigurationProblem | ObjectNotFound):
-                raise  # the account's number is for show: without the right to read it, there is none
-        return snapshots.mandate(raw, ending)
+            before = exact(wanted.refunded_before, "refunded_before", currency=amount.currency.code)
+        except InvalidValue as error:
+            raise InvalidRequest(NAME, "refund", error.reason) from None
+        metadata = _metadata(key, "refund")
+        payment = self._paid("refund", wanted.payment)
+        params = {
+            "amount": minor(amount),
+            "total_amount_confirmation": minor(before) + minor(amount),
+            "links": {"payment": payment},
+            "metadata": metadata,
+        }
+        made = self._account.create(self._account.refunds, params, key, "refund")
+        _agree("refund", made, key, money(made) == amount and link(made, "payment") == payment)
+        return snapshots.refund(made)
+
+    @told("refund_of")
+    def refund_of(self, reference: str) -> RefundSnapshot:
+        """See PaymentGateway.refund_of."""
+        return self._books.refund(_known(reference, "refund_of"))
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    @told("find")
+    def find(
+        self, operation: Operation, key: str, *, since: datetime, within: str | None = None
+    ) -> PaymentSnapshot | RefundSnapshot | MethodSnapshot | None:
+        """See PaymentGateway.find; without `within`, a list of everything since then is gone through."""
+        return self._books.find(operation, key, since, within)
+
+    def payments(self, since: datetime, until: datetime) -> Iterator[PaymentSnapshot]:
+        """See PaymentGateway.payments; the newest first."""
+        past = self._past(since)
+        after: str | None = None
+        while True:
+            found, following = self._listed(since, until, after, past)
+            yield from found
+            if following is None or following == after:
+                return
+            after = following
+
+    @told("payments")
+    def _past(self, since: datetime) -> Past:
+        return self._books.past(since)
+
+    @told("payments")
+    def _listed(
+        self, since: datetime, until: datetime, after: str | None, past: Past
+    ) -> tuple[list[PaymentSnapshot], str | None]:
+        return self._books.payments(since, until, after, past)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
+        """See PaymentGateway.notices; nothing but WebhookRejected leaves."""
+        live, secrets = self._settings.environment == "live", self._settings.webhook_secrets
+        try:
+            return webhooks.notices(webhooks.verified(body, headers, secrets), live=live)
+        except WebhookRejected:
+            raise
+        except Exception:
+            malformed = WebhookRejected(NAME, "malformed")
+        raise malformed
+
+    @told("missed")
+    def missed(self, since: datetime, cursor: str | None = None) -> NoticePage:
+        """See PaymentGateway.missed: the newest page first, each in order; GoCardless tells of 18 months."""
+        return self._books.missed(since, cursor, live=self._settings.environment == "live")
+
+    def close(self) -> None:
+        """See PaymentGateway.close; no connection outlives its request."""
+
+
+def _metadata(key: str, operation: str) -> dict[str, str]:
+    return {METADATA_KEY: _checked(key, operation)}
+
+
+def _checked(key: object, operation: str) -> str:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise InvalidRequest(NAME, operation, "the key is not 1 to 64 printable ASCII characters")
+    return key
+
+
+def _known(reference: object, operation: str) -> str:
+    """A name that GoCardless can have given; ObjectNotFound without asking for any other."""
+    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+        raise ObjectNotFound(NAME, operation, "GoCardless gives no such names")
+    return reference
+
+
+def _amount(amount: object, capability: Capability, operation: str) -> Money:
+    """Money that a method with this capability takes; InvalidRequest before any request."""
+    try:
+        wanted = positive(amount)
+    except InvalidValue as error:
+        raise InvalidRequest(NAME, operation, f"the amount {error.reason}") from None
+    if not INFO.can(capability, currency=wanted.currency.code):
+        raise InvalidRequest(NAME, operation, f"{wanted.currency.code} is not a currency it takes for this")
+    return wanted
+
+
+def _described(words: str) -> str:
+    return words[:_LONGEST_DESCRIPTION]
+
+
+def _agree(operation: str, made: Raw, key: str, same: bool) -> None:
+    """What the key has made is what is asked for now, or the key is no good for it."""
+    if not same or key_of(made) != key:
+        raise KeyMismatch(NAME, operation, "what was made under the key is not what is asked for")

@@ -44,9 +44,9 @@ def history(events: Iterable[Mapping[str, Any]]) -> History:
     `*_settled` and `surcharge_*` are about payouts and fees: they move nothing.
     """
     # A list is newest first, so what happened within one millisecond is told from its end.
-    in_order = sorted(reversed(list(events)), key=lambda event: instant(event.get("created_at")))
+    oldest_first = [*events][::-1]
     past = History()
-    for event in in_order:
+    for event in sorted(oldest_first, key=lambda event: instant(event.get("created_at"))):
         if event.get("resource_type") == "payments":
             past = _after(past, event)
     return past

@@ -15,7 +15,7 @@ METADATA_KEY: Final = "invoicecore"
 Raw = Mapping[str, Any]
 """One resource as it came."""
 
-_DIGITS: Final = re.compile(r"\d{1,18}")
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
 
 class Unreadable(ValueError):

@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from invoicecore.collection import Decline, MethodState
-from invoicecore.money import Money, from_minor, minor, zero
+from invoicecore.money import from_minor, minor, zero
 from invoicecore.payments import PaymentMethod, RefundState
 from invoicecore.ports import MethodSnapshot, PaymentSnapshot, PayStatus, RefundSnapshot, ReversalSnapshot
 from invoicecore_adapters.gocardless.declines import decline
@@ -183,4 +183,3 @@ def with_key(snapshot: MethodSnapshot, key: str | None) -> MethodSnapshot:
 def made_of(raw: Raw, name: str) -> str | None:
     """The id of what a billing request made: its `payment` or its `mandate`, None while there is none."""
     return link(raw, f"{name}_request_{name}") or link(inner(raw, f"{name}_request"), name)
-

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 from importlib.metadata import version
 from socket import socket
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
@@ -25,8 +25,8 @@ from invoicecore.errors import MissingExtra
 try:
     from gocardless_pro.api_client import ApiClient  # type: ignore[import-untyped]  # the SDK has no types
     from gocardless_pro.errors import IdempotentCreationConflictError  # type: ignore[import-untyped]  # nor here
-    from requests import PreparedRequest, Response, Session  # type: ignore[import-untyped]  # nor has requests
-    from requests.adapters import HTTPAdapter  # type: ignore[import-untyped]  # nor here
+    from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
 except ImportError as error:
     raise MissingExtra("A gateway to GoCardless", "gocardless") from error
 
@@ -74,7 +74,9 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
         self._connect_timeout = min(connect_timeout, timeout)
         self._here = here
 
-    def get(self, path: str, params: object = None, headers: Mapping[str, str] | None = None) -> Response:
+    def get(
+        self, path: str, params: Mapping[str, str | int] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """See ApiClient.get."""
         return self._send("GET", path, headers, params=params)
 
@@ -82,7 +84,14 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
         """See ApiClient.post."""
         return self._send("POST", path, headers, data=json.dumps(body))
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str] | None, **what: object) -> Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, str | int] | None = None,
+        data: str | None = None,
+    ) -> Response:
         attempt = _Attempt(monotonic() + self.timeout)
         try:
             with Session() as session:
@@ -93,12 +102,13 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
                 response = session.request(
                     method,
                     self._url_for(path),
+                    params=params,
+                    data=data,
                     headers=self._headers(headers),
                     # A .netrc would replace the access token.
                     auth=_as_it_is,
                     timeout=(self._connect_timeout, self.timeout),
                     allow_redirects=False,
-                    **what,
                 )
         except Exception as error:
             kind = type(error).__name__
@@ -120,11 +130,14 @@ def _as_it_is(request: PreparedRequest) -> PreparedRequest:
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
+    """How many seconds to wait, at least one; by GoCardless's clock where it tells the time."""
     after = headers.get("retry-after", "")
     if after.isdecimal():
-        return float(after)
+        return max(float(after), 1.0)
     try:
-        return max(parsedate_to_datetime(headers["ratelimit-reset"]).timestamp() - time(), 0.0)
+        reset = parsedate_to_datetime(headers["ratelimit-reset"])
+        now = parsedate_to_datetime(headers["date"])
+        return max((reset - now).total_seconds(), 1.0)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
@@ -137,7 +150,7 @@ class _Attempt:
         self.connected = False
 
 
-class _Once(HTTPAdapter):  # type: ignore[misc]  # requests has no types
+class _Once(HTTPAdapter):
     """Makes the connection of one attempt."""
 
     def __init__(self, attempt: _Attempt) -> None:

@@ -17,6 +17,7 @@ from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.money import minor
 from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Refund
 from invoicecore.ports import VERSIONED, WAITING, Counter, Event, InvoiceQuery, Order, PayLink, R, Record, Sums
 from invoicecore_adapters.memory.tables import DUE, FIELDS, QUERIED, Kind, Tables, Value, biller_of, unique_keys
 
@@ -281,8 +282,11 @@ class MemoryWriter(MemoryReader):
             self._undo.pop()()
 
     def _put(self, record: Record) -> None:
+        # What travels with a result and is never stored.
         if isinstance(record, Invoice) and record.warnings:
-            record = attrs.evolve(record, warnings=())  # they travel with a result and are never stored
+            record = attrs.evolve(record, warnings=())
+        elif isinstance(record, Refund) and record.reversible_until:
+            record = attrs.evolve(record, reversible_until=None)
         kind, biller = type(record), biller_of(record)
         for unique in unique_keys(record):
             owner = self._live().taken.get((kind, biller, unique))

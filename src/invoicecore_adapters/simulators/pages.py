@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import parse_qs
 
-from invoicecore_adapters.simulators.server import Request, Response
+from invoicecore_adapters.simulators.provider import Request, Response
 
 _STYLE = "body{font:1.1rem system-ui;max-width:30rem;margin:3rem auto}button{display:block;margin:.5rem 0;padding:.6rem 1rem}"
 

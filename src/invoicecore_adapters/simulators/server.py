@@ -17,21 +17,18 @@ request meets what is planned for it. Nothing sleeps to let time pass; a stalled
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
-from abc import ABC, abstractmethod
+import sys
 from collections import defaultdict, deque
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Final
 from urllib.parse import urlsplit
 
-import attrs
-
 from invoicecore.errors import InvalidValue
 from invoicecore.testing.gateway_bench import Exchange, Fault
+from invoicecore_adapters.simulators.provider import Provider, Request, Response
 
 _PATIENCE: Final = 30.0
 """Seconds a client may take to send its request."""
@@ -55,69 +52,7 @@ _BEFORE: Final = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
-class Request:
-    """One request as it arrived: `path` without the query, `headers` by lower-case name."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = attrs.Factory(dict)
-    body: bytes = b""
-
-
-@attrs.frozen(kw_only=True)
-class Response:
-    """One whole answer; its length and `Connection: close` are added on the wire."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = attrs.Factory(lambda: {"Content-Type": "application/json"})
-
-    @classmethod
-    def of(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """JSON, with headers besides its type."""
-        return cls(
-            status=status,
-            body=json.dumps(value, indent=2, ensure_ascii=False).encode(),
-            headers={"Content-Type": "application/json", **(headers or {})},
-        )
-
-    def json(self) -> object:
-        """What the body says; ValueError for one that is not JSON."""
-        return json.loads(self.body)
-
-
-class Provider(ABC):
-    """What a simulated provider does with requests; called by several threads at once."""
-
-    @abstractmethod
-    def operation(self, request: Request) -> str | None:
-        """The port's name of a request; "" for none of it, None for a page for people, which no fault touches."""
-
-    @abstractmethod
-    def handle(self, request: Request) -> Response:
-        """Do what is asked, and answer."""
-
-    @abstractmethod
-    def refusal(self, fault: Fault) -> Response:
-        """Its own words for ERROR_500_BEFORE, ERROR_500_AFTER, RATE_LIMIT, UNAUTHORISED and NONSENSE."""
-
-    @abstractmethod
-    def pretended(self, request: Request) -> Response:
-        """A success in its own shape, with no effect at all: what the target of a redirect answers."""
-
-    @abstractmethod
-    def altered(self, fault: Fault, response: Response) -> Response:
-        """A good answer with fields (UNKNOWN_FIELDS) or a status (UNKNOWN_STATUS) that nobody knows."""
-
-    def key(self, request: Request) -> str | None:
-        """The idempotency key of a request as it arrived."""
-        return request.headers.get("idempotency-key")
-
-    def remember(self, request: Request, response: Response) -> None:
-        """Store an answer for the request's key, where the provider does: called for ERROR_500_AFTER."""
-        return None
+__all__ = ["LoopbackServer", "Provider", "Request", "Response"]
 
 
 class LoopbackServer:
@@ -191,6 +126,8 @@ class LoopbackServer:
         if times < 1:
             raise InvalidValue("times", times, "is not positive", "give how many requests go wrong")
         if fault is Fault.REFUSE:
+            if self._reserved is not None:
+                return
             self._stop_listening()
             # Bound but not listening: the port stays ours, and whoever connects is refused.
             self._reserved = socket.socket()
@@ -217,12 +154,14 @@ class LoopbackServer:
     # --- called by the connections' threads ---
 
     def opened(self, connection: socket.socket) -> None:
+        """A connection was made; after `close()` it ends at once."""
         with self._lock:
             self._open.add(connection)
             if self.closing.is_set():
                 _shut(connection)
 
     def closed(self, connection: socket.socket) -> None:
+        """A connection has ended."""
         with self._lock:
             self._open.discard(connection)
 
@@ -231,9 +170,13 @@ class LoopbackServer:
         try:
             return self._meet(request)
         except Exception as error:
-            with self._lock:
-                self._bugs.append(error)
+            self.wrong(error)
             return None, Response(status=500, body=b"the simulator is wrong", headers={"Content-Type": "text/plain"})
+
+    def wrong(self, error: Exception) -> None:
+        """Keep a mistake of the provider's or of ours, for `close()` to raise."""
+        with self._lock:
+            self._bugs.append(error)
 
     def _meet(self, request: Request) -> tuple[Fault | None, Response]:
         if request.path.startswith(_ELSEWHERE):
@@ -316,7 +259,10 @@ class _Listener(ThreadingHTTPServer):
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that left is no news."""
+        """A client that left is no news; anything else is a mistake of ours."""
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            self.owner.wrong(error)
 
 
 class _Connection(BaseHTTPRequestHandler):

@@ -127,7 +127,7 @@ def charge_params(wanted: Charge, key: str) -> PaymentIntentCreateParams:
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},  # nobody is there to follow one
         "description": _described(wanted.reference, wanted.description),
         "metadata": {KEY: key},
-        "expand": ["latest_charge.refunds"],
+        "expand": ["latest_charge"],
     }
     if wanted.owner is not None:
         params["customer"] = wanted.owner

@@ -59,6 +59,15 @@ def translate(operation: str, call: Callable[[], T]) -> T:
     raise failure  # out here it has no context: the error it stands for holds the answer, and what was sent
 
 
+def afterwards(operation: str, read: Callable[[], T]) -> T:
+    """What is read after something was done; that it cannot be read never says that it was not done."""
+    try:
+        return read()
+    except Exception as error:
+        kind = type(error).__name__
+    raise OutcomeUnknown(NAME, operation, f"it was done, and what became of it cannot be read ({kind})")
+
+
 def body_of(error: stripe.StripeError) -> Json:
     """The `error` object of an answer, an empty one when it has none."""
     body = error.json_body
@@ -109,7 +118,9 @@ def _said(error: stripe.StripeError) -> str:
 
 def _retry_after(error: stripe.StripeError) -> float | None:
     try:
-        seconds = float(next(value for name, value in dict(error.headers or {}).items() if name.lower() == "retry-after"))
+        seconds = float(
+            next(value for name, value in dict(error.headers or {}).items() if name.lower() == "retry-after")
+        )
     except (StopIteration, TypeError, ValueError):  # none, or a date: the core waits as long as it always does
         return None
     return seconds if 0 <= seconds <= 86_400 else None

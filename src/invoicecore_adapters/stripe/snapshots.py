@@ -54,7 +54,16 @@ _STATUSES: Final = {
 }
 _MOVING: Final = frozenset({PayStatus.PENDING, PayStatus.SUCCEEDED, PayStatus.UNRECOGNISED})
 
-_REFUND_STATES: Final = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
+_REFUND_STATES: Final = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+_OF_THE_BANK: Final = frozenset(
+    "bank_cannot_process check_returned incorrect_account_details insufficient_funds".split()
+)
+"""Reasons of disputes that nobody has raised: the bank found later that it cannot pay."""
 
 
 def kind_of_type(type: str | None) -> PaymentMethod:
@@ -127,19 +136,19 @@ def refund(of: Json) -> RefundSnapshot:
 def reversal(dispute: Json) -> ReversalSnapshot | None:
     """A dispute that took money; None for an inquiry, and for one that was prevented before money moved.
 
-    Debits that a bank returns after they succeeded are told as disputes too.
+    A debit that a bank returns after it succeeded is told as a dispute too, with the bank's reason.
     """
-    status = text(dispute, "status") or ""
+    status, reason = text(dispute, "status") or "", text(dispute, "reason") or ""
     moves = [whole(each, "amount") for each in listed(dispute, "balance_transactions")]
     taken, given_back = sum(move < 0 for move in moves), sum(move > 0 for move in moves)
     if status.startswith("warning_") or (status == "prevented" and not taken):
         return None
     return ReversalSnapshot(
         id=needed(dispute, "id"),
-        kind=ReversalKind.CHARGEBACK,
+        kind=ReversalKind.LATE_FAILURE if reason in _OF_THE_BANK else ReversalKind.CHARGEBACK,
         amount=of_provider(dispute),
         cancelled=status == "won" or 0 < taken <= given_back,
-        reason=text(dispute, "reason") or "",
+        reason=reason,
     )
 
 
@@ -176,7 +185,9 @@ def set_up(page: Json | None, intent: Json) -> MethodSnapshot:
     if status == "succeeded" and (saved := part(intent, "payment_method")):
         return method(saved, key=key, mandate=part(intent, "mandate"))
     over = page_status == "expired" or status == "canceled"
-    failed = page_status == "complete" and status == "requires_payment_method" and bool(part(intent, "last_setup_error"))
+    failed = (
+        page_status == "complete" and status == "requires_payment_method" and bool(part(intent, "last_setup_error"))
+    )
     types = (page or intent).get("payment_method_types")
     type = next((each for each in types if isinstance(each, str)), "card") if isinstance(types, list) else "card"
     return MethodSnapshot(
@@ -220,7 +231,11 @@ def _status(intent: Json, page: Json | None) -> PayStatus:
 
 def _type(intent: Json) -> str | None:
     """The type of the method a payment was made by, or is to be made by."""
-    for path in (("latest_charge", "payment_method_details"), ("last_payment_error", "payment_method"), ("payment_method",)):
+    for path in (
+        ("latest_charge", "payment_method_details"),
+        ("last_payment_error", "payment_method"),
+        ("payment_method",),
+    ):
         if (found := text(intent, *path, "type")) is not None:
             return found
     types = intent.get("payment_method_types")

@@ -42,7 +42,7 @@ class Wire(stripe.HTTPClient):
 
     def __init__(self, connect_timeout: float, timeout: float) -> None:
         """Give up connecting after `connect_timeout` seconds, and the answer after `timeout` seconds."""
-        super().__init__()  # type: ignore[no-untyped-call]  # the SDK types all of its parameters but one
+        super().__init__()
         self._connect_timeout, self._timeout = connect_timeout, timeout
         self._session = requests.Session()
         self._session.auth = _as_it_is
@@ -69,7 +69,7 @@ class Wire(stripe.HTTPClient):
             ) as answer:
                 return self._body(answer, ends), answer.status_code, answer.headers
         except Exception as error:  # requests raises its own, urllib3's and ValueError
-            kind = Unsent if _never_left(error) else stripe.APIConnectionError
+            kind: type[Exception] = Unsent if _never_left(error) else stripe.APIConnectionError
             raise kind("no answer") from error
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from invoicecore import Billing
-from invoicecore.errors import BadSignature, NotFound, NotWired
+from invoicecore.errors import NotFound, WebhookRejected
 from invoicecore_adapters.web.logs import failed, log
 
 MOST_BYTES: Final = 1 << 20
@@ -18,6 +18,8 @@ MOST_BYTES: Final = 1 << 20
 
 BODY_SECONDS: Final = 10.0
 """How long a body may take to come, unless the host says otherwise."""
+
+_NOT_DONE: Final = ("waiting", "parked")
 
 
 class Webhooks:
@@ -28,7 +30,7 @@ class Webhooks:
         self._body_seconds = body_seconds
 
     async def receive(self, request: Request) -> Response:
-        """200 once each event is recorded or refused; anything else makes the provider tell it again."""
+        """200 once each event is applied, stored or of no use; anything else makes the provider tell it again."""
         try:
             with anyio.fail_after(self._body_seconds):
                 body = await _body(request)
@@ -46,24 +48,25 @@ class Webhooks:
     def _received(self, gateway: str, body: bytes, headers: dict[str, str]) -> Response:
         try:
             events = self._billing.receive(gateway, body, headers)
-        except BadSignature:
-            return _refused("bad_signature", 400)
-        except NotWired:
-            return _refused("not_found", 404)
+        except WebhookRejected as error:
+            return _refused(error.code, self._rejected(gateway))
         except Exception as error:  # the provider keeps the event and tries again, whatever went wrong here
             if isinstance(error, NotFound) and error.kind == "gateway":
                 return _refused("not_found", 404)
             failed(f"a webhook of {gateway[:40]!r}", error)
             return _refused("failed", 500)
         for event in events:
-            if event.why:
-                said = (event.event, gateway, event.invoice, event.state, event.why)
-                log.warning("the event %s of %s for invoice %s was %s: %s", *said)
+            if event.state in _NOT_DONE:  # it is stored, so its provider need not tell it again
+                log.warning("the event %s of %s is %s: %s", event.event, gateway, event.state, event.why)
         told = [
             {"event": event.event, "state": event.state, "invoice": event.invoice, "payment": event.payment}
             for event in events
         ]
         return JSONResponse({"events": told})
+
+    def _rejected(self, gateway: str) -> int:
+        """What a gateway's provider expects as the answer to what is not its own."""
+        return next((info.bad_signature_status for info in self._billing.gateways if info.name == gateway), 400)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -181,6 +181,12 @@ class GoCardlessBench:
             mandate = one(account.mandates, method)
             mandates.end(account, mandate, "cancelled", "mandate_cancelled", reason_code="ADDACS-1")
 
+    def replace(self, method: str) -> str:
+        """Have GoCardless put a new mandate in a mandate's place; the new one's name."""
+        with self.provider.lock:
+            account = self.provider.account
+            return mandates.replace(account, one(account.mandates, method)).id
+
     def declines(self) -> Mapping[str, str]:
         """See GatewayBench: causes of `failed` events."""
         return _DECLINES

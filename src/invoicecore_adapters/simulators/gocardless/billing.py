@@ -167,7 +167,8 @@ def fulfil(account: Account, request: BillingRequest, origin: str = "api") -> No
     if request.payment_request is not None:
         request.payment = _pay(account, request, request.payment_request, bank_account).id
     request.status = "fulfilled"
-    account.event(request, "fulfilled", "billing_request_fulfilled", origin=origin, links=request.links)
+    links = {name: id for name, id in request.links.items() if name != "payment_request"}
+    account.event(request, "fulfilled", "billing_request_fulfilled", origin=origin, links=links)
 
 
 def _pay(account: Account, request: BillingRequest, asked: Json, bank_account: BankAccount) -> Payment:

@@ -72,20 +72,20 @@ BILLING_REQUEST: Final[Shape] = {
     },
     "purpose_code": "text",
 }
+FLAGS: Final = (
+    "auto_fulfil",
+    "customer_details_captured",
+    "lock_bank_account",
+    "lock_currency",
+    "lock_customer_details",
+    "show_redirect_buttons",
+    "show_success_redirect_button",
+    "skip_success_screen",
+)
+"""What a flow is asked to do or not."""
+
 FLOW: Final[Shape] = {
-    **dict.fromkeys(
-        (
-            "auto_fulfil",
-            "customer_details_captured",
-            "lock_bank_account",
-            "lock_currency",
-            "lock_customer_details",
-            "show_redirect_buttons",
-            "show_success_redirect_button",
-            "skip_success_screen",
-        ),
-        "flag",
-    ),
+    **dict.fromkeys(FLAGS, "flag"),
     "exit_uri": "text",
     "language": "text",
     "links": {"billing_request": "text!"},

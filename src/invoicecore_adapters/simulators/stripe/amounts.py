@@ -18,10 +18,13 @@ THREE_DECIMAL: Final = frozenset("bhd jod kwd omr tnd".split())
 """Currencies with three decimals of which the last must be 0."""
 
 TWO_DECIMAL: Final = frozenset(
-    "aed aud bgn brl cad chf cop cny czk dkk egp eur gbp ghs hkd huf idr ils inr kes mad mxn myr ngn nok nzd pen php "
-    "pln qar ron rsd sar sek sgd thb try twd uah usd uyu vef zar".split()
+    """aed afn all amd aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc
+    cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr
+    kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen
+    pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd szl thb tjs top try ttd twd tzs uah usd
+    uyu uzs wst xcd yer zar zmw""".split()
 )
-"""The other currencies this simulator knows: not all of Stripe's hundred and thirty-five."""
+"""The other currencies Stripe charges in, but for the few that our own money does not know."""
 
 LEAST: Final = {
     "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30,

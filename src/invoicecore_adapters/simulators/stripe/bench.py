@@ -93,6 +93,16 @@ class StripeBench:
             checkout.lapse(self._account)
             checkout.complete(self._account, self._session(url), decline=decline)
 
+    def pay_by_debit(self, url: str) -> None:
+        """Pay on a page from a bank account, though it takes cards too: `collect` or `fail` decides. Stripe's own."""
+        with self._account.lock:
+            checkout.complete(self._account, self._session(url), debit=True)
+
+    def challenge(self, url: str) -> None:
+        """Begin to pay on a page, and stop where the bank asks for a confirmation. Stripe's own."""
+        with self._account.lock:
+            checkout.challenge(self._account, self._session(url))
+
     def save(self, url: str) -> None:
         """Save a good method on a page."""
         self.pay(url)

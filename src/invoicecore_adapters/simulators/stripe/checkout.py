@@ -204,6 +204,16 @@ def complete(account: Account, session: Object, *, debit: bool = False, decline:
     account.happened("checkout.session.completed", session)
 
 
+def challenge(account: Account, session: Object) -> None:
+    """Somebody begins to pay on an open page and stops where their bank asks for a confirmation."""
+    intent = _intent(account, session)
+    method = payments.make_method(account, "card")
+    url = f"{account.pages}/challenge/{intent['id']}"
+    redirect = {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": session["success_url"]}}
+    intent |= {"status": "requires_action", "payment_method": method["id"], "next_action": redirect}
+    account.happened("payment_intent.requires_action", intent)
+
+
 def _saved(account: Account, session: Object, method: Object) -> None:
     if session["customer"] is not None:
         payments.attach(account, method, session["customer"])
@@ -218,24 +228,29 @@ def _saved(account: Account, session: Object, method: Object) -> None:
 
 
 def _paid(account: Account, session: Object, method: Object) -> bool:
-    data = account.hidden[session["id"]]["intent"]
-    intent: Object | None = account.objects.get(session["payment_intent"] or "")
-    if intent is None:  # made when it is first tried, not before
-        intent = payments.make_intent(
-            account,
-            amount=session["amount_total"],
-            currency=session["currency"],
-            types=list(session["payment_method_types"]),
-            **{
-                name: value for name, value in data.items() if name in ("description", "metadata", "setup_future_usage")
-            },
-        )
-        account.hidden[intent["id"]] |= {"session": session["id"], "key": account.key_of(session["id"])}
-        session["payment_intent"] = intent["id"]
-    intent["customer"] = session["customer"]
+    intent = _intent(account, session)
+    intent |= {"customer": session["customer"], "next_action": None}
     try:
         payments.charge(account, intent, method)
     except Refused:  # the payer sees it on the page, and may try again
         return False
     session["payment_status"] = "paid" if intent["status"] == "succeeded" else "unpaid"
     return True
+
+
+def _intent(account: Account, session: Object) -> Object:
+    """A session's intent: made when it is first tried, not before."""
+    if session["payment_intent"] is not None:
+        return account.objects[session["payment_intent"]]
+    data = account.hidden[session["id"]]["intent"]
+    intent = payments.make_intent(
+        account,
+        amount=session["amount_total"],
+        currency=session["currency"],
+        types=list(session["payment_method_types"]),
+        customer=session["customer"],
+        **{name: value for name, value in data.items() if name in ("description", "metadata", "setup_future_usage")},
+    )
+    account.hidden[intent["id"]] |= {"session": session["id"], "key": account.key_of(session["id"])}
+    session["payment_intent"] = intent["id"]
+    return intent

@@ -105,6 +105,7 @@ class StripeSimulator(Provider):
                     code="rate_limit",
                     status=429,
                 )
+                return Response.of({"error": error.error}, 429, {"Retry-After": "2"})
             case Fault.UNAUTHORISED:
                 error = _unauthorised()
             case Fault.NONSENSE:
