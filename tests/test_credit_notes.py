@@ -123,6 +123,20 @@ def test_the_tax_of_parts_adds_up_to_the_tax_of_the_invoice() -> None:
     assert total([note.total for note in notes], "EUR") == of.total
 
 
+@pytest.mark.rule("P5", "M7")
+def test_a_tax_that_was_moved_is_made_good_by_later_notes_that_have_it_and_by_no_other() -> None:
+    of = invoice(("1.00", (GST, QST)), ("1.00", (VAT20,)))
+    first = noted(of, take_back(of, (), {0: None}, money("0.04")))
+    assert told(first) == ([(0, "0.03")], [("5", "0.03", "0.01"), ("9.975", "0.03", "0.00")], "0.04")  # type: ignore[arg-type]
+    # GST on 0.04 is 0.00 so far: no tax goes the other way.
+    small = take_back(of, [first], {0: money("0.01")})
+    assert told(small) == ([(0, "0.01")], [("5", "0.01", "0.00"), ("9.975", "0.01", "0.00")], "0.01")
+    # Another line's note has none of it.
+    assert told(take_back(of, [first], {1: None})) == ([(1, "1.00")], [("20", "1.00", "0.20")], "1.20")
+    rest = take_back(of, [first])
+    assert told(rest)[1] == [("5", "0.97", "0.04"), ("9.975", "0.97", "0.10"), ("20", "1.00", "0.20")]
+
+
 @pytest.mark.rule("P5")
 def test_what_is_left_follows_from_the_notes_before() -> None:
     of = invoice(*TWO)

@@ -7,6 +7,7 @@ import hmac
 import json
 import pickle
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
@@ -16,6 +17,7 @@ from typing import Any
 
 import attrs
 import pytest
+from gocardless_pro import Client
 from gocardless_pro import errors as sdk
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from invoicecore.errors import (
     InvalidRequest,
     InvalidValue,
     KeyMismatch,
+    MissingExtra,
     NotSent,
     ObjectNotFound,
     OutcomeUnknown,
@@ -58,7 +61,7 @@ from invoicecore_adapters.gocardless.gateway import GoCardlessGateway
 from invoicecore_adapters.gocardless.reading import METADATA_KEY, Unreadable, money
 from invoicecore_adapters.gocardless.schemes import INFO, label
 from invoicecore_adapters.gocardless.wire import Answered, NoAnswer, NotConnected
-from invoicecore_adapters.simulators.gocardless import GoCardlessAccess, GoCardlessBench
+from invoicecore_adapters.simulators.gocardless import GoCardlessAccess, GoCardlessBench, mandates
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 KEY = "k3j4h5g6f7d8_col_0abc123def4567890"
@@ -530,7 +533,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(events=st.lists(EVENTS | JSON) | JSON)
 def test_whatever_was_signed_nothing_but_a_rejection_leaves(events: object) -> None:
     body = json.dumps({"events": events}).encode()
@@ -542,7 +545,7 @@ def test_whatever_was_signed_nothing_but_a_rejection_leaves(events: object) -> N
         assert all(type(each.reference) is str and type(each.id) is str and each.id for each in notices)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     body=st.binary() | st.text() | st.none() | st.builds(bytearray, st.binary()),
     headers=st.none() | st.dictionaries(st.just("webhook-signature") | st.text(), JSON | st.binary()),
@@ -626,6 +629,15 @@ def test_a_url_that_names_anything_else_is_refused_and_not_shown(url: str, monke
 def test_without_a_token_it_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN, raising=False)
     with pytest.raises(InvalidValue, match=TOKEN):
+        Plugins.of(plugin).gateway("gocardless://live")
+
+
+def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "token")
+    for name in [name for name in sys.modules if name.startswith("invoicecore_adapters.gocardless.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gocardless_pro", None)
+    with pytest.raises(MissingExtra, match=r"invoicecore\[gocardless\]"):
         Plugins.of(plugin).gateway("gocardless://live")
 
 
@@ -909,8 +921,6 @@ def test_a_mandate_that_was_replaced_names_the_new_one(bench: GoCardlessBench) -
     saved = gateway.method(hosted.reference)
     run(bench, "mandate_activated", saved.reference)
     with bench.provider.lock:
-        from invoicecore_adapters.simulators.gocardless import mandates
-
         new = mandates.replace(bench.provider.account, bench.provider.account.mandates[saved.reference])
     told = gateway.method(saved.reference)
     assert (told.state, told.replaced_by) == (MethodState.INACTIVE, new.id)
@@ -918,8 +928,6 @@ def test_a_mandate_that_was_replaced_names_the_new_one(bench: GoCardlessBench) -
 
 
 def run(bench: GoCardlessBench, scenario: str, reference: str) -> None:
-    from gocardless_pro import Client
-
     client = Client(access_token=bench.secrets[0], base_url=f"{bench.server.url}/", timeout=5)
     client.scenario_simulators.run(scenario, params={"links": {"resource": reference}})
 
@@ -1002,7 +1010,7 @@ def test_no_error_keeps_what_the_sdk_raised(bench: GoCardlessBench) -> None:
     assert raised.value.__context__ is None
 
 
-def test_what_it_claims_is_what_the_brief_of_each_kind_says() -> None:
+def test_pages_are_for_transfers_and_charges_for_debits() -> None:
     by_kind: Mapping[PaymentMethod, set[Capability]] = {
         kind: {each for spec in INFO.methods if spec.kind is kind for each in spec.can} for kind in PaymentMethod
     }

@@ -154,6 +154,11 @@ def test_what_cannot_be_found_by_is_refused(store, kind, where, reason):
         reader.find(kind, "b1", where)
 
 
+def test_what_does_not_wait_is_never_due(store):
+    with store.reading() as reader, pytest.raises(InvalidValue, match="does not wait"):
+        reader.due(Payment, "b1", samples.AT, after=None, limit=1)
+
+
 @pytest.mark.parametrize("verb", ["add", "replace"])
 def test_only_records_are_written_and_nothing_beside_them(store, verb):
     with store.writing() as writer, pytest.raises(InvalidValue):

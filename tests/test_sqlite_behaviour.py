@@ -263,6 +263,11 @@ def test_what_refers_to_nothing_is_a_conflict_that_says_what(store: SqlStore) ->
         assert reader.invoices(InvoiceQuery(biller="b1", on=DAY)) == []
 
 
+def test_what_does_not_wait_is_never_due(store: SqlStore) -> None:
+    with store.reading() as reader, pytest.raises(InvalidValue, match="does not wait"):
+        reader.due(Payment, "b1", NOW, after=None, limit=1)
+
+
 def test_a_value_no_database_takes_is_refused_and_named(store: SqlStore) -> None:
     with pytest.raises(InvalidValue, match="cannot be stored"), store.writing() as writer:
         writer.add([Customer(id="c9", biller="b1", name="\ud800")])

@@ -241,7 +241,7 @@ def _unused(lease: Lease, invoice: Invoice, earlier: Sequence[CreditNote]) -> di
     wanted = {}
     for place, part in unused[1].items():
         whole = invoice.lines[place].amount
-        still = part
+        still = part - (whole - rest[place])
         if still.amount * whole.amount > 0:
             wanted[place] = still
     return wanted

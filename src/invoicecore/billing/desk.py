@@ -16,6 +16,7 @@ import attrs
 
 from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
+from invoicecore.collection import SavedMethod
 from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
 from invoicecore.invoices import Invoice
 from invoicecore.money import Money
@@ -288,8 +289,13 @@ def one(tx: Reader, kind: type[R], biller: str, ref: str) -> R:
     """The record of that id within a biller, or NotFound (T1)."""
     found = tx.get(kind, biller, [ref]).get(ref)
     if found is None:
-        raise NotFound(kind.__name__.lower(), ref)
+        raise _absent(kind, ref)
     return found
+
+
+def _absent(kind: type[Record], ref: str) -> NotFound:
+    # As the verbs name it: the same words for an id never given out and for another biller's (T1).
+    return NotFound("method" if kind is SavedMethod else kind.__name__.lower(), ref)
 
 
 def several(tx: Reader, kind: type[R], biller: str, refs: Collection[str]) -> list[R]:
@@ -297,7 +303,7 @@ def several(tx: Reader, kind: type[R], biller: str, refs: Collection[str]) -> li
     found = tx.get(kind, biller, list(dict.fromkeys(refs)))
     for ref in refs:
         if ref not in found:
-            raise NotFound(kind.__name__.lower(), ref)
+            raise _absent(kind, ref)
     return [found[ref] for ref in refs]
 
 

@@ -53,6 +53,7 @@ class Receiving:
     def __init__(self, desk: Desk, *, actor: str | None = None) -> None:
         self._desk = desk
         self._actor = actor
+        self._only_mine = False
 
     def receive(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
         """Verify, store, then apply each event; NotFound for a gateway that is not here, WebhookRejected."""
@@ -61,7 +62,8 @@ class Receiving:
         return tuple(self._take(gateway, gateway.notices(body, lower)))
 
     def missed(self, name: str, since: datetime) -> tuple[Received, ...]:
-        """Every event since an instant, those that were received skipped."""
+        """Every event since an instant, those that were received skipped; under a scope those of its biller."""
+        self._only_mine = True
         gateway = self._gateway(name)
         told: list[Received] = []
         cursor: str | None = None
@@ -115,7 +117,7 @@ class Receiving:
         return stored
 
     def _stored(self, gateway: PaymentGateway, biller: str, some: Sequence[Notice]) -> dict[str, InboxEvent]:
-        with self._desk.change("receive", biller, actor=self._actor) as change:
+        with self._desk.change("receive", biller, actor=self._actor or gateway.info.name) as change:
             at = change.at
             fresh = {event.id: event for event in (self._event(gateway, notice, biller, at) for notice in some)}
             found = change.tx.get(InboxEvent, biller, list(fresh))
@@ -124,6 +126,8 @@ class Receiving:
 
     def _known(self, biller: str) -> bool:
         if self._desk.scope not in (None, biller):
+            if self._only_mine:
+                return False
             # Somebody else's money: it is told again until a desk hears of it that may write it down.
             raise NotFound("biller", biller)
         with self._desk.view() as tx:

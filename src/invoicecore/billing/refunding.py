@@ -146,6 +146,7 @@ def _by_gateway(change: Change, before: Invoice, asked: Money | None, named: str
     tx, biller, nothing = change.tx, change.biller.id, zero(before.currency)
     payments = [each for each in tx.find(Payment, biller, {"invoice": before.id}) if each.collection is not None]
     if named is not None:
+        one(tx, Payment, biller, named)
         payments = [each for each in payments if each.id == named]
     back = {each.payment for each in _standing(change, payments)}
     payments = [each for each in payments if each.id not in back]

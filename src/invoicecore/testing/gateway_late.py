@@ -55,7 +55,8 @@ class LateContract(FaultsContract):
             scene.bench.reverse(payment.reference, ReversalKind.LATE_FAILURE)
             told = scene.gateway.payment(payment.reference)
             assert (told.status, told.collected) == (PayStatus.SUCCEEDED, payment.amount), "its collection is a fact"
-            [reversal] = told.reversals
+            assert len(told.reversals) == 1
+            reversal = told.reversals[0]
             assert (reversal.kind, reversal.amount, reversal.cancelled) == (
                 ReversalKind.LATE_FAILURE,
                 payment.amount,
@@ -90,7 +91,8 @@ class LateContract(FaultsContract):
                 assert payment.reference in {each.reference for each in scene.notices() if each.about is About.PAYMENT}
             lost = scene.gateway.payment(payment.reference)
             assert (lost.status, lost.collected) == (PayStatus.SUCCEEDED, payment.amount)
-            [reversal] = lost.reversals
+            assert len(lost.reversals) == 1
+            reversal = lost.reversals[0]
             assert (reversal.kind, reversal.amount) == (ReversalKind.CHARGEBACK, payment.amount)
             assert not reversal.cancelled
             scene.bench.undo_reversal(payment.reference)

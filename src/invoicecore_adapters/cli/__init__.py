@@ -74,7 +74,7 @@ def _answered(code: int, arguments: argparse.Namespace, out: Kept) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> bool:
-    if arguments.command in ("invoices", "show", "summary", "plugins", "pdf", "statement", "web"):
+    if arguments.command in ("invoices", "show", "summary", "plugins", "pdf", "statement", "web", "reconcile"):
         return False
     return not (getattr(arguments, "check", False) or getattr(arguments, "dry_run", False))
 

@@ -15,6 +15,12 @@ ORDERS: Final = ("created", "-created", "due", "-due", "number", "-number", "tot
 
 DEFAULT_DB: Final = "sqlite:///invoicecore.db"
 
+# Commands that count for no day: they show what is, or do what is due by the clock.
+_NO_DAY: Final = (
+    "demo", "plugins", "pdf", "statement", "deliver", "web", "collect", "recover", "receive", "reconcile", "mandates",
+    "alerts",
+)  # fmt: skip
+
 EXIT_CODES: Final = """\
 exit codes:
   0  done
@@ -41,12 +47,14 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments. Raises Misused for what is not understood."""
     top = _parser()
     found = top.parse_args(_joined(argv))
-    if found.command not in ("demo", "plugins", "pdf", "statement", "deliver", "web"):
+    if found.command not in _NO_DAY:
         found.on = getattr(found, "on", None)
     elif hasattr(found, "on"):
         top.error(f"{found.command} takes no --on")
     for name, default in (("db", os.environ.get("INVOICECORE_DB") or DEFAULT_DB), ("json", False)):
         setattr(found, name, getattr(found, name, default))
+    if hasattr(found, "gateway") and found.gateway is None:
+        found.gateway = os.environ.get("INVOICECORE_GATEWAY", "").split()
     for name in ("lang", "actor"):
         setattr(found, name, getattr(found, name, None))
     return found
@@ -176,7 +184,13 @@ def _parser() -> argparse.ArgumentParser:
     refund = command("refund", "give money of an invoice back: AMOUNT, or all that is held")
     _invoice(refund)
     refund.add_argument("amount", metavar="AMOUNT", nargs="?")
-    refund.add_argument("--to", choices=("source", "credit"), default="source")
+    refund.add_argument(
+        "--to",
+        choices=("source", "gateway", "credit"),
+        default="source",
+        help="source: you gave it back yourself; gateway: have the provider give it back (default: source)",
+    )
+    _gateway(refund)
     refund.add_argument("--method", choices=METHODS, default="transfer")
     refund.add_argument("--reference", default="", metavar="TEXT")
     refund.add_argument("--reason", default="", metavar="TEXT")
@@ -223,12 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     web = command("web", "serve the pay pages, the PDFs behind them and the gateway's webhooks")
     web.add_argument("--host", default="127.0.0.1", metavar="HOST", help="(default: 127.0.0.1)")
     web.add_argument("--port", type=_port, default=8000, metavar="PORT", help="(default: 8000)")
-    web.add_argument(
-        "--gateway",
-        metavar="URL",
-        default=os.environ.get("INVOICECORE_GATEWAY"),
-        help="what takes the payments (default: $INVOICECORE_GATEWAY)",
-    )
+    _gateway(web)
     web.add_argument(
         "--trusted-proxy",
         metavar="ADDRESS",
@@ -237,6 +246,46 @@ def _parser() -> argparse.ArgumentParser:
         help="a proxy or network whose X-Forwarded-For tells who asks; may be given several times",
     )
     _base_url(web)
+
+    collect = command("collect", "send the collections that are due to their providers; harmless to repeat")
+    _gateway(collect)
+    _biller(collect)
+
+    recover = command("recover", "find out what became of collections and refunds in doubt; apply events that wait")
+    _gateway(recover)
+    _biller(recover)
+
+    receive = command("receive", "apply a provider's webhook from a file, or every event since a day")
+    receive.add_argument("name", metavar="GATEWAY", help="its name, such as stripe")
+    receive.add_argument("--since", type=day, metavar="DATE", help="ask the provider for every event since")
+    receive.add_argument("--body", metavar="FILE", help="the webhook's body (default: standard input)")
+    receive.add_argument(
+        "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header of it; several times"
+    )
+    _gateway(receive)
+
+    reconcile = command("reconcile", "compare what a provider holds with what is held here; changes nothing")
+    reconcile.add_argument("name", metavar="GATEWAY", help="its name, such as stripe")
+    reconcile.add_argument(
+        "--since", type=day, metavar="DATE", required=True, help="payments made on this day or later"
+    )
+    reconcile.add_argument("--until", type=day, metavar="DATE", help="the last day (default: until now)")
+    _gateway(reconcile)
+    _biller(reconcile)
+
+    mandates = command("mandates", "list saved mandates and cards, set one up, or give one up")
+    mandates.add_argument("--customer", metavar="CUSTOMER", help="only of this one: id, name or e-mail address")
+    mandates.add_argument("--set-up", metavar="CUSTOMER", help="show the page on which this customer saves one")
+    mandates.add_argument("--kind", choices=("direct_debit", "card"), default="direct_debit", help="with --set-up")
+    mandates.add_argument("--return-url", metavar="URL", help="with --set-up: where the customer comes back to")
+    mandates.add_argument("--revoke", metavar="ID", help="give one up at the provider")
+    _gateway(mandates)
+    _biller(mandates)
+
+    alerts = command("alerts", "list what a person must look at, or say how it was dealt with")
+    alerts.add_argument("--resolve", metavar="ID", help="this one is dealt with; needs --note")
+    alerts.add_argument("--note", metavar="TEXT", help="with --resolve: how")
+    _biller(alerts)
 
     command("plugins", "list the installed plugins and what they offer")
     return top
@@ -290,6 +339,13 @@ def _base_url(command: argparse.ArgumentParser) -> None:
         default=os.environ.get("INVOICECORE_BASE_URL"),
         help="where the pay pages are served, for the links (default: $INVOICECORE_BASE_URL)",
     )
+
+
+def _gateway(command: argparse.ArgumentParser) -> None:
+    told = (
+        "what takes the payments, such as stripe://; several times (default: $INVOICECORE_GATEWAY, separated by spaces)"
+    )
+    command.add_argument("--gateway", metavar="URL", action="append", help=told)
 
 
 def _key(command: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def opened(
     plugins: Plugins | None = None,
     new: bool = False,
     mailer: str | None = None,
-    gateway: PaymentGateway | None = None,
+    gateway: PaymentGateway | Sequence[PaymentGateway | str] | None = None,
     base_url: str | None = None,
 ) -> Billing:
     """The desk of a store, and what it is wired to. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""

@@ -27,6 +27,7 @@ from invoicecore_adapters.cli.choosing import (
     the_customer,
     the_invoice,
 )
+from invoicecore_adapters.cli.collecting import COLLECTING
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
 from invoicecore_adapters.cli.posting import POSTING
 from invoicecore_adapters.cli.speech import learn, tell
@@ -258,7 +259,7 @@ def _void(args: argparse.Namespace) -> int:
 
 
 def _refund(args: argparse.Namespace) -> int:
-    with opened(args.db) as billing:
+    with opened(args.db, gateway=args.gateway if args.to == "gateway" else None) as billing:
         biller, invoice = the_invoice(billing, args.invoice, args.biller)
         locale = spoken(biller, args.lang)
         refund = billing.payments.refund(
@@ -275,6 +276,12 @@ def _refund(args: argparse.Namespace) -> int:
         after = billing.invoices.get(invoice)
         amount: Money = refund.amount
         told = tell("refunded", locale, amount=format_money(amount, locale), number=after.reference)
+        if refund.gateway is not None:
+            told = tell(
+                f"refund_{refund.state.value}", locale, amount=format_money(amount, locale), number=after.reference
+            )
+            if refund.reversible_until is not None:
+                told += " " + tell("reversible", locale, day=format_date(refund.reversible_until, locale))
         if refund.to_credit.amount:
             told += " " + tell("credited", locale, amount=format_money(refund.to_credit, locale))
         return _changed(billing, args, biller, after, locale, told, refund=refund)
@@ -351,4 +358,5 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "summary": _summary,
     "plugins": _plugins,
     **POSTING,
+    **COLLECTING,
 }

@@ -134,9 +134,9 @@ def _link(args: argparse.Namespace) -> int:
 def _web(args: argparse.Namespace) -> int:
     pages = _the_pages()
     base_url = args.base_url or f"http://{args.host}:{args.port}"
-    gateway = Plugins.discover().gateway(args.gateway) if args.gateway is not None else None
+    gateway = [Plugins.discover().gateway(url) for url in args.gateway]
     with opened(args.db, base_url=base_url, gateway=gateway) as billing:
-        if gateway is None:
+        if not gateway:
             print(tell("no_gateway", spoken(None, args.lang)), file=sys.stderr)
         if not args.json:
             print(tell("serving", spoken(None, args.lang), url=base_url), file=sys.stderr)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from invoicecore.errors import InvalidValue
+from invoicecore.errors import InvalidValue, MissingExtra
 from invoicecore.plugins import hookimpl
 from invoicecore.ports import PaymentGateway
 
@@ -48,8 +48,10 @@ def open_gocardless(url: str) -> PaymentGateway:
         raise InvalidValue(TOKEN, None, "is not set", "put the access token into this environment variable")
     secrets = [secret.strip() for secret in os.environ.get(SECRETS, "").split(",")]
 
-    from invoicecore_adapters.gocardless.gateway import GoCardlessGateway  # the SDK takes a while to import
-
+    try:
+        from invoicecore_adapters.gocardless.gateway import GoCardlessGateway  # the SDK takes a while to import
+    except ModuleNotFoundError as error:
+        raise MissingExtra("A gateway to GoCardless", "gocardless") from error
     return GoCardlessGateway(
         access_token=token,
         webhook_secrets=[secret for secret in secrets if secret],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from gocardless_pro import services  # type: ignore[import-untyped]  # the SDK has no types
 
@@ -18,6 +18,24 @@ PAGE: Final = 500
 S = TypeVar("S")
 
 
+class Service(Protocol):
+    """One of the SDK's services, as far as it is used; what it answers is taken for nothing before it was looked at."""
+
+    def create(self, *, params: Mapping[str, object], headers: Mapping[str, str] | None = None) -> object: ...
+
+    def get(self, identity: str) -> object: ...
+
+    def list(self, *, params: Mapping[str, object]) -> object: ...
+
+
+class Changing(Service, Protocol):
+    """A service whose objects can be acted on."""
+
+    def cancel(self, identity: str, *, params: Mapping[str, object], headers: Mapping[str, str]) -> object: ...
+
+    def retry(self, identity: str, *, params: Mapping[str, object], headers: Mapping[str, str]) -> object: ...
+
+
 class Account:
     """The SDK's services over our wire, for one attempt each: whoever calls repeats, under the same key."""
 
@@ -26,27 +44,27 @@ class Account:
             return service(wire, max_network_retries=1, retry_delay_in_seconds=0, raise_on_idempotency_conflict=True)
 
         self.secrets = secrets
-        self.bank_accounts: Any = made(services.CustomerBankAccountsService)
-        self.billing_requests: Any = made(services.BillingRequestsService)
-        self.events: Any = made(services.EventsService)
-        self.flows: Any = made(services.BillingRequestFlowsService)
-        self.mandates: Any = made(services.MandatesService)
-        self.payments: Any = made(services.PaymentsService)
-        self.refunds: Any = made(services.RefundsService)
+        self.bank_accounts: Service = made(services.CustomerBankAccountsService)
+        self.billing_requests: Changing = made(services.BillingRequestsService)
+        self.events: Service = made(services.EventsService)
+        self.flows: Service = made(services.BillingRequestFlowsService)
+        self.mandates: Changing = made(services.MandatesService)
+        self.payments: Changing = made(services.PaymentsService)
+        self.refunds: Service = made(services.RefundsService)
 
-    def read(self, service: Any, reference: str) -> Raw:
+    def read(self, service: Service, reference: str) -> Raw:
         """One object by its name."""
         return _attributes(service.get(reference))
 
-    def create(self, service: Any, params: Mapping[str, object], key: str, operation: str) -> Raw:
-        """What the key makes, or made before: then it is as it is now, whatever is asked for now."""
+    def create(self, service: Service, params: Mapping[str, object], key: str, operation: str) -> tuple[Raw, bool]:
+        """What the key makes, and whether it did before: then it is as it is now, whatever is asked for now."""
         try:
-            return _attributes(service.create(params=dict(params), headers={"Idempotency-Key": key}))
+            return _attributes(service.create(params=dict(params), headers={"Idempotency-Key": key})), False
         except Answered as answer:
             made = answer.made_before if answer.conflicts else None
             if made is None:
                 raise
-        return self.after(lambda: self.read(service, made), operation)
+        return self.after(lambda: self.read(service, made), operation), True
 
     def flow(self, params: Mapping[str, object]) -> Raw:
         """A new page; GoCardless makes another each time, whatever the key."""
@@ -55,7 +73,7 @@ class Account:
     def act(
         self,
         operation: str,
-        action: Any,
+        action: Callable[..., object],
         reference: str,
         key: str,
         read: Callable[[], S],
@@ -91,15 +109,15 @@ class Account:
         except Exception as error:
             raise after_effect(error, operation, self.secrets) from None
 
-    def page(self, service: Any, params: Mapping[str, object]) -> tuple[list[Raw], str | None]:
+    def page(self, service: Service, params: Mapping[str, object]) -> tuple[list[Raw], str | None]:
         """One page of a list, newest first, and the cursor of the next one, None at the end."""
         answer = service.list(params={"limit": PAGE, **params})
-        records = getattr(answer, "records", None)
-        if not isinstance(records, list):
+        records, after = getattr(answer, "records", None), getattr(answer, "after", None)
+        if not isinstance(records, list) or not isinstance(after, str | None):
             raise Unreadable("no list")
-        return [_attributes(record) for record in records], answer.after
+        return [_attributes(record) for record in records], after
 
-    def all(self, service: Any, params: Mapping[str, object]) -> Iterator[Raw]:
+    def all(self, service: Service, params: Mapping[str, object]) -> Iterator[Raw]:
         """A whole list, page by page."""
         after: str | None = None
         while True:
@@ -110,7 +128,7 @@ class Account:
             after = following
 
 
-def _attributes(resource: Any) -> Raw:
+def _attributes(resource: object) -> Raw:
     attributes = getattr(resource, "attributes", None)
     if not isinstance(attributes, dict):
         raise Unreadable("no object")

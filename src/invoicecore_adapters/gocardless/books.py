@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
+
+import attrs
 
 from invoicecore.errors import ConfigurationProblem, ObjectNotFound
 from invoicecore.money import minor
 from invoicecore.ports import MethodSnapshot, NoticePage, Operation, PaymentSnapshot, PayStatus, RefundSnapshot
 from invoicecore_adapters.gocardless import snapshots
-from invoicecore_adapters.gocardless.account import Account
+from invoicecore_adapters.gocardless.account import Account, Service
 from invoicecore_adapters.gocardless.faults import translate
 from invoicecore_adapters.gocardless.reading import Raw, key_of, link, whole
 from invoicecore_adapters.gocardless.webhooks import notice
@@ -39,7 +41,10 @@ class Books:
             return self._payment(reference)
         request = self._account.read(self._account.billing_requests, reference)
         made = snapshots.made_of(request, "payment")
-        return snapshots.page_payment(request) if made is None else self._payment(made)
+        if made is None:
+            return snapshots.page_payment(request)
+        told = self._payment(made)
+        return told if told.key else attrs.evolve(told, key=key_of(request))
 
     def paid_by(self, reference: str) -> str | None:
         """The name of the payment itself, None while a billing request has none."""
@@ -109,7 +114,8 @@ class Books:
         made = snapshots.made_of(request, "mandate")
         if made is None:
             return snapshots.page_mandate(request)
-        return snapshots.with_key(self._mandate(made), key_of(request))
+        told = self._mandate(made)
+        return told if told.key else attrs.evolve(told, key=key_of(request))
 
     def _mandate(self, reference: str) -> MethodSnapshot:
         raw = self._account.read(self._account.mandates, reference)
@@ -146,7 +152,7 @@ class Books:
             return None
         return self._saved(found) if operation is Operation.SETUP else self.payment(str(found["id"]))
 
-    def _made(self, service: Any, params: Mapping[str, object], key: str) -> Raw | None:
+    def _made(self, service: Service, params: Mapping[str, object], key: str) -> Raw | None:
         return next((raw for raw in self._account.all(service, params) if key_of(raw) == key), None)
 
     # --- events -------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Holder(Protocol):
     """Whoever has secrets: none of them is ever in an error."""
 
     @property
-    def secrets_held(self) -> tuple[str, ...]: ...
+    def _secrets(self) -> tuple[str, ...]: ...
 
 
 H = TypeVar("H", bound=Holder)
@@ -68,7 +68,7 @@ def told(operation: str) -> Callable[[Callable[Concatenate[H, P], R]], Callable[
             try:
                 return method(self, *args, **kwargs)
             except Exception as error:
-                fault = translate(error, operation, self.secrets_held)
+                fault = translate(error, operation, self._secrets)
             fault.__cause__ = fault.__context__ = fault.__traceback__ = None
             raise fault
 

@@ -63,8 +63,8 @@ _LONGEST_DESCRIPTION: Final = 100
 class GoCardlessGateway:
     """A PaymentGateway over GoCardless's API; safe to share between threads, and without any global state.
 
-    Each request is tried once and is over after `timeout` seconds, whatever comes back and however slowly. An
-    operation makes at most seven, but for what lists. Nothing sleeps.
+    Each request is tried once and is over after `timeout` seconds, whatever comes back and however slowly; an operation
+    makes a few of them. Nothing sleeps.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class GoCardlessGateway:
         return INFO
 
     @property
-    def secrets_held(self) -> tuple[str, ...]:
+    def _secrets(self) -> tuple[str, ...]:
         return self._account.secrets
 
     # --- pages --------------------------------------------------------------------------------------------------------
@@ -171,7 +171,8 @@ class GoCardlessGateway:
         creditor = self._settings.creditor
         links = {"links": {"creditor": creditor}} if creditor else {}
         params = {**asked, **links, "metadata": _metadata(key, operation)}
-        return self._account.create(self._account.billing_requests, params, key, operation)
+        made, _ = self._account.create(self._account.billing_requests, params, key, operation)
+        return made
 
     def _page(
         self, operation: str, made: Raw, back: tuple[str, str], locale: str, email: str | None, name: str = ""
@@ -237,12 +238,11 @@ class GoCardlessGateway:
             "metadata": _metadata(key, "charge"),
             **({"charge_date": wanted.charge_on.isoformat()} if wanted.charge_on else {}),
         }
-        made = self._account.create(self._account.payments, params, key, "charge")
+        made, again = self._account.create(self._account.payments, params, key, "charge")
         _agree("charge", made, key, money(made) == amount and link(made, "mandate") == mandate)
         snapshot = snapshots.payment(made)
-        if snapshot.status is PayStatus.PENDING:
+        if snapshot.status is PayStatus.PENDING and not again:
             return snapshot
-        # The key made it before, and it has come further.
         return self._account.after(partial(self._books.payment, snapshot.reference), "charge")
 
     @told("cancel")
@@ -301,7 +301,7 @@ class GoCardlessGateway:
             "links": {"payment": payment},
             "metadata": metadata,
         }
-        made = self._account.create(self._account.refunds, params, key, "refund")
+        made, _ = self._account.create(self._account.refunds, params, key, "refund")
         _agree("refund", made, key, money(made) == amount and link(made, "payment") == payment)
         return snapshots.refund(made)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import attrs
-
 from invoicecore.collection import Decline, MethodState
 from invoicecore.money import from_minor, minor, zero
 from invoicecore.payments import PaymentMethod, RefundState
@@ -173,11 +171,6 @@ def page_mandate(raw: Raw) -> MethodSnapshot:
         owner=link(raw, "customer"),
         reason=status if gone else "",
     )
-
-
-def with_key(snapshot: MethodSnapshot, key: str | None) -> MethodSnapshot:
-    """A mandate's snapshot with the key of its set-up, where it has none of its own."""
-    return snapshot if snapshot.key else attrs.evolve(snapshot, key=key)
 
 
 def made_of(raw: Raw, name: str) -> str | None:

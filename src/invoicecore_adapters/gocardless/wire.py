@@ -17,18 +17,12 @@ from socket import socket
 from time import monotonic
 from typing import Any, Final
 
+from gocardless_pro.api_client import ApiClient  # type: ignore[import-untyped]  # the SDK has no types
+from gocardless_pro.errors import IdempotentCreationConflictError  # type: ignore[import-untyped]  # nor here
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-
-from invoicecore.errors import MissingExtra
-
-try:
-    from gocardless_pro.api_client import ApiClient  # type: ignore[import-untyped]  # the SDK has no types
-    from gocardless_pro.errors import IdempotentCreationConflictError  # type: ignore[import-untyped]  # nor here
-    from requests import PreparedRequest, Response, Session
-    from requests.adapters import HTTPAdapter
-except ImportError as error:
-    raise MissingExtra("A gateway to GoCardless", "gocardless") from error
 
 _AGENT: Final = f"invoicecore/{version('invoicecore')}"
 

@@ -92,7 +92,6 @@ _NEEDS: Final = {
     "checkout": Capability.CHECKOUT,
     "expire": Capability.EXPIRE,
     "setup": Capability.SETUP,
-    "method": Capability.SETUP,
     "revoke": Capability.REVOKE,
     "charge": Capability.CHARGE,
     "cancel": Capability.CANCEL,

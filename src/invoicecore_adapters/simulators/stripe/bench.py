@@ -112,7 +112,10 @@ class StripeBench:
         self._session(url)
 
     def saved(self, kind: PaymentMethod, currency: str, *, decline: str | None = None) -> tuple[str, str | None]:
-        """(payment method, customer); a bank account's payment with `decline` fails when it is collected."""
+        """(payment method, customer), saved by a set-up that names its mandate, if it has one.
+
+        A bank account's payment with `decline` fails when it is collected.
+        """
         types = {PaymentMethod.CARD: "card", PaymentMethod.DIRECT_DEBIT: DEBITS.get(currency.lower())}
         type = types.get(kind)
         if type is None:
@@ -120,7 +123,7 @@ class StripeBench:
         with self._account.lock:
             customer = self._account.add("customer", name="Jenny Rosen", email="jenny@example.org")
             method = payments.make_method(self._account, type, decline=decline)
-            payments.attach(self._account, method, customer["id"])
+            checkout.succeed(self._account, checkout.make_setup(self._account, [type]), method, customer["id"])
         return method["id"], customer["id"]
 
     def collect(self, reference: str) -> None:

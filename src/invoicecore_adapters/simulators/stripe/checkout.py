@@ -68,20 +68,9 @@ def create_session(account: Account, params: dict[str, Any]) -> Object:
     account.hidden[made["id"]] |= {"intent": params.get("payment_intent_data", {})}
     if mode == "setup":
         data = params.get("setup_intent_data", {})
-        intent = account.add(
-            "setup_intent",
-            automatic_payment_methods={"enabled": True, "allow_redirects": "always"},
-            customer=params.get("customer"),
-            description=data.get("description"),
-            metadata=data.get("metadata", {}),
-            payment_method_options={},
-            payment_method_types=types,
-            status="requires_payment_method",
-            usage="off_session",
-        )
+        intent = make_setup(account, types, customer=params.get("customer"), **data)
         made["setup_intent"] = intent["id"]
         account.effect(EffectKind.SETUP, made, key=account.key_of(made["id"]))
-        account.happened("setup_intent.created", intent)
     else:
         account.effect(EffectKind.CHECKOUT, made, key=account.key_of(made["id"]), amount=amount)
     return made
@@ -197,7 +186,7 @@ def complete(account: Account, session: Object, *, debit: bool = False, decline:
         session["customer"] = customer["id"]
         account.happened("customer.created", customer)
     if session["mode"] == "setup":
-        _saved(account, session, method)
+        succeed(account, account.objects[session["setup_intent"]], method, session["customer"])
     elif not _paid(account, session, method):
         return
     session |= {"status": "complete", "url": None}
@@ -214,17 +203,28 @@ def challenge(account: Account, session: Object) -> None:
     account.happened("payment_intent.requires_action", intent)
 
 
-def _saved(account: Account, session: Object, method: Object) -> None:
-    if session["customer"] is not None:
-        payments.attach(account, method, session["customer"])
-    intent = account.objects[session["setup_intent"]]
-    intent |= {
-        "status": "succeeded",
-        "customer": session["customer"],
-        "payment_method": method["id"],
-        "mandate": account.hidden[method["id"]]["mandate"],
-    }
-    account.happened("setup_intent.succeeded", intent)
+def make_setup(account: Account, types: list[str], **values: object) -> Object:
+    """A set-up without a method yet."""
+    made = account.add(
+        "setup_intent",
+        automatic_payment_methods={"enabled": True, "allow_redirects": "always"},
+        payment_method_options={},
+        payment_method_types=types,
+        status="requires_payment_method",
+        usage="off_session",
+    )
+    made |= values
+    account.happened("setup_intent.created", made)
+    return made
+
+
+def succeed(account: Account, setup: Object, method: Object, customer: str | None) -> None:
+    """A method is saved; a bank account's mandate is named by its set-up, and nowhere on the method itself."""
+    if customer is not None:
+        payments.attach(account, method, customer)
+    mandate = account.hidden[method["id"]]["mandate"]
+    setup |= {"status": "succeeded", "customer": customer, "payment_method": method["id"], "mandate": mandate}
+    account.happened("setup_intent.succeeded", setup)
 
 
 def _paid(account: Account, session: Object, method: Object) -> bool:
