@@ -104,7 +104,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every code block of the docs, and follow every link between pages."""
-    session.install(".[all,testing]")
+    session.install(".[all,testing]", *GROUPS(PROJECT, "test"))
     session.run("pytest", "tests/test_docs.py", *session.posargs)
 
 

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,9 @@ from conftest import NOON
 from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_of, wired, wiring_of
 from invoicecore import Billing, InvoiceMethod, Plugins, hookimpl
 from invoicecore.billing import delivering
-from invoicecore.documents import Letter, Sheet
+from invoicecore.billing.notifying import queue
+from invoicecore.collection import Advice, Collection, CollectionState, Decline, DeclineCode, MethodState, SavedMethod
+from invoicecore.documents import Letter, Sheet, SheetKind
 from invoicecore.errors import (
     InvalidValue,
     MailDeferred,
@@ -35,8 +38,10 @@ from invoicecore.errors import (
 from invoicecore.invoices import Invoice
 from invoicecore.messages import LEASE, RETRIES, Message, MessageKind, MessageState
 from invoicecore.parties import Biller, Customer
+from invoicecore.payments import PaymentMethod, RefundState, Reversal, ReversalKind, after_flight
 from invoicecore.ports import Composed, Mail
 from invoicecore.testing import FixedClock
+from invoicecore.wording import say
 from invoicecore_adapters import memory, sql
 
 TODAY = date(2026, 3, 2)
@@ -128,6 +133,10 @@ CHANGES: dict[str, tuple[MessageKind, Callable[[Billing, Biller, Customer, Invoi
             b.payments.record(invoice, money(30)),
             b.payments.refund(invoice, money(10), notify=True),
         ),
+    ),
+    "credit note": (
+        MessageKind.CREDIT_NOTE,
+        lambda b, park, guest, invoice: b.credit_notes.issue(invoice, notify=True),
     ),
     "reminder": (
         MessageKind.REMINDER,
@@ -555,27 +564,285 @@ def test_without_payments_or_pages_there_is_a_letter_and_no_link(
     assert letter.sheet.pay.text in letter.paragraphs, "how to pay is said in words"
 
 
-@pytest.mark.rule("S9", "R12", "P3")
-def test_a_debit_is_not_asked_to_be_paid_as_well_until_it_is_overdue(
-    billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
+def mandate(billing: Billing, who: Customer) -> SavedMethod:
+    """A mandate of the customer that may be debited."""
+    saved = SavedMethod(
+        id=f"{who.biller}_met_1", biller=who.biller, customer=who.id, gateway="memory", kind=PaymentMethod.DIRECT_DEBIT,
+        made_at=NOON, state=MethodState.ACTIVE, reference="MD1", label="BNP •••• 3456",
+    )  # fmt: skip
+    with store_of(billing).writing() as tx:
+        tx.add([saved])
+    return saved
+
+
+@pytest.mark.rule("S9", "R12", "C6")
+@pytest.mark.parametrize("saved", [True, False])
+def test_who_is_debited_is_not_asked_to_pay_as_well_and_who_cannot_be_is_asked(
+    billing: Billing, post: Post, park: Biller, guest: Customer, saved: bool
 ) -> None:
+    if saved:
+        mandate(billing, guest)
+    billing.customers.edit(guest, notify=True)
     billing.leases.add(
         biller=park, customer=guest, rent=money(620), starts=date(2026, 4, 1), method=InvoiceMethod.DIRECT_DEBIT
     )
     [invoice] = billing.run(biller=park, on=date(2026, 3, 27)).invoices
-    billing.billers.edit(park, policy={"reminders": (-1, 7)})
-    url = billing.payments.link(invoice)
-    for days in (-1, 7):
-        day = invoice.due_on + timedelta(days=days)
-        billing.remind(biller=park, on=day)
-        clock.set(datetime.combine(day, time(12), UTC))
-        billing.deliver()
-    before, after = post.letters
-    assert before.action is None
-    assert any("prélevés" in text for text in before.paragraphs)
-    assert after.action is not None
-    assert after.action.value == url
-    assert not any("prélevés" in text for text in after.paragraphs), "nobody is told to do nothing and to pay"
+    billing.deliver()
+    [letter] = post.letters
+    assert (letter.action is None) == saved
+    assert any("prélevés automatiquement" in text for text in letter.paragraphs) == saved
+    if not saved:
+        assert letter.action is not None
+        assert letter.action.value == billing.payments.link(invoice)
+
+
+# --- what collecting tells of -----------------------------------------------------------------------------------------
+
+
+def tell(billing: Billing, kind: MessageKind, invoice: Invoice, who: Customer, about: str) -> None:
+    """Queue an e-mail, as the journey that causes it does."""
+    with billing._desk.change("tell", invoice.biller) as change:
+        queue(change, kind, [(invoice, who)], about)
+
+
+def attempt(billing: Billing, invoice: Invoice, **given: Any) -> Collection:
+    """A collection of an invoice, whatever became of it; a live one's amount is in flight."""
+    given = {"kind": PaymentMethod.DIRECT_DEBIT, "amount": invoice.total, "customer": invoice.customer, **given}
+    made = Collection(
+        id=f"{invoice.biller}_col_1", biller=invoice.biller, invoice=invoice.id, gateway="memory",
+        collected=money(0), made_at=NOON, **given,
+    )  # fmt: skip
+    with store_of(billing).writing() as tx:
+        tx.add([made])
+        if made.live:
+            tx.replace([attrs.evolve(invoice, facts=after_flight(invoice.facts, made.amount))])
+    return made
+
+
+def spaces(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+NOTICES = [
+    ("en_GB", date(2026, 3, 9), True,
+     "Invoice INV-000001 from Les Pins: €100.00 will be collected",
+     "We will collect €100.00 for invoice INV-000001 on 09/03/2026 or just after. There is nothing for you to do.",
+     {"Amount": "€100.00", "Expected on": "09/03/2026", "Method": "Direct Debit (BNP •••• 3456)"}),
+    ("fr_FR", date(2026, 3, 9), True,
+     "Facture INV-000001 de Les Pins : 100,00 € seront prélevés",
+     "Nous prélèverons 100,00 € pour la facture INV-000001 le 09/03/2026 ou juste après. Vous n'avez rien à faire.",
+     {"Montant": "100,00 €", "Prévu le": "09/03/2026", "Mode": "Prélèvement automatique (BNP •••• 3456)"}),
+    ("en_GB", None, False,
+     "Invoice INV-000001 from Les Pins: €100.00 will be collected",
+     "We will collect €100.00 for invoice INV-000001 in the next few days. There is nothing for you to do.",
+     {"Amount": "€100.00", "Method": "Direct Debit"}),
+]  # fmt: skip
+
+
+@pytest.mark.rule("S9", "M11")
+@pytest.mark.parametrize("locale, day, labelled, subject, says, facts", NOTICES)
+def test_a_collection_is_announced_with_its_amount_day_and_method(
+    billing: Billing, post: Post, park: Biller, locale: str, day: date | None, labelled: bool, subject: str, says: str,
+    facts: dict[str, str],
+) -> None:  # fmt: skip
+    who = billing.customers.add(biller=park, name="Zoé", email="zoe@example.com", locale=locale)
+    invoice = issued(billing, park, who, notify=False)
+    saved = mandate(billing, who) if labelled else None
+    made = attempt(
+        billing, invoice, state=CollectionState.PENDING, expected_on=day, method=saved.id if saved is not None else None
+    )
+    tell(billing, MessageKind.COLLECTION_NOTICE, invoice, who, made.id)
+    assert billing.deliver().sent == 1
+    [letter] = post.letters
+    assert (letter.kind, spaces(letter.subject), letter.action) == ("collection_notice", subject, None)
+    assert spaces(letter.paragraphs[0]) == says
+    assert {fact.label: spaces(fact.value) for fact in letter.facts} == facts
+    assert letter.sheet.kind is SheetKind.INVOICE
+
+
+FAILED = [
+    ("en_GB", "Invoice INV-000001 from Les Pins: the payment did not go through",
+     ["We tried to collect €100.00 for invoice INV-000001, and the payment did not go through.",
+      "There was not enough money in the account at that moment.",
+      "€100.00 remains to be paid. You can pay it in another way with the link below."], "Pay Now"),
+    ("fr_FR", "Facture INV-000001 de Les Pins : le paiement n'a pas abouti",
+     ["Nous avons présenté un paiement de 100,00 € pour la facture INV-000001, et il n'a pas abouti.",
+      "Le solde du compte était insuffisant à ce moment-là.",
+      "Il reste 100,00 € à payer. Vous pouvez les régler autrement avec le lien ci-dessous."], "Payer maintenant"),
+]  # fmt: skip
+
+
+@pytest.mark.rule("S9", "R12", "D3")
+@pytest.mark.parametrize("locale, subject, says, button", FAILED)
+def test_a_payment_that_did_not_go_through_is_told_with_its_reason_and_the_link(
+    billing: Billing, post: Post, park: Biller, locale: str, subject: str, says: list[str], button: str
+) -> None:
+    who = billing.customers.add(biller=park, name="Zoé", email="zoe@example.com", locale=locale)
+    invoice = issued(billing, park, who, notify=False)
+    decline = Decline(code=DeclineCode.INSUFFICIENT_FUNDS, advice=Advice.RETRY_LATER, raw_code="R01")
+    made = attempt(billing, invoice, state=CollectionState.FAILED, decline=decline)
+    tell(billing, MessageKind.COLLECTION_FAILED, invoice, who, made.id)
+    assert billing.deliver().sent == 1
+    [letter] = post.letters
+    assert (letter.kind, spaces(letter.subject)) == ("collection_failed", subject)
+    assert [spaces(text) for text in letter.paragraphs[:-1]] == says
+    assert letter.action is not None
+    assert (letter.action.label, letter.action.value) == (button, billing.payments.link(invoice))
+    assert "R01" not in repr(letter), "the provider's own words are for the biller"
+
+
+@pytest.mark.rule("S9")
+def test_without_pay_pages_who_is_told_of_a_failure_is_asked_in_words(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    post = Post()
+    invoice = issued(billing, park, guest, notify=False)
+    made = attempt(billing, invoice, state=CollectionState.FAILED)  # and no reason is known
+    tell(billing, MessageKind.COLLECTION_FAILED, invoice, guest, made.id)
+    wired(billing, mailer=post, base_url=None).deliver()
+    [letter] = post.letters
+    assert letter.action is None
+    assert spaces(letter.paragraphs[1]) == "Veuillez payer 100,00 € en rappelant la référence INV-000001."
+
+
+@pytest.mark.rule("S9", "D4")
+@pytest.mark.parametrize("locale, blaming", [("en_GB", ("you", "your")), ("fr_FR", ("vous", "votre", "vos"))])
+def test_every_reason_has_words_of_its_own_that_blame_nobody(locale: str, blaming: tuple[str, ...]) -> None:
+    said = [say(f"decline.{code.value}", locale) for code in DeclineCode]
+    assert len(set(said)) == len(said)
+    assert not [text for text in said for word in blaming if word in text.casefold().split()]
+
+
+REVERSED = [
+    ("en_GB", ReversalKind.LATE_FAILURE,
+     ["€100.00 of your payment of 02/03/2026 has gone back to the account it came from.",
+      "Invoice INV-000001 is therefore open again, and €100.00 remains to be paid.",
+      "If you do not know why, your bank can tell you; we are glad to help."]),
+    ("fr_FR", ReversalKind.CHARGEBACK,
+     ["100,00 € de votre paiement du 02/03/2026 sont retournés sur le compte d'où ils venaient.",
+      "La facture INV-000001 est donc de nouveau ouverte, et il reste 100,00 € à payer.",
+      "Si vous n'en connaissez pas la raison, votre banque peut vous renseigner ; nous restons à votre disposition."]),
+    ("en_GB", ReversalKind.BY_HAND,
+     ["€100.00 of your payment of 02/03/2026 has been taken back in our books.",
+      "Invoice INV-000001 is therefore open again, and €100.00 remains to be paid."]),
+]  # fmt: skip
+
+
+@pytest.mark.rule("D3", "R12")
+@pytest.mark.parametrize("locale, kind, says", REVERSED)
+def test_a_payment_that_was_taken_back_is_told_with_what_is_open_again_and_the_link(
+    billing: Billing, post: Post, park: Biller, locale: str, kind: ReversalKind, says: list[str]
+) -> None:
+    who = billing.customers.add(biller=park, name="Zoé", email="zoe@example.com", locale=locale)
+    invoice = issued(billing, park, who, notify=False)
+    reversal = billing.payments.reverse(billing.payments.record(invoice))
+    with store_of(billing).writing() as tx:
+        tx.replace([attrs.evolve(reversal, kind=kind)])
+    tell(billing, MessageKind.PAYMENT_REVERSED, invoice, who, reversal.id)
+    assert billing.deliver().sent == 1
+    [letter] = post.letters
+    assert letter.kind == "payment_reversed"
+    assert [spaces(text) for text in letter.paragraphs[:-1]] == says
+    assert letter.action is not None
+    assert letter.action.value == billing.payments.link(invoice)
+
+
+Overtake = Callable[[Billing, Invoice, Customer], tuple[MessageKind, str, Callable[[], object]]]
+
+
+def told_of_failure(billing: Billing, invoice: Invoice, then: Callable[[], object]) -> Any:
+    return MessageKind.COLLECTION_FAILED, attempt(billing, invoice, state=CollectionState.FAILED).id, then
+
+
+def told_of_reversal(billing: Billing, invoice: Invoice, then: Callable[[Reversal], object]) -> Any:
+    reversal = billing.payments.reverse(billing.payments.record(invoice))
+    return MessageKind.PAYMENT_REVERSED, reversal.id, lambda: then(reversal)
+
+
+def told_of_collecting(billing: Billing, invoice: Invoice, state: CollectionState) -> Any:
+    made = attempt(billing, invoice, state=CollectionState.PENDING)
+
+    def then() -> None:
+        with store_of(billing).writing() as tx:
+            tx.replace([attrs.evolve(made, state=state)])
+
+    return MessageKind.COLLECTION_NOTICE, made.id, then
+
+
+def told_of_refund(billing: Billing, invoice: Invoice) -> Any:
+    billing.payments.record(invoice)
+    refund = billing.payments.refund(invoice)
+
+    def then() -> None:
+        with store_of(billing).writing() as tx:
+            tx.replace([attrs.evolve(refund, state=RefundState.FAILED, failed_on=TODAY)])
+
+    return MessageKind.REFUND, refund.id, then
+
+
+def restore(billing: Billing, reversal: Reversal) -> None:
+    with store_of(billing).writing() as tx:
+        tx.replace([attrs.evolve(reversal, cancelled_on=TODAY)])
+
+
+OVERTAKEN: dict[str, tuple[str, Overtake]] = {
+    "failed, then paid": (
+        "nothing is left to ask for",
+        lambda b, i, who: told_of_failure(b, i, lambda: b.payments.record(i)),
+    ),
+    "failed, then collected again": (
+        "nothing is left to ask for",
+        lambda b, i, who: told_of_failure(
+            b,
+            i,
+            lambda: _fly(b, i),
+        ),
+    ),
+    "failed, then void": ("the invoice is void", lambda b, i, who: told_of_failure(b, i, lambda: b.invoices.void(i))),
+    "failed, then credited": (
+        "nothing is left to ask for",
+        lambda b, i, who: told_of_failure(b, i, lambda: b.credit_notes.issue(i)),
+    ),
+    "reversed, then paid": (
+        "nothing is left to ask for",
+        lambda b, i, who: told_of_reversal(b, i, lambda _: b.payments.record(i)),
+    ),
+    "reversed, then restored": (
+        "the payment was restored",
+        lambda b, i, who: told_of_reversal(b, i, lambda reversal: restore(b, reversal)),
+    ),
+    "announced, then cancelled": (
+        "the collection is cancelled",
+        lambda b, i, who: told_of_collecting(b, i, CollectionState.CANCELLED),
+    ),
+    "announced, then collected": (
+        "the collection is succeeded",
+        lambda b, i, who: told_of_collecting(b, i, CollectionState.SUCCEEDED),
+    ),
+    "refunded, then it came back": ("the refund came back", lambda b, i, who: told_of_refund(b, i)),
+}
+
+
+def _fly(billing: Billing, invoice: Invoice) -> None:
+    now = billing.invoices.get(invoice)
+    with store_of(billing).writing() as tx:
+        tx.replace([attrs.evolve(now, facts=after_flight(now.facts, now.balance))])
+
+
+@pytest.mark.rule("P3", "S9", "D3", "S12")
+@pytest.mark.parametrize("how", OVERTAKEN)
+def test_what_was_overtaken_is_cancelled_and_says_why(
+    billing: Billing, post: Post, park: Biller, guest: Customer, how: str
+) -> None:
+    invoice = issued(billing, park, guest, notify=False)
+    why, arrange = OVERTAKEN[how]
+    kind, about, then = arrange(billing, invoice, guest)
+    tell(billing, kind, invoice, guest, about)
+    then()
+    assert billing.deliver().cancelled == 1
+    assert post.tried == []
+    [message] = outbox(billing, park)
+    assert (message.state, message.error) == (MessageState.CANCELLED, why)
 
 
 @pytest.mark.rule("R12")

@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import NOON
 from desks import BASE, Drawer, money, store_of, wired
 from invoicecore import Billing, InvoiceMethod, Item
+from invoicecore.collection import Collection, CollectionState, MethodState, SavedMethod
 from invoicecore.documents import Paper, Sheet, SheetKind
 from invoicecore.documents.words import filename_of, plain, plain_lines
 from invoicecore.errors import NotFound
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, Customer
+from invoicecore.payments import PaymentMethod
 from invoicecore.taxes import TaxRate
 from invoicecore.testing import FixedClock
 
@@ -152,12 +155,11 @@ def test_drafts_void_and_late_ones_are_marked(billing: Billing, park: Biller, gu
     assert "01/03/2026" not in sheet.pay.text, "nobody is asked to pay by a day that was gone"
 
 
-@pytest.mark.rule("S2", "M3", "M6", "S9")
+@pytest.mark.rule("S2", "M3", "M6")
 def test_a_lease_invoice_says_what_it_covers(billing: Billing, park: Biller, guest: Customer) -> None:
     lease = billing.leases.add(
-        biller=park, customer=guest, unit="12", rent=money(620), starts=date(2026, 3, 10), anchor_day=1,
-        method=InvoiceMethod.DIRECT_DEBIT,
-    )  # fmt: skip
+        biller=park, customer=guest, unit="12", rent=money(620), starts=date(2026, 3, 10), anchor_day=1
+    )
     [invoice] = billing.run(biller=park, on=date(2026, 3, 9)).invoices
     assert invoice.lease == lease.id
     sheet = billing.invoices.sheet(invoice)
@@ -166,9 +168,62 @@ def test_a_lease_invoice_says_what_it_covers(billing: Billing, park: Biller, gue
     assert amount == "440,00 €"
     assert "10/03/2026 - 31/03/2026" in facts(sheet).values()
     assert "12" in facts(sheet).values()
+
+
+def mandate(billing: Billing, who: Customer) -> SavedMethod:
+    """A mandate of the customer that may be debited."""
+    saved = SavedMethod(
+        id=f"{who.biller}_met_1", biller=who.biller, customer=who.id, gateway="memory", kind=PaymentMethod.DIRECT_DEBIT,
+        made_at=NOON, state=MethodState.ACTIVE, reference="MD1", label="BNP •••• 3456",
+    )  # fmt: skip
+    with store_of(billing).writing() as tx:
+        tx.add([saved])
+    return saved
+
+
+def by_debit(billing: Billing, who: Customer) -> Invoice:
+    """The invoice of a lease by Direct Debit, made a few days before it is due."""
+    billing.leases.add(customer=who, rent=money(620), starts=date(2026, 3, 7), method=InvoiceMethod.DIRECT_DEBIT)
+    [invoice] = billing.run(biller=who.biller, on=TODAY).invoices
+    return billing.invoices.get(invoice)
+
+
+@pytest.mark.rule("S9", "C6")
+def test_who_is_debited_is_told_so_and_is_not_asked_to_pay_as_well(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    mandate(billing, guest)
+    invoice = by_debit(billing, guest)
+    sheet = billing.invoices.sheet(invoice)
     assert sheet.pay is not None
-    assert "prélevés automatiquement" in sheet.pay.text
-    assert sheet.pay.url is None, "who is told that there is nothing to do is not asked to pay as well"
+    assert (spaces(sheet.pay.text), sheet.pay.url) == (
+        "620,00 € seront prélevés automatiquement ; vous n'avez rien à faire.", None,
+    )  # fmt: skip
+
+
+@pytest.mark.rule("S9", "D3")
+@pytest.mark.parametrize(
+    "state, again, debited",
+    [
+        ("reserved", False, True), ("pending", False, True), ("failed", True, True), ("failed", False, False),
+        ("cancelled", False, False), ("succeeded", False, False), (None, False, False),
+    ],
+)  # fmt: skip
+def test_nobody_is_told_to_wait_for_a_debit_that_does_not_come(
+    billing: Billing, park: Biller, guest: Customer, state: str | None, again: bool, debited: bool
+) -> None:
+    invoice = by_debit(billing, guest)  # there is nothing to debit
+    if state is not None:
+        made = Collection(
+            id=f"{park.id}_col_1", biller=park.id, invoice=invoice.id, customer=guest.id, gateway="memory",
+            kind=PaymentMethod.DIRECT_DEBIT, amount=invoice.total, collected=money(0), made_at=NOON,
+            state=CollectionState(state), next_try_at=NOON if again else None,
+        )  # fmt: skip
+        with store_of(billing).writing() as tx:
+            tx.add([made])
+    sheet = billing.invoices.sheet(invoice)
+    assert sheet.pay is not None
+    assert ("prélevés" in sheet.pay.text, sheet.pay.url is None) == (debited, debited)
 
 
 @pytest.mark.rule("S1", "M5")

@@ -26,7 +26,7 @@ from invoicecore.errors import (
     WebhookRejected,
 )
 from invoicecore.money import from_minor, minor, zero
-from invoicecore.payments import RefundState
+from invoicecore.payments import PaymentMethod, RefundState
 from invoicecore.ports import About, NoticePage, Operation, PaymentSnapshot, PayStatus, RefundSnapshot
 from invoicecore.testing.gateway_contract import GatewayContract
 from invoicecore.testing.gateway_mutants import (
@@ -82,7 +82,10 @@ NOTICED: dict[object, tuple[str, ...]] = {
         "test_what_is_signed_and_says_nothing_is_rejected",
     ),
     MUTANTS["M7"]: ("test_an_amount_arrives_as_it_was_asked_for",),
-    MUTANTS["M8"]: ("test_a_status_that_nobody_knows_claims_nothing",),
+    MUTANTS["M8"]: (
+        "test_a_status_that_nobody_knows_claims_nothing",
+        "test_a_status_that_nobody_knows_is_nothing_when_read_again",
+    ),
     MUTANTS["M9"]: ("test_a_key_that_has_made_something_makes_nothing_else",),
     MUTANTS["M10"]: (
         "test_a_debit_that_fails_after_it_was_collected_was_collected_and_taken_back",
@@ -411,10 +414,26 @@ class LetsErrorsOut(RaisesAnotherError):
         return KeyError("errors") if isinstance(error, OutcomeUnknown) else error
 
 
-@noticed_by("test_a_key_that_is_refused_is_our_problem_and_nobody_elses")
+@noticed_by("test_a_key_that_is_refused_is_our_problem_and_nobody_elses", "test_nothing_is_made_of_what_nobody_has")
 class IsInDoubtOfRefusals(RaisesAnotherError):
     def instead(self, error):
         return OutcomeUnknown("memory", "charge", "401") if isinstance(error, NotExecuted) else error
+
+
+@noticed_by("test_everything_else_fails_in_our_words_too")
+class LetsErrorsOutWhereItReads(Mutant):
+    def payment(self, reference):
+        try:
+            return self.inner.payment(reference)
+        except OutcomeUnknown:
+            raise KeyError("status") from None
+
+
+@noticed_by("test_no_text_of_ours_breaks_it")
+class WritesAscii(Mutant):
+    def charge(self, wanted, key):
+        wanted.reference.encode("ascii")
+        return self.inner.charge(wanted, key)
 
 
 @noticed_by("test_more_than_is_documented_does_no_harm")
@@ -426,22 +445,32 @@ class KnowsItsAnswersTooWell(MemoryGateway):
         return told
 
 
-@noticed_by("test_a_redirection_is_no_success_and_takes_no_secret_along")
+@noticed_by(
+    "test_a_redirection_is_no_success_and_takes_no_secret_along", "test_a_redirection_tells_nothing_of_a_payment"
+)
 class BelievesAnyAnswer(Mutant):
+    def payment(self, reference):
+        try:
+            return self.inner.payment(reference)
+        except OutcomeUnknown:
+            return self.told(from_minor(1, "EUR"), None)
+
     def charge(self, wanted, key):
         try:
             return self.inner.charge(wanted, key)
         except OutcomeUnknown:
-            method = self.inner.method(wanted.method)
-            return PaymentSnapshot(
-                reference="pay_elsewhere",
-                key=key,
-                status=PayStatus.SUCCEEDED,
-                amount=wanted.amount,
-                collected=wanted.amount,
-                kind=method.kind,
-                created_at=self.bench.now(),
-            )
+            return self.told(wanted.amount, key)
+
+    def told(self, amount, key):
+        return PaymentSnapshot(
+            reference="pay_elsewhere",
+            key=key,
+            status=PayStatus.SUCCEEDED,
+            amount=amount,
+            collected=amount,
+            kind=PaymentMethod.CARD,
+            created_at=self.bench.now(),
+        )
 
 
 # --- lookup and refunds -----------------------------------------------------------------------------------------------
@@ -679,7 +708,9 @@ PAIRS = [
 
 @pytest.mark.parametrize("mutant, test", PAIRS)
 def test_the_contract_notices(mutant, test):
-    with pytest.raises((AssertionError, InvoicecoreError, KeyError, pytest.fail.Exception, BaseExceptionGroup)):
+    with pytest.raises(
+        (AssertionError, InvoicecoreError, KeyError, UnicodeError, pytest.fail.Exception, BaseExceptionGroup)
+    ):
         play(GatewayContract, test, benches_of(mutant))
 
 

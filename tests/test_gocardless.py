@@ -7,16 +7,20 @@ import hmac
 import json
 import pickle
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import Any
 
 import attrs
 import pytest
+import trustme
 from gocardless_pro import Client
 from gocardless_pro import errors as sdk
 from hypothesis import given, settings
@@ -645,32 +649,34 @@ def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def dripping() -> Iterator[Callable[[bytes], str]]:
-    """An address that answers every byte of something a moment after the other, until the client leaves."""
+def dripping() -> Iterator[Callable[..., int]]:
+    """Ports that answer every byte of something a moment after the other, until the client leaves."""
     servers: list[socket.socket] = []
     threads: list[Thread] = []
 
-    def serve(answer: bytes) -> str:
+    def serve(answer: bytes, tls: ssl.SSLContext | None = None) -> int:
         server = socket.create_server(("127.0.0.1", 0))
         servers.append(server)
 
         def drip() -> None:
             connection, _ = server.accept()
-            with connection:
+            try:
+                connection = tls.wrap_socket(connection, server_side=True) if tls else connection
                 connection.settimeout(0.02)
                 for byte in answer:
-                    try:
-                        connection.sendall(bytes([byte]))
+                    connection.sendall(bytes([byte]))
+                    with suppress(TimeoutError):
                         if connection.recv(65536) == b"":
                             return
-                    except TimeoutError:
-                        continue
-                    except OSError:
-                        return
+            except OSError:
+                return
+            finally:
+                connection.close()
 
         threads.append(Thread(target=drip, daemon=True))
         threads[-1].start()
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+        port: int = server.getsockname()[1]
+        return port
 
     yield serve
     for thread in threads:
@@ -679,21 +685,42 @@ def dripping() -> Iterator[Callable[[bytes], str]]:
         server.close()
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 90,
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1000,
-    ],
-    ids=["headers", "a body", "chunks"],
-)
-def test_an_answer_that_drips_is_over_in_time(dripping: Callable[[bytes], str], answer: bytes) -> None:
-    gateway = GoCardlessGateway(access_token="token", base_url=dripping(answer), timeout=0.5)
+DRIPS = {
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 90,
+    "a body": b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000,
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1000,
+}
+
+
+def times_out(url: str) -> None:
+    gateway = GoCardlessGateway(access_token="token", base_url=url, timeout=0.5)
     began = monotonic()
     with pytest.raises(OutcomeUnknown):
         gateway.refund_of("RF1")
     assert monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS)
+def test_an_answer_that_drips_is_over_in_time(dripping: Callable[..., int], answer: bytes) -> None:
+    times_out(f"http://127.0.0.1:{dripping(answer)}")
+
+
+def test_an_encrypted_answer_that_drips_is_over_in_time(
+    dripping: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    times_out(f"https://127.0.0.1:{dripping(DRIPS['headers'], context)}")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_sent_nothing(dripping: Callable[..., int]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    gateway = GoCardlessGateway(access_token="token", base_url=f"https://127.0.0.1:{dripping(b'', context)}", timeout=2)
+    with pytest.raises(NotSent):
+        gateway.charge(charge("MD1"), KEY)
 
 
 def test_what_speaks_no_tls_was_sent_nothing(bench: GoCardlessBench) -> None:
@@ -705,7 +732,7 @@ def test_what_speaks_no_tls_was_sent_nothing(bench: GoCardlessBench) -> None:
 
 
 def test_it_says_who_it_is_and_signs_in_with_its_token_whatever_a_netrc_says(
-    bench: GoCardlessBench, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    bench: GoCardlessBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login other password other")

@@ -176,6 +176,20 @@ def test_a_key_is_used_once_whatever_the_body_says(bench: GoCardlessBench, clien
     assert client.payments.create(asked(to), headers={"Idempotency-Key": "k2"}).id != made.id
 
 
+def test_every_creation_uses_its_key_up(bench: GoCardlessBench, client: gocardless_pro.Client) -> None:
+    payment, key = paid(bench, client), {"Idempotency-Key": "k1"}
+    wanted = {"amount": 1, "total_amount_confirmation": 1, "links": {"payment": payment}}
+    refund = client.refunds.create(wanted, headers=key)
+    with pytest.raises(errors.IdempotentCreationConflictError) as conflict:
+        client.refunds.create(wanted, headers=key)
+    assert conflict.value.conflicting_resource_id == refund.id
+    key, wanted = {"Idempotency-Key": "k2"}, {"mandate_request": {"currency": "GBP"}}
+    request = client.billing_requests.create(wanted, headers=key)
+    with pytest.raises(errors.IdempotentCreationConflictError) as conflict:
+        client.billing_requests.create(wanted, headers=key)
+    assert conflict.value.conflicting_resource_id == request.id
+
+
 def test_the_librarys_default_hides_that_another_amount_was_asked_for(bench: GoCardlessBench) -> None:
     lenient, to = sdk(bench, raising=False), mandate(bench)
     made = lenient.payments.create(asked(to), headers={"Idempotency-Key": "k1"})
@@ -319,11 +333,12 @@ def test_actions_are_never_repeated_by_the_library(bench: GoCardlessBench, clien
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"headers": {}}, (401, "access_token_not_found")),
+        ({"headers": {}}, (401, "missing_authorization_header")),
         ({"headers": {**TOKEN_LESS, "Authorization": "Bearer nobody"}}, (401, "access_token_not_found")),
-        ({"path": "/payment"}, (404, "resource_not_found")),
-        ({"path": "/payments/PM1/actions/refund", "method": "POST"}, (404, "resource_not_found")),
-        ({"path": "/payments/PM1", "method": "DELETE"}, (404, "resource_not_found")),
+        ({"headers": {**TOKEN_LESS, "Authorization": "Basic nobody"}}, (401, "invalid_authorization_header")),
+        ({"path": "/payment"}, (404, "path_not_found")),
+        ({"path": "/payments/PM1/actions/refund", "method": "POST"}, (404, "path_not_found")),
+        ({"path": "/payments/PM1", "method": "DELETE"}, (405, "method_not_allowed")),
         ({"path": "/payments/PM99"}, (404, "resource_not_found")),
         ({"path": "/payments?colour=red"}, (400, "invalid_filters")),
         ({"path": "/payments?limit=501"}, (400, "invalid_filters")),
@@ -367,7 +382,6 @@ PAYMENT_FAULTS: list[tuple[dict[str, object], dict[str, str]]] = [
     ({"currency": None}, {"/payments/currency": "can't be blank"}),
     ({"currency": "EUR"}, {"/payments/currency": "must match the mandate's scheme"}),
     ({"links": None}, {"/payments/links/mandate": "can't be blank"}),
-    ({"links": {"mandate": "MD99"}}, {"/payments/links/mandate": "is invalid"}),
     (
         {"charge_date": "2026-03-04"},
         {"/payments/charge_date": "must be on or after mandate's next_possible_charge_date"},
@@ -402,6 +416,20 @@ def test_a_parameter_nobody_knows_is_refused(
         client.payments.create({**asked(mandate(bench)), **body})
 
 
+def test_links_to_nothing_are_refused(client: gocardless_pro.Client) -> None:
+    mandate_request, elsewhere = {"currency": "GBP"}, {"total_amount_confirmation": 1, "links": {"payment": "PM99"}}
+    for create, body in (
+        (client.payments.create, asked("MD99")),
+        (client.refunds.create, {"amount": 1, **elsewhere}),
+        (client.billing_request_flows.create, {"links": {"billing_request": "BRQ99"}}),
+        (client.billing_requests.create, {"mandate_request": mandate_request, "links": {"customer": "CU99"}}),
+        (client.billing_requests.create, {"mandate_request": mandate_request, "links": {"creditor": "CR99"}}),
+    ):
+        with pytest.raises(errors.InvalidApiUsageError) as refused:
+            create(body)
+        assert (refused.value.code, refused.value.errors[0]["reason"]) == (404, "link_not_found")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -410,7 +438,6 @@ def test_a_parameter_nobody_knows_is_refused(
         {"payment_request": {"amount": 100, "currency": "USD", "description": "x"}},
         {"mandate_request": {"currency": "GBP", "scheme": "sepa_core"}},
         {"mandate_request": {"currency": "XXX"}},
-        {"mandate_request": {"currency": "GBP"}, "links": {"customer": "CU99"}},
     ],
 )
 def test_a_billing_request_that_nothing_can_come_of_is_refused(
@@ -909,6 +936,15 @@ def test_a_cancelled_mandate_takes_along_what_was_not_sent(
     assert refused.value.errors[0]["reason"] == "mandate_is_inactive"
     with pytest.raises(errors.InvalidStateError):
         client.mandates.cancel(to)
+
+
+def test_a_new_mandate_of_some_schemes_is_activated_by_its_first_payment(
+    bench: GoCardlessBench, client: gocardless_pro.Client
+) -> None:
+    to = new_mandate(client, "EUR")
+    run(client, "payment_confirmed", client.payments.create({**asked(to), "currency": "EUR"}).id)
+    assert client.mandates.get(to).status == "active"
+    assert actions(client, mandate=to) == ACTIVE
 
 
 def test_a_customer_gives_their_mandate_up_at_their_bank(bench: GoCardlessBench, client: gocardless_pro.Client) -> None:

@@ -6,6 +6,7 @@ import copy
 import decimal
 from collections.abc import Callable
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from babel.dates import format_date as babel_date
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invoicecore.alerts import AlertKind
+from invoicecore.collection import CollectionState, DeclineCode, MethodState
 from invoicecore.errors import InvalidMoney, InvalidValue
 from invoicecore.invoices import InvoiceKind, Status
 from invoicecore.money import Money, decimals, from_minor
 from invoicecore.parties import PRESETS, InvoiceMethod
 from invoicecore.payments import PaymentMethod
 from invoicecore.periods import Frequency, Period
+from invoicecore.statements import EntryKind
 from invoicecore.wording import (
     BADGES,
     CARDS,
@@ -529,6 +533,35 @@ def test_every_method_kind_and_heading_has_a_name(locale: str) -> None:
     assert len({say(f"invoice_method.{method}", locale) for method in InvoiceMethod}) == len(InvoiceMethod)
     columns = ["number", "customer", "unit", "issued", "due", "total", "balance", "status"]
     assert len({heading(column, locale) for column in columns}) == len(columns)
+
+
+@pytest.mark.rule("D4", "S9", "D6")
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(
+    "family, values",
+    [
+        ("collection", CollectionState),
+        ("decline", DeclineCode),
+        ("method_state", MethodState),
+        ("alert", AlertKind),
+        ("entry", EntryKind),
+    ],
+)
+def test_every_state_reason_and_alert_has_words_of_its_own(locale: str, family: str, values: type[StrEnum]) -> None:
+    said = {value: say(f"{family}.{value.value}", locale) for value in values}
+    assert len(set(said.values())) == len(said)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_state_of_a_collection_has_a_step_of_the_timeline(locale: str) -> None:
+    said = [say(f"event.collection_{state.value}", locale) for state in CollectionState]
+    assert len(set(said)) == len(said)
+
+
+@pytest.mark.parametrize("locale, note", [("en_US", "Credit note"), ("fr_FR", "Avoir"), ("fr_CA", "Note de crédit")])
+def test_a_credit_note_is_called_as_its_country_calls_it(locale: str, note: str) -> None:
+    assert {say("doc.credit_note", locale), say("entry.credit_note", locale)} == {note}
+    assert note.casefold() in say("mail.credit_note", locale, number="1", amount="5", invoice="2").casefold()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import attrs
 from invoicecore.billing.desk import Desk, biller_in, one
 from invoicecore.billing.issuing import payers_of
 from invoicecore.billing.linking import links_in, urls_of
-from invoicecore.collection import Collection, CollectionState
+from invoicecore.collection import Collection
 from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue
@@ -68,17 +68,17 @@ def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[
             notes=notes.get(invoice.id, ()),
             method=leases[invoice.lease].method if invoice.lease in leases else None,
         )
-    failed = _not_collected(tx, biller, [ref for ref in refs if besides[ref].method is InvoiceMethod.DIRECT_DEBIT])
-    return besides | {ref: attrs.evolve(besides[ref], method=None) for ref in failed}
+    debits = {ref for ref in refs if besides[ref].method is InvoiceMethod.DIRECT_DEBIT}
+    waiting = debits - _to_be_collected(tx, biller, debits)
+    return besides | {ref: attrs.evolve(besides[ref], method=None) for ref in waiting}
 
 
-def _not_collected(tx: Reader, biller: Biller, debits: Sequence[str]) -> set[str]:
-    """Those of some invoices by Direct Debit whose last collection brought nothing, or no longer: nobody waits for one."""
+def _to_be_collected(tx: Reader, biller: Biller, debits: set[str]) -> set[str]:
+    """Those of some invoices by Direct Debit of which a collection is under way or is tried again (S9)."""
     if not debits:
         return set()
-    last = {each.invoice: each for each in tx.find(Collection, biller.id, {"invoice": debits})}
-    done = (CollectionState.SUCCEEDED, CollectionState.FAILED, CollectionState.CANCELLED)
-    return {ref for ref, each in last.items() if each.state in done and each.next_try_at is None}
+    found = tx.find(Collection, biller.id, {"invoice": debits})
+    return {each.invoice for each in found if each.live or each.next_try_at is not None}
 
 
 def reversed_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Reversal]:

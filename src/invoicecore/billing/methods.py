@@ -36,14 +36,15 @@ class Methods:
         return_url: str,
         kind: PaymentMethod | str = PaymentMethod.DIRECT_DEBIT,
         cancel_url: str | None = None,
+        gateway: str | None = None,
         scheme: str | None = None,
         on: date | None = None,
         actor: str | None = None,
     ) -> SetupPage:
-        """Begin the set-up of a card or a mandate, with the first gateway that can, on the provider's page (C6, S9).
+        """Begin the set-up of a card or a mandate on the provider's page, with the gateway named or the first that can.
 
         `return_url` is where the customer comes back to, which proves nothing: the provider's webhook, or `refresh`,
-        tells whether the method can be charged. Raises NotWired and NotSupported without a gateway for it, PaymentsOff
+        tells whether the method can be charged (C6, S9). Raises NotWired and NotSupported without a gateway for it, PaymentsOff
         (R1), StoreError inside a transaction (P2), GatewayError, InvalidValue, NotFound.
         """
         biller, who = self._desk.owner("customer", customer)
@@ -51,7 +52,8 @@ class Methods:
         back = text(return_url, "return_url", longest=2000)
         with self._desk.view() as tx:
             currency = self._desk.currency(tx, biller)
-        gateway = self._desk.wiring.gateway_for(Capability.SETUP, currency=currency, kind=how)
+        provider = self._desk.wiring.gateway_for(Capability.SETUP, currency=currency, kind=how, name=gateway)
+        self._desk.outside()
         with self._desk.change("methods.setup", biller, on=on, actor=actor, subject=who) as change:
             payer = one(change.tx, Customer, biller, who)
             change.payments_on()
@@ -59,7 +61,7 @@ class Methods:
                 id=change.ids("met")[0],
                 biller=biller,
                 customer=who,
-                gateway=gateway.info.name,
+                gateway=provider.info.name,
                 kind=how,
                 made_at=change.at,
                 scheme=text(scheme or "", "scheme", required=False, longest=50),
@@ -77,7 +79,7 @@ class Methods:
             email=payer.email,
             scheme=begun.scheme or None,
         )
-        page = gateway.setup(wanted, begun.id)
+        page = provider.setup(wanted, begun.id)
         with self._desk.change("methods.setup", biller, on=on, actor=actor, subject=who) as change:
             found = one(change.tx, SavedMethod, biller, begun.id)
             if found.setup is None:

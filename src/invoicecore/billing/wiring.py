@@ -68,13 +68,13 @@ class Wiring:
         raise NotWired(f"gateway {name!r}", _GATEWAY)
 
     def gateway_for(
-        self, capability: Capability, *, currency: str, kind: PaymentMethod | None = None
+        self, capability: Capability, *, currency: str, kind: PaymentMethod | None = None, name: str | None = None
     ) -> PaymentGateway:
-        """The first gateway that can do something in a currency, with a kind of method if given.
+        """The first gateway that can do something in a currency, with a kind of method if given, or the one named.
 
         Raises NotWired without any gateway, NotSupported when none can.
         """
-        gateways = self.gateways
+        gateways = self.gateways if name is None else (self.gateway_named(name),)
         if not gateways:
             raise NotWired("gateway", _GATEWAY)
         for gateway in gateways:

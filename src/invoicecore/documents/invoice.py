@@ -42,8 +42,8 @@ class Beside:
     """What is known beside an invoice when its sheet is made.
 
     `who` is its payer, frozen or, for a draft, as it would be; `unit` its unit's number; `payments` those that settle
-    it and were not reversed; `notes` its credit notes; `method` its lease's, None too for one whose debit did not go
-    through; `url` the stable link to its pay page, None for none.
+    it and were not reversed; `notes` its credit notes; `method` its lease's, by Direct Debit only while a collection
+    is under way; `url` the stable link to its pay page, None for none.
     """
 
     biller: Biller
@@ -93,17 +93,20 @@ def dates_of(period: Period, locale: str) -> str:
 
 
 def how_to_pay(invoice: Invoice, beside: Beside, locale: str) -> HowToPay | None:
-    """The way to pay what is left; None when nothing is, and before it is published (R7, R12, C6)."""
-    if invoice.lifecycle is not Lifecycle.OPEN or is_zero(invoice.recordable):
+    """The way to pay what is left, or that it is being debited; None when neither, and before it is published (R7, R12, C6)."""
+    if invoice.lifecycle is not Lifecycle.OPEN:
         return None
-    url = beside.url
-    if beside.method is InvoiceMethod.DIRECT_DEBIT:
+    moving, amount, url = invoice.facts.in_flight, invoice.recordable, beside.url
+    if beside.method is InvoiceMethod.DIRECT_DEBIT and (is_zero(moving) or is_zero(amount)):
         key, url = "doc.pay_by_debit", None  # a link beside it would have it paid twice
+        amount = max(amount, moving)
     else:
         key = "doc.pay_online" if url else "doc.pay_by_reference"
         if due_passed_at_issue(invoice):
             key += "_now"
-    said = say(key, locale, amount=invoice.recordable, due=invoice.due_on, number=plain(invoice.reference))
+    if is_zero(amount):
+        return None
+    said = say(key, locale, amount=amount, due=invoice.due_on, number=plain(invoice.reference))
     return HowToPay(
         heading=say("doc.how_to_pay", locale),
         text=said,

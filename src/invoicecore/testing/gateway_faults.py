@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from time import monotonic
 from typing import Final
 
+import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from invoicecore.errors import (
     ConfigurationProblem,
     Executed,
     GatewayError,
+    InvalidRequest,
     NotSent,
     OutcomeUnknown,
     RateLimited,
+    StateConflict,
 )
 from invoicecore.ports import Capability, Operation, PaymentSnapshot, PayStatus
-from invoicecore.testing.gateway_bench import Fault
+from invoicecore.testing.checks import examples
+from invoicecore.testing.gateway_bench import EffectKind, Fault
 from invoicecore.testing.gateway_charging import MAKING, once
 from invoicecore.testing.gateway_items import ItemsContract, item
-from invoicecore.testing.gateway_scene import FOREVER, Making, Scene, Snapshot
+from invoicecore.testing.gateway_scene import FOREVER, Making, Scene, Snapshot, currency_of, money
 
 LOST: Final[Mapping[Fault, type[GatewayError]]] = {
     Fault.RESET_BEFORE: OutcomeUnknown,
@@ -38,7 +45,54 @@ LOST: Final[Mapping[Fault, type[GatewayError]]] = {
 STORED: Final = (Fault.ERROR_500_BEFORE, Fault.ERROR_500_AFTER)
 """Answers that a provider may repeat for a key for as long as it remembers the key."""
 
+READING: Final[Mapping[Fault, type[GatewayError]]] = {
+    Fault.REFUSE: NotSent,
+    Fault.RESET_BEFORE: OutcomeUnknown,
+    Fault.HTML_502_AFTER: OutcomeUnknown,
+    Fault.TRUNCATE_AFTER: OutcomeUnknown,
+    Fault.HTML_200_AFTER: OutcomeUnknown,
+    Fault.NONSENSE: GatewayError,
+    Fault.RATE_LIMIT: RateLimited,
+    Fault.UNAUTHORISED: ConfigurationProblem,
+}
+"""Faults of all other operations, and what is due where they are met."""
+
+TEXTS: Final = st.text(max_size=30) | st.sampled_from(
+    ["", "\0", "Loyer \r\nX: y", "é" * 300, "\N{PARTY POPPER}" * 20, "&amount=1", "INV-1 " * 100, "<b>"]
+)
+"""References and descriptions that an invoice may have; half a surrogate pair is no text of any store."""
+
 DECIDED: Final = (PayStatus.SUCCEEDED, PayStatus.FAILED, PayStatus.CANCELLED)
+
+
+def everything_else(scene: Scene) -> Mapping[str, Callable[[], object]]:
+    """A call of each operation that reads or changes what is there, of those that are claimed."""
+    gateway, info = scene.gateway, scene.gateway.info
+    [spec, *_] = scene.needs(Capability.CHARGE)
+    waiting, key = scene.charged(spec)
+    paid = scene.paid(spec)
+    method, other = (scene.bench.saved(spec.kind, currency_of(spec))[0] for _ in range(2))
+    since = scene.bench.now() - timedelta(hours=1)
+    calls: dict[str, Callable[[], object]] = {"payment": lambda: gateway.payment(paid.reference)}
+    if info.can(Capability.SETUP):
+        calls["method"] = lambda: gateway.method(method)
+    if info.can(Capability.REVOKE, kind=spec.kind):
+        calls["revoke"] = lambda: gateway.revoke(other, f"{key}-revoke")
+    if info.can(Capability.CANCEL, kind=spec.kind):
+        calls["cancel"] = lambda: gateway.cancel(waiting.reference, f"{key}-cancel")
+    if info.can(Capability.EXPIRE):
+        page = scene.gateway.checkout(scene.checkout(money(scene.needs(Capability.EXPIRE)[0], 5120)), scene.key())
+        calls["expire"] = lambda: gateway.expire(page.reference, f"{key}-expire")
+    if info.can(Capability.REFUND, kind=spec.kind):
+        refund = gateway.refund(scene.refunding(paid, paid.amount), scene.key())
+        calls["refund_of"] = lambda: gateway.refund_of(refund.reference)
+    if info.can(Capability.LOOKUP):
+        calls["find"] = lambda: gateway.find(Operation.CHARGE, key, since=since, within=waiting.method)
+    if info.can(Capability.LISTING):
+        calls["payments"] = lambda: list(gateway.payments(since, scene.bench.now()))
+    if info.can(Capability.BACKFILL):
+        calls["missed"] = lambda: gateway.missed(since)
+    return calls
 
 
 class FaultsContract(ItemsContract):
@@ -145,6 +199,65 @@ class FaultsContract(ItemsContract):
             assert told.decline is None
         once(scene, making, key, making.do(key))
 
+    @item(45)
+    def test_a_status_that_nobody_knows_is_nothing_when_read_again(self, scene: Scene) -> None:
+        [spec, *_] = scene.needs(Capability.CHARGE)
+        payment = scene.paid(spec)
+        with self.failing(scene, "payment", Fault.UNKNOWN_STATUS):
+            try:
+                told = scene.gateway.payment(payment.reference)
+            except GatewayError:
+                return
+        assert told.status not in DECIDED, f"a status that nobody knows became {told.status}"
+        assert told.decline is None
+
+    @item(44)
+    @pytest.mark.parametrize("fault", READING, ids=str)
+    def test_everything_else_fails_in_our_words_too(self, scene: Scene, fault: Fault) -> None:
+        calls = everything_else(scene)
+        for operation, call in calls.items():
+            with self.failing(scene, operation, fault):
+                try:
+                    call()
+                except GatewayError as error:
+                    kind = READING[fault]
+                    assert isinstance(error, kind), f"{operation}: {error!r} where a {kind.__name__} is due"  # noqa: PT017  # it need not fail: not every gateway asks
+        for operation, call in calls.items():
+            try:
+                call()
+            except StateConflict:
+                assert operation in ("cancel", "retry"), f"{operation} does no more after {fault}"
+
+    @item(44)
+    def test_no_text_of_ours_breaks_it(self, scene: Scene) -> None:
+        [spec, *_] = scene.needs(Capability.CHARGE)
+        wanted = scene.charge(spec)
+
+        @examples(20)
+        @given(text=TEXTS)
+        def check(text: str) -> None:
+            key = scene.key()
+            try:
+                told = scene.gateway.charge(attrs.evolve(wanted, reference=text, description=text), key)
+            except InvalidRequest:
+                assert not scene.effects(EffectKind.PAYMENT, key)
+            else:
+                assert told.amount == wanted.amount
+            assert len(scene.effects(EffectKind.PAYMENT, key)) <= 1
+
+        check()
+
+    @item(47)
+    def test_a_redirection_tells_nothing_of_a_payment(self, scene: Scene) -> None:
+        [spec, *_] = scene.needs(Capability.CHARGE)
+        known, _ = scene.charged(spec)
+        with self.failing(scene, "payment", Fault.REDIRECT):
+            try:
+                told = scene.gateway.payment(known.reference)
+            except GatewayError:
+                return
+        assert told == known, "somebody else told of a payment, and was believed"
+
     @item(47)
     @MAKING
     def test_a_redirection_is_no_success_and_takes_no_secret_along(self, scene: Scene, operation: Operation) -> None:
@@ -158,11 +271,11 @@ class FaultsContract(ItemsContract):
             assert not [secret for secret in scene.bench.secrets if secret in sent]
 
     @contextmanager
-    def failing(self, scene: Scene, operation: Operation, fault: Fault, *, times: int = FOREVER) -> Iterator[None]:
+    def failing(self, scene: Scene, operation: str, fault: Fault, *, times: int = FOREVER) -> Iterator[None]:
         """Have an operation's requests go wrong in the block; the test is left out where that cannot happen."""
         if fault in self.impossible:
             pytest.skip(f"{fault} cannot happen: {self.impossible[fault]}")
-        scene.bench.fault(operation.value, fault, times=times)
+        scene.bench.fault(str(operation), fault, times=times)
         try:
             yield
         finally:

@@ -7,10 +7,11 @@ from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+import attrs
 import pytest
 
 from invoicecore.collection import MethodState
-from invoicecore.errors import GatewayError, NotExecuted, ObjectNotFound, StateConflict
+from invoicecore.errors import GatewayError, InvalidRequest, NotExecuted, ObjectNotFound, StateConflict
 from invoicecore.ports import About, Capability, PayStatus
 from invoicecore.testing.checks import Running
 from invoicecore.testing.gateway_bench import EffectKind
@@ -193,9 +194,23 @@ class PagesContract(ItemsContract):
     @item(2)
     @pytest.mark.parametrize("what", ["payment", "method", "refund"])
     def test_what_nobody_has_is_not_found(self, scene: Scene, what: str) -> None:
+        gateway = scene.gateway
         if what != "payment":
             scene.needs(Capability.REFUND if what == "refund" else Capability.SETUP)
-        read = {"payment": scene.gateway.payment, "method": scene.gateway.method, "refund": scene.gateway.refund_of}
-        for reference in ("nobody", "pay_0000000000000000"):
-            error: GatewayError = refused(lambda reference=reference: read[what](reference), NotExecuted)  # type: ignore[misc]  # the default binds the loop's value
-            assert isinstance(error, ObjectNotFound), f"{error!r} is no ObjectNotFound"
+        read = {"payment": gateway.payment, "method": gateway.method, "refund": gateway.refund_of}[what]
+        for reference in ("nobody", "pay_0000000000000000", "../nobody", "x" * 200, "no body\r\n", "é"):
+            error: GatewayError = refused(lambda reference=reference: read(reference), NotExecuted)  # type: ignore[misc]  # the default binds the loop's value
+            assert isinstance(error, ObjectNotFound | InvalidRequest), f"{error!r} is no ObjectNotFound"
+
+    @item(2)
+    def test_nothing_is_made_of_what_nobody_has(self, scene: Scene) -> None:
+        if scene.gateway.info.can(Capability.CHARGE):
+            [spec, *_] = scene.needs(Capability.CHARGE)
+            charge, key = scene.charge(spec, method=("nobody", None)), scene.key()
+            refused(lambda: scene.gateway.charge(charge, key), NotExecuted)
+            assert not scene.effects(EffectKind.PAYMENT, key)
+        if scene.gateway.info.can(Capability.REFUND):
+            [spec, *_] = scene.needs(Capability.REFUND)
+            refund = attrs.evolve(scene.refunding(scene.paid(spec), money(spec, 1000)), payment="nobody")
+            refused(lambda: scene.gateway.refund(refund, scene.key()), NotExecuted)
+            assert not scene.effects(EffectKind.REFUND)

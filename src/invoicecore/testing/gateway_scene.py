@@ -61,12 +61,12 @@ class Act(Protocol):
 class Making:
     """An operation that makes something: how to do it, what that leaves in the ledger, and how it is found again.
 
-    `other` does it with another amount, or for somebody else. `since` is how many lines the ledger had before.
+    `others` do it with another amount, and for somebody else. `since` is how many lines the ledger had before.
     """
 
     operation: Operation
     do: Act
-    other: Act
+    others: Sequence[Act]
     effect: EffectKind
     within: str | None
     since: int
@@ -214,7 +214,7 @@ class Scene:
             return Making(
                 operation=operation,
                 do=lambda key, through=None: (through or gateway).checkout(pages[0], key),
-                other=lambda key, through=None: (through or gateway).checkout(pages[1], key),
+                others=[lambda key, through=None: (through or gateway).checkout(pages[1], key)],
                 effect=EffectKind.CHECKOUT,
                 within=None,
                 since=len(self.bench.effects()),
@@ -222,11 +222,10 @@ class Scene:
         if operation is Operation.SETUP:
             [spec, *_] = self.needs(Capability.SETUP)
             asked = self.setup(spec.kind, currency_of(spec))
-            changed = attrs.evolve(asked, name="Someone Else", email="else@example.net")
             return Making(
                 operation=operation,
                 do=lambda key, through=None: (through or gateway).setup(asked, key),
-                other=lambda key, through=None: (through or gateway).setup(changed, key),
+                others=[],
                 effect=EffectKind.SETUP,
                 within=None,
                 since=len(self.bench.effects()),
@@ -235,22 +234,30 @@ class Scene:
             [spec, *_] = self.needs(Capability.CHARGE)
             charge = self.charge(spec)
             dearer = attrs.evolve(charge, amount=money(spec, 6230))
+            elsewhere = self.charge(spec)
             return Making(
                 operation=operation,
                 do=lambda key, through=None: (through or gateway).charge(charge, key),
-                other=lambda key, through=None: (through or gateway).charge(dearer, key),
+                others=[
+                    lambda key, through=None: (through or gateway).charge(dearer, key),
+                    lambda key, through=None: (through or gateway).charge(elsewhere, key),
+                ],
                 effect=EffectKind.PAYMENT,
                 within=charge.method,
                 since=len(self.bench.effects()),
             )
         [spec, *_] = self.needs(Capability.REFUND, Capability.PARTIAL_REFUND)
-        payment = self.paid(spec)
+        payment, another = self.paid(spec), self.paid(spec)
         part = self.refunding(payment, money(spec, 1000))
         more = self.refunding(payment, money(spec, 1100))
+        elsewhere_too = self.refunding(another, money(spec, 1000))
         return Making(
             operation=operation,
             do=lambda key, through=None: (through or gateway).refund(part, key),
-            other=lambda key, through=None: (through or gateway).refund(more, key),
+            others=[
+                lambda key, through=None: (through or gateway).refund(more, key),
+                lambda key, through=None: (through or gateway).refund(elsewhere_too, key),
+            ],
             effect=EffectKind.REFUND,
             within=payment.reference,
             since=len(self.bench.effects()),

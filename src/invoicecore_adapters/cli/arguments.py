@@ -277,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     mandates.add_argument("--customer", metavar="CUSTOMER", help="only of this one: id, name or e-mail address")
     mandates.add_argument("--set-up", metavar="CUSTOMER", help="show the page on which this customer saves one")
     mandates.add_argument("--kind", choices=("direct_debit", "card"), default="direct_debit", help="with --set-up")
+    mandates.add_argument("--by", metavar="GATEWAY", help="with --set-up: its name (default: the first that can)")
     mandates.add_argument("--return-url", metavar="URL", help="with --set-up: where the customer comes back to")
     mandates.add_argument("--revoke", metavar="ID", help="give one up at the provider")
     _gateway(mandates)

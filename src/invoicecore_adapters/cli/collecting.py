@@ -197,7 +197,11 @@ def _set_up(args: argparse.Namespace, billing: Billing) -> int:
     if args.return_url is None:
         raise InvalidValue("return_url", None, "is missing", "give --return-url, where the customer comes back to")
     page = billing.methods.setup(
-        the_customer(billing, biller, args.set_up), return_url=args.return_url, kind=args.kind, actor=args.actor
+        the_customer(billing, biller, args.set_up),
+        return_url=args.return_url,
+        kind=args.kind,
+        gateway=args.by,
+        actor=args.actor,
     )
     if args.json:
         answer({"method": page.method.id, "url": page.url})

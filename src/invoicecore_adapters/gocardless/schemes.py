@@ -35,7 +35,7 @@ _EIGHT_WEEKS: Final = timedelta(weeks=8)  # a SEPA debit is returned without a r
 
 
 def _debit(scheme: str, currency: str, reversible_for: timedelta | None = None) -> MethodSpec:
-    # None where no end is published: the Bacs guarantee has none.
+    # For ever where no end is published: the Bacs guarantee has none.
     return MethodSpec(
         kind=PaymentMethod.DIRECT_DEBIT,
         scheme=scheme,
@@ -47,6 +47,7 @@ def _debit(scheme: str, currency: str, reversible_for: timedelta | None = None) 
 
 
 def _by_bank(scheme: str, currency: str) -> MethodSpec:
+    # Banks do not take such a payment back, but GoCardless has them fail late, with no end to it.
     return MethodSpec(
         kind=PaymentMethod.TRANSFER,
         scheme=scheme,

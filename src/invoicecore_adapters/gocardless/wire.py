@@ -89,8 +89,6 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
         attempt = _Attempt(monotonic() + self.timeout)
         try:
             with Session() as session:
-                # A proxy of the environment is not asked to reach this machine.
-                session.trust_env = not self._here
                 for scheme in ("https://", "http://"):
                     session.mount(scheme, _Once(attempt))
                 response = session.request(
@@ -99,8 +97,9 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
                     params=params,
                     data=data,
                     headers=self._headers(headers),
-                    # A .netrc would replace the access token.
+                    # The environment names proxies and authorities, but no other sign-in and no way to this machine.
                     auth=_as_it_is,
+                    proxies={"no_proxy": "127.0.0.1,localhost"} if self._here else None,
                     timeout=(self._connect_timeout, self.timeout),
                     allow_redirects=False,
                 )

@@ -14,7 +14,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from invoicecore.errors import InvalidRequest, NotSent, NotSupported, OutcomeUnknown, WebhookRejected
@@ -39,7 +39,7 @@ from invoicecore.ports import (
     Setup,
 )
 from invoicecore_adapters.memory.answering import KEY_WINDOW
-from invoicecore_adapters.memory.held import SIGNATURE, Ask, signed
+from invoicecore_adapters.memory.held import SIGNATURE, Ask, Object, signed
 from invoicecore_adapters.memory.provider import MemoryProvider
 from invoicecore_adapters.memory.reading import (
     NAME,
@@ -273,7 +273,7 @@ class MemoryGateway:
         if not self._can(operation, kind, currency):
             raise InvalidRequest(NAME, operation, f"{currency} is none of its currencies")
 
-    def _ask(self, operation: str, key: str | None = None, /, **asked: object) -> Any:
+    def _ask(self, operation: str, key: str | None = None, /, **asked: object) -> Object:
         self._claims(operation)
         headers = {"authorization": f"Bearer {self.provider.api_key}", "user-agent": "invoicecore/memory"}
         if key is not None:

@@ -128,7 +128,10 @@ class MemoryProvider(Answering):
             return str(new["id"])
 
     def webhooks(self) -> Sequence[tuple[bytes, dict[str, str]]]:
-        """(body, headers) of every webhook since this was last asked, one event each, signed now."""
+        """(body, headers) of every webhook since this was last asked, one event each, signed now.
+
+        Those that were returned by what caused them come again, as webhooks do.
+        """
         with self._lock:
             fresh, self._told = self.events[self._told :], len(self.events)
             return [self._webhook([event]) for event in fresh]

@@ -91,10 +91,10 @@ def in_minor(amount: Money) -> Object:
     return {"amount": minor(amount), "currency": amount.currency.code}
 
 
-def read(operation: str, answer: Answer) -> Any:
+def read(operation: str, answer: Answer) -> Object:
     """The JSON of a good answer; what is not one is raised."""
     try:
-        told = json.loads(answer.body)
+        told: Any = json.loads(answer.body)
         if answer.status == 200 and isinstance(told, dict):
             return told
         error, why = _REFUSALS[told["error"]["type"]], str(told["error"]["message"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import timedelta
 from typing import Final
 
@@ -11,7 +12,7 @@ from invoicecore_adapters.simulators.gocardless import collecting, mandates, pay
 from invoicecore_adapters.simulators.gocardless.account import CREDITOR, Account, one
 from invoicecore_adapters.simulators.gocardless.days import INSTANT, SCHEMES, rolled, scheme_for
 from invoicecore_adapters.simulators.gocardless.records import BankAccount, BillingRequest, Customer, Flow, Payment
-from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, wrong_state
+from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, link_not_found, wrong_state
 
 FLOW_LASTS: Final = timedelta(days=7)
 _OPEN: Final = frozenset({"pending", "ready_to_fulfil"})
@@ -20,10 +21,18 @@ _OPEN: Final = frozenset({"pending", "ready_to_fulfil"})
 def ask(account: Account, fields: Json, key: str | None) -> BillingRequest:
     """A billing request, as asked for; Refusal for neither a mandate nor a payment, or what no scheme collects."""
     mandate, payment = fields.get("mandate_request"), fields.get("payment_request")
-    faults = _faults(account, fields, mandate, payment)
+    faults = _faults(mandate, payment)
     if faults:
         raise invalid("billing_requests", faults)
     links = fields.get("links", {})
+    known: dict[str, Container[str]] = {
+        "customer": account.customers,
+        "customer_bank_account": account.bank_accounts,
+        "creditor": (CREDITOR,),
+    }
+    for name, id in links.items():
+        if id not in known[name]:
+            raise link_not_found(name)
     if mandate is not None:
         currency = mandate.get("currency") or SCHEMES[mandate["scheme"]].currency
         chosen = scheme_for(currency)
@@ -56,8 +65,8 @@ def ask(account: Account, fields: Json, key: str | None) -> BillingRequest:
     return request
 
 
-def _faults(account: Account, fields: Json, mandate: Json | None, payment: Json | None) -> dict[str, str]:
-    faults, links = {}, fields.get("links", {})
+def _faults(mandate: Json | None, payment: Json | None) -> dict[str, str]:
+    faults = {}
     if mandate is None and payment is None:
         faults["mandate_request"] = "or payment_request must be given"
     if mandate is not None:
@@ -66,12 +75,6 @@ def _faults(account: Account, fields: Json, mandate: Json | None, payment: Json 
             faults["mandate_request/scheme"] = "is not supported for this currency"
     if payment is not None and payment["currency"] not in INSTANT:
         faults["payment_request/currency"] = "must be GBP or EUR"
-    if "customer" in links and links["customer"] not in account.customers:
-        faults["links/customer"] = "is invalid"
-    if "customer_bank_account" in links and links["customer_bank_account"] not in account.bank_accounts:
-        faults["links/customer_bank_account"] = "is invalid"
-    if links.get("creditor", CREDITOR) != CREDITOR:
-        faults["links/creditor"] = "is invalid"
     return faults
 
 
@@ -215,9 +218,6 @@ def cancel(account: Account, request: BillingRequest) -> None:
     if request.status not in _OPEN:
         raise wrong_state("cancellation_failed", "Billing request is already fulfilled or cancelled")
     request.status = "cancelled"
-    for flow in account.flows.values():
-        if flow.billing_request == request.id:
-            flow.expires_at = min(flow.expires_at, account.now())
     account.event(request, "cancelled", "billing_request_cancelled", origin="api")
 
 
@@ -226,7 +226,7 @@ def ask_flow(account: Account, fields: Json, pages: str) -> Flow:
     wanted = fields.pop("links")["billing_request"]
     request = account.billing_requests.get(wanted)
     if request is None:
-        raise invalid("billing_request_flows", {"links/billing_request": "is invalid"})
+        raise link_not_found("billing_request")
     if request.status not in _OPEN:
         raise wrong_state("billing_request_not_open", "Billing request is already fulfilled or cancelled")
     id = account.new_id("BRF")

@@ -10,7 +10,7 @@ from invoicecore_adapters.simulators.gocardless import mandates, payments
 from invoicecore_adapters.simulators.gocardless.account import CREDITOR, Account, one
 from invoicecore_adapters.simulators.gocardless.days import SCHEMES, rolled
 from invoicecore_adapters.simulators.gocardless.records import Payment
-from invoicecore_adapters.simulators.gocardless.refusals import Json, Refusal, invalid, wrong_state
+from invoicecore_adapters.simulators.gocardless.refusals import Json, Refusal, invalid, link_not_found, wrong_state
 
 ENDS_MANDATE: Final = frozenset(
     {"bank_account_closed", "direct_debit_not_enabled", "invalid_bank_details", "mandate_cancelled"}
@@ -24,15 +24,13 @@ def ask(account: Account, fields: Json, key: str | None) -> Payment:
     """A payment on a mandate, as asked for; Refusal for a dead mandate, a day too early or another currency."""
     mandate = account.mandates.get(fields["links"]["mandate"])
     if mandate is None:
-        raise invalid("payments", {"links/mandate": "is invalid"})
+        raise link_not_found("mandate")
     if mandate.replaced_by is not None:
         links = {"new_mandate": mandate.replaced_by}
         raise wrong_state("mandate_replaced", "Mandate has been replaced", links=links)
-    if mandate.status not in mandates.CHARGEABLE:
-        raise wrong_state("mandate_is_inactive", "Mandate is failed, cancelled or expired")
     earliest = mandates.next_charge_date(account, mandate)
     if earliest is None:
-        raise wrong_state("mandate_is_inactive", "Mandate cannot be charged")
+        raise wrong_state("mandate_is_inactive", "Mandate is failed, cancelled or expired")
     wanted = date.fromisoformat(fields["charge_date"]) if "charge_date" in fields else earliest
     faults = {}
     if wanted < earliest:

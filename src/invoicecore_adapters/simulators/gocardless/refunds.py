@@ -10,7 +10,7 @@ from invoicecore_adapters.simulators.gocardless import payouts
 from invoicecore_adapters.simulators.gocardless.account import Account
 from invoicecore_adapters.simulators.gocardless.payments import COLLECTED
 from invoicecore_adapters.simulators.gocardless.records import Refund
-from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, misused, wrong_state
+from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, link_not_found, misused, wrong_state
 
 OPEN: Final = frozenset({"created", "pending_submission", "submitted"})
 
@@ -25,7 +25,7 @@ def ask(account: Account, fields: Json, key: str | None) -> Refund:
         raise misused(403, "insufficient_permissions", "Refunds are not enabled on this account")
     payment = account.payments.get(fields.get("links", {}).get("payment", ""))
     if payment is None:
-        raise invalid("refunds", {"links/payment": "is invalid"})
+        raise link_not_found("payment")
     if "total_amount_confirmation" not in fields:
         raise invalid("refunds", {"total_amount_confirmation": "can't be blank"})
     if payment.status not in COLLECTED:

@@ -37,8 +37,18 @@ def misused(status: int, reason: str, message: str) -> Refusal:
 
 
 def not_found() -> Refusal:
-    """No such resource, or no such path."""
+    """No such resource."""
     return misused(404, "resource_not_found", "Resource not found")
+
+
+def no_path() -> Refusal:
+    """No such path."""
+    return misused(404, "path_not_found", "Path not found")
+
+
+def link_not_found(name: str) -> Refusal:
+    """A request links to what is not there."""
+    return misused(404, "link_not_found", f"Link not found: {name}")
 
 
 def invalid(resource: str, faults: Mapping[str, str]) -> Refusal:

@@ -20,7 +20,7 @@ from invoicecore_adapters.simulators.gocardless.account import CREDITOR, Account
 from invoicecore_adapters.simulators.gocardless.calls import Call, Handler, document
 from invoicecore_adapters.simulators.gocardless.listing import Filters, paged
 from invoicecore_adapters.simulators.gocardless.records import Customer, Mandate, Payment, Refund
-from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, misused, not_found
+from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, misused, no_path, not_found
 
 VERSION: Final = "2015-07-06"
 _LONGEST_KEY: Final = 128
@@ -30,8 +30,10 @@ def answer(
     account: Account, method: str, path: str, query: str, body: bytes, key: str | None, pages: str
 ) -> tuple[int, Json]:
     """Do what a request asks for: (status, body). Raises Refusal."""
+    known = False
     for wanted, pattern, handler in _ROUTES:
         match = re.fullmatch(pattern, path)
+        known = known or match is not None
         if match and wanted == method:
             if key is not None and len(key) > _LONGEST_KEY:
                 raise misused(400, "idempotency_key_too_long", f"The key has more than {_LONGEST_KEY} characters")
@@ -40,7 +42,7 @@ def answer(
             id = match.groupdict().get("id", "")
             call = Call(account=account, id=id, query=query, body=document(body), key=key, pages=pages)
             return handler(call)
-    raise not_found()
+    raise misused(405, "method_not_allowed", "Method not allowed") if known else no_path()
 
 
 # --- customers, bank accounts, creditors ---

@@ -166,7 +166,11 @@ class GoCardless(Provider):
     def _admit(self, request: Request) -> None:
         """What is looked at before the path: who asks, in which version, in JSON."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not scheme:
+            raise misused(401, "missing_authorization_header", "Unauthorized")
+        if scheme.lower() != "bearer":
+            raise misused(401, "invalid_authorization_header", "Unauthorized")
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise misused(401, "access_token_not_found", "Unauthorized")
         version = request.headers.get("gocardless-version")
         if version is None:
