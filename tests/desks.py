@@ -35,6 +35,7 @@ SECTIONS = (
     "invoices",
     "payments",
     "credits",
+    "credit_notes",
     "messages",
     "methods",
     "collections",

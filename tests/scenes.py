@@ -14,6 +14,7 @@ from invoicecore.alerts import Alert
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
 from invoicecore.collection import Collection, SavedMethod
+from invoicecore.credit_notes import CreditNote
 from invoicecore.errors import NotSent
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
@@ -34,7 +35,7 @@ class Scene:
     `message` was cancelled, another one is queued; `webhook` tells of 100 paid by the link `token` of `open`. `method`
     is the guest's card, `fresh` another guest's whose set-up was not heard of yet. It paid `charged` by `online`; what it
     paid of `owed` was charged back, which raised `alert`. `doubtful` may have happened, `reserved` is to be sent; a page
-    that asks for too much is to be closed.
+    that asks for too much is to be closed. `note` takes 30 of `credited` back.
     """
 
     biller: Biller
@@ -62,6 +63,8 @@ class Scene:
     alert: Alert
     doubtful: Collection
     reserved: Collection
+    credited: Invoice
+    note: CreditNote
 
 
 def stage(billing: Billing) -> Scene:
@@ -102,7 +105,7 @@ def stage(billing: Billing) -> Scene:
         title: billing.invoices.publish(
             billing.invoices.draft(biller=park, customer=guest, title=title, amount=money(100)), notify=False
         )
-        for title in ("charged", "owed", "doubtful", "reserved", "closing")
+        for title in ("charged", "owed", "doubtful", "reserved", "closing", "credited")
     }
     with unreachable(gateway, after=True):
         doubtful = billing.payments.charge(more["doubtful"])
@@ -144,6 +147,8 @@ def stage(billing: Billing) -> Scene:
         alert=alert,
         doubtful=doubtful,
         reserved=billing.collections.get(reserved),
+        credited=more["credited"],
+        note=billing.credit_notes.issue(more["credited"], amount=money(30)),
     )
 
 
@@ -251,6 +256,12 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "credits.deposit": lambda s: {"customer": s.customer, "amount": money(5)},
     "credits.history": lambda s: {"customer": s.customer},
     "credits.withdraw": lambda s: {"customer": s.customer, "amount": money(5)},
+    "credit_notes.find": lambda s: {"biller": s.biller, "invoice": s.credited, "customer": s.customer},
+    "credit_notes.get": lambda s: {"note": s.note},
+    "credit_notes.issue": lambda s: {"invoice": s.paid, "amount": money(10)},
+    "credit_notes.pdf": lambda s: {"note": s.note},
+    "credit_notes.propose": lambda s: {"lease": s.lease},
+    "credit_notes.sheet": lambda s: {"note": s.note},
     "messages.find": lambda s: {"biller": s.biller, "invoice": s.open},
     "messages.get": lambda s: {"message": s.message},
     "messages.retry": lambda s: {"message": s.message, "to": "alicia@example.com"},
@@ -296,6 +307,7 @@ OTHERWISE: Mapping[str, Callable[[Scene], Arguments]] = {
     "payments.refund": lambda s: {"amount": money(11)},
     "payments.reverse": lambda s: {"reason": "bounced"},
     "credits.apply": lambda s: {"amount": money(21)},
+    "credit_notes.issue": lambda s: {"reason": "a mistake"},
     "credits.deposit": lambda s: {"note": "again"},
     "credits.withdraw": lambda s: {"amount": money(6)},
 }

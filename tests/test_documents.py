@@ -495,6 +495,31 @@ def test_a_quittance_is_of_the_whole_rent_and_of_nothing_else(
     assert "la somme de 620,00 €" in spaces(sheet.notes[0])
 
 
+@pytest.mark.rule("C7", "P5")
+def test_a_quittance_is_of_the_rent_that_a_credit_note_left(billing: Billing, park: Biller, guest: Customer) -> None:
+    invoice = lease_invoice(billing, park, guest)
+    billing.credit_notes.issue(invoice, amount=money(120))
+    sheet = billing.payments.receipt(billing.payments.record(invoice))
+    assert sheet.heading == "Quittance de loyer"
+    assert "la somme de 500,00 €" in spaces(sheet.notes[0])
+
+
+@pytest.mark.rule("D3")
+def test_a_payment_that_was_restored_stands_on_its_invoice_and_receipt_again(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest)
+    payment = billing.payments.record(invoice, money(40))
+    reversal = billing.payments.reverse(payment)
+    before = [label for label, _ in figures(billing.invoices.sheet(invoice))]
+    assert billing.payments.receipt(payment).marks != ()
+    with store_of(billing).writing() as tx:
+        tx.replace([attrs.evolve(reversal, cancelled_on=TODAY)])
+    after = [label for label, _ in figures(billing.invoices.sheet(invoice))]
+    assert [label for label in after if label not in before] == ["Paiement du 02/03/2026 (Virement bancaire)"]
+    assert billing.payments.receipt(payment).marks == ()
+
+
 @pytest.mark.rule("C7")
 def test_a_receipt_over_several_invoices_tells_what_each_got_and_what_is_left(
     billing: Billing, park: Biller, guest: Customer

@@ -58,11 +58,17 @@ NOTICED: dict[object, tuple[str, ...]] = {
         "test_a_payment_is_given_back_in_whole",
     ),
     MUTANTS["M2"]: (
-        "test_where_there_is_doubt_it_is_told_and_the_same_again_is_one_effect",
+        "test_a_connection_lost_after_it_was_done_leaves_doubt",
+        "test_a_provider_that_is_broken_leaves_doubt",
+        "test_an_answer_that_says_nothing_leaves_doubt",
+        "test_an_answer_that_never_ends_is_not_waited_for",
         "test_an_answer_lost_once_makes_nothing_twice",
     ),
     MUTANTS["M3"]: (
-        "test_where_there_is_doubt_it_is_told_and_the_same_again_is_one_effect",
+        "test_a_connection_lost_before_it_was_done_leaves_doubt",
+        "test_a_connection_lost_after_it_was_done_leaves_doubt",
+        "test_a_provider_that_is_broken_leaves_doubt",
+        "test_an_answer_that_says_nothing_leaves_doubt",
         "test_an_answer_that_does_not_come_is_not_waited_for",
         "test_a_redirection_is_no_success_and_takes_no_secret_along",
     ),
@@ -407,7 +413,7 @@ class DoesNotSayHowLong(RaisesAnotherError):
 
 @noticed_by(
     "test_an_error_that_makes_no_sense_is_still_one_of_ours",
-    "test_where_there_is_doubt_it_is_told_and_the_same_again_is_one_effect",
+    "test_a_connection_lost_before_it_was_done_leaves_doubt",
 )
 class LetsErrorsOut(RaisesAnotherError):
     def instead(self, error):

@@ -363,6 +363,7 @@ class Unprintable(Exception):
         (answered(422, "invalid_state", "mandate_is_inactive"), StateConflict),
         (answered(422, "invalid_state", "cancellation_failed"), StateConflict),
         (answered(422, "invalid_state", "invented_tomorrow"), StateConflict),
+        (answered(422, "invalid_state", "secret-token", "Jane Doe", 7), StateConflict),
         (answered(409, "invalid_state", "idempotent_creation_conflict"), OutcomeUnknown),
         (answered(422, "invented_tomorrow"), OutcomeUnknown),
         (answered(422, "invalid_state", errors=None), OutcomeUnknown),
@@ -459,6 +460,12 @@ def test_what_is_not_signed_by_one_of_our_secrets_is_rejected(headers: Any, reas
     with pytest.raises(WebhookRejected) as raised:
         hearing().notices(VECTOR, headers)
     assert raised.value.reason == reason
+
+
+def test_what_is_too_large_is_not_even_looked_at() -> None:
+    body = said() + b" " * 3_000_000
+    with pytest.raises(WebhookRejected):
+        hearing().notices(body, signed(body))
 
 
 def test_without_any_secret_nothing_is_believed() -> None:
@@ -654,7 +661,7 @@ def dripping() -> Iterator[Callable[..., int]]:
     servers: list[socket.socket] = []
     threads: list[Thread] = []
 
-    def serve(answer: bytes, tls: ssl.SSLContext | None = None) -> int:
+    def serve(answer: bytes, tls: ssl.SSLContext | None = None, pause: float = 0.02) -> int:
         server = socket.create_server(("127.0.0.1", 0))
         servers.append(server)
 
@@ -662,7 +669,7 @@ def dripping() -> Iterator[Callable[..., int]]:
             connection, _ = server.accept()
             try:
                 connection = tls.wrap_socket(connection, server_side=True) if tls else connection
-                connection.settimeout(0.02)
+                connection.settimeout(pause)
                 for byte in answer:
                     connection.sendall(bytes([byte]))
                     with suppress(TimeoutError):
@@ -692,12 +699,12 @@ DRIPS = {
 }
 
 
-def times_out(url: str) -> None:
-    gateway = GoCardlessGateway(access_token="token", base_url=url, timeout=0.5)
+def times_out(url: str, timeout: float = 0.5, within: float = 1.0) -> None:
+    gateway = GoCardlessGateway(access_token="token", base_url=url, timeout=timeout)
     began = monotonic()
     with pytest.raises(OutcomeUnknown):
         gateway.refund_of("RF1")
-    assert monotonic() - began < 1.0
+    assert monotonic() - began < within
 
 
 @pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS)
@@ -713,6 +720,19 @@ def test_an_encrypted_answer_that_drips_is_over_in_time(
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     times_out(f"https://127.0.0.1:{dripping(DRIPS['headers'], context)}")
+
+
+def test_a_byte_in_time_gives_no_more_time(dripping: Callable[..., int]) -> None:
+    times_out(f"http://127.0.0.1:{dripping(b'HTTP', pause=0.9)}", timeout=1.0, within=1.5)
+
+
+@pytest.mark.parametrize("status", [302, 304, 307])
+def test_a_redirection_that_brings_a_success_along_is_none(dripping: Callable[..., int], status: int) -> None:
+    body = json.dumps({"refunds": {**raw("paid"), "id": "RF1"}}).encode()
+    head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: /refunds/RF1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    port = dripping(head + body, pause=0.0001)
+    with pytest.raises(OutcomeUnknown):
+        GoCardlessGateway(access_token="token", base_url=f"http://127.0.0.1:{port}").refund_of("RF1")
 
 
 def test_a_certificate_that_nobody_vouches_for_is_sent_nothing(dripping: Callable[..., int]) -> None:
@@ -878,8 +898,9 @@ def test_a_replayed_charge_tells_how_far_it_has_come(bench: GoCardlessBench) -> 
 def test_what_the_key_made_and_cannot_be_read_is_in_doubt(bench: GoCardlessBench) -> None:
     made = charged(bench)
     bench.fault("payment", Fault.UNAUTHORISED)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown) as raised:
         bench.gateway().charge(charge(made.method or ""), KEY)
+    assert raised.value.__cause__ is raised.value.__context__ is None
 
 
 def test_a_page_that_was_not_made_for_what_was_is_asked_for_again(bench: GoCardlessBench) -> None:
@@ -889,6 +910,11 @@ def test_a_page_that_was_not_made_for_what_was_is_asked_for_again(bench: GoCardl
         gateway.checkout(page(bench), KEY)
     assert gateway.payment(gateway.checkout(page(bench), KEY).reference).status is PayStatus.OPEN
     assert len([each for each in bench.effects() if each.key == KEY]) == 1
+
+
+def test_an_address_to_come_back_to_that_is_refused_is_ours_to_mend(bench: GoCardlessBench) -> None:
+    with pytest.raises(InvalidRequest):
+        bench.gateway().checkout(attrs.evolve(page(bench), success_url=7), KEY)
 
 
 def test_what_is_paid_or_closed_already_gets_no_new_page(bench: GoCardlessBench) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 import pytest
 
-from desks import BASE, all_of, everything, money, store_of, wired, wiring_of
-from invoicecore import Billing, Money, Plugins, hookimpl
+from desks import BASE, all_of, everything, gateway_of, money, resent, store_of, wired
+from invoicecore import Billing, Plugins, hookimpl
+from invoicecore.alerts import AlertKind
 from invoicecore.billing.linking import PayState
 from invoicecore.errors import (
-    BadSignature,
     Conflict,
     InvalidValue,
     NotAllowed,
@@ -24,6 +24,7 @@ from invoicecore.errors import (
     NotWired,
     PaymentsOff,
     PluginError,
+    WebhookRejected,
 )
 from invoicecore.invoices import Invoice
 from invoicecore.messages import MessageKind
@@ -38,9 +39,7 @@ TODAY = date(2026, 3, 2)
 
 @pytest.fixture
 def gateway(billing: Billing) -> MemoryGateway:
-    made = wiring_of(billing).gateway
-    assert isinstance(made, MemoryGateway)
-    return made
+    return gateway_of(billing)
 
 
 @pytest.fixture
@@ -191,7 +190,7 @@ def test_the_page_says_where_its_one_invoice_stands(
         url = billing.payments.checkout(token)
         [wanted] = gateway.checkouts.values()
         assert url
-        assert (wanted.amount, wanted.invoice, wanted.reference) == (money(90), invoice.id, "INV-000001")
+        assert (wanted.amount, wanted.reference) == (money(90), "INV-000001")
         assert (wanted.email, wanted.locale) == ("alice@example.com", "fr_FR")
         assert wanted.success_url.startswith(f"{BASE}/pay/{token}")
         assert wanted.cancel_url == f"{BASE}/pay/{token}"
@@ -203,13 +202,17 @@ def test_the_page_says_where_its_one_invoice_stands(
 
 
 @pytest.mark.rule("R12", "D2")
-def test_what_is_in_flight_in_part_leaves_the_rest_to_pay(
+def test_while_a_part_is_in_flight_nothing_else_is_collected_online(
     billing: Billing, gateway: MemoryGateway, invoice: Invoice
 ) -> None:
     token = token_of(billing.payments.link(invoice))
     in_flight(billing, invoice, "40")
-    billing.payments.checkout(token)
-    assert [wanted.amount for wanted in gateway.checkouts.values()] == [money(60)]
+    page = billing.payments.page(token)
+    assert page is not None
+    assert (page.state, page.invoice.recordable) == (PayState.IN_FLIGHT, money(60))
+    with pytest.raises(NotAllowed):
+        billing.payments.checkout(token)
+    assert gateway.checkouts == {}
 
 
 @pytest.mark.rule("R12")
@@ -303,11 +306,13 @@ def test_money_a_gateway_tells_of_is_recorded_once_however_often_it_is_told(
 ) -> None:
     body, headers = paid_online(billing, gateway, invoice)
     [first] = billing.receive("memory", body, headers)
-    clock.advance(timedelta(days=2))
     for _ in range(3):
-        assert billing.receive("memory", body, {name.upper(): value for name, value in headers.items()}) == (first,)
+        clock.advance(timedelta(hours=12))
+        body, headers = resent(gateway, body)
+        [again] = billing.receive("memory", body, {name.upper(): value for name, value in headers.items()})
+        assert (again.event, again.state) == (first.event, "repeated")
     [payment] = all_of(store_of(billing), park, Payment)
-    assert (first.state, first.payment, first.invoice, first.why) == ("recorded", payment.id, invoice.id, "")
+    assert (first.state, first.payment, first.invoice, first.why) == ("applied", payment.id, invoice.id, "")
     assert (payment.amount, payment.method.value, payment.received_on, payment.actor) == (
         money(100), "card", TODAY, "memory",
     )  # fmt: skip
@@ -321,15 +326,16 @@ def test_a_webhook_told_by_many_at_once_is_recorded_once(
     body, headers = paid_online(billing, gateway, invoice)
     start = threading.Barrier(5)
 
-    def receive(_: int) -> str | None:
+    def receive(_: int) -> str:
         start.wait()
         [told] = billing.receive("memory", body, headers)
-        return told.payment
+        return told.state
 
     with ThreadPoolExecutor(5) as pool:
-        payments = set(pool.map(receive, range(5)))
-    assert payments == {payment.id for payment in all_of(store_of(billing), park, Payment)}
-    assert len(payments) == 1
+        states = set(pool.map(receive, range(5)))
+    assert {"applied"} <= states <= {"applied", "repeated"}
+    assert [payment.amount for payment in all_of(store_of(billing), park, Payment)] == [money(100)]
+    assert billing.invoices.get(invoice).settled == money(100)
 
 
 @pytest.mark.rule("D6", "C8")
@@ -355,15 +361,15 @@ def test_money_that_is_not_needed_any_more_is_stored_in_full_as_credit(
     if meanwhile == "refunded":
         billing.payments.refund(invoice)
     before = len(all_of(store_of(billing), park, Payment))
-    told = billing.receive("memory", body, headers)
+    [told] = billing.receive("memory", body, headers)
     clock.advance(timedelta(days=1))
-    again = billing.receive("memory", body, headers)
-    assert [each.payment for each in again] == [each.payment for each in told]
-    assert (told[0].state, again[0].state) == ("recorded", "recorded")
-    assert bool(told[0].why) == (meanwhile != "paid in part"), "who listens is told that nothing was owed"
+    [again] = billing.receive("memory", *resent(gateway, body))
+    assert (told.state, again.state) == ("applied", "repeated")
+    [alert] = billing.alerts.find(invoice=invoice)
+    assert (alert.kind, alert.about, f"{kept}.00 EUR more" in alert.text) == (AlertKind.OVERPAID, told.payment, True)
     assert billing.credits.balance(guest) == money(kept)
     assert len(all_of(store_of(billing), park, Payment)) == before + 1
-    payment = billing.payments.get(told[0].payment or "")
+    payment = billing.payments.get(told.payment or "")
     assert (payment.amount, payment.credited) == (money(100), money(kept))
     statement = billing.customers.statement(guest, since=TODAY)
     assert statement.closing == billing.invoices.outstanding(customer=guest) - billing.credits.balance(guest)
@@ -373,51 +379,75 @@ def test_money_that_is_not_needed_any_more_is_stored_in_full_as_credit(
 
 
 @pytest.mark.rule("D6")
-def test_an_event_that_tells_of_other_money_under_the_same_id_is_refused(
-    billing: Billing, park: Biller, guest: Customer, gateway: MemoryGateway, invoice: Invoice
+def test_money_beyond_what_is_owed_that_nobody_can_have_as_credit_is_held_on_the_invoice(
+    billing: Billing, condo: Biller, gateway: MemoryGateway
 ) -> None:
-    body, headers = paid_online(billing, gateway, invoice)
-    billing.receive("memory", body, headers)
-    [ref] = gateway.checkouts
-    gateway.checkouts[ref] = attrs.evolve(gateway.checkouts[ref], amount=money(7))
-    [told] = billing.receive("memory", *gateway.pay(f"https://x/{ref}"))
-    assert (told.state, told.payment) == ("refused", None)
-    assert len(all_of(store_of(billing), park, Payment)) == 1
-    assert billing.credits.balance(guest) == money(0)
+    billing.units.add(biller=condo, number="9")
+    draft = billing.invoices.draft(biller=condo, unit="9", title="T", amount=money(5, "CAD"))
+    nobodys = billing.invoices.publish(draft)
+    body, headers = paid_online(billing, gateway, nobodys)
+    billing.payments.record(nobodys)
+    [told] = billing.receive("memory", body, headers)
+    assert billing.payments.get(told.payment or "").credited == money(0, "CAD")
+    assert billing.invoices.get(nobodys).facts.held == money(10, "CAD")
+    [alert] = billing.alerts.find(invoice=nobodys)
+    assert (alert.kind, "held on the invoice" in alert.text) == (AlertKind.OVERPAID, True)
+
+
+OTHER_MONEY = [
+    # what the provider holds, what is recorded, what of it is credit, and what a person is told
+    ({"amount": 700}, "7", "0", {AlertKind.MISMATCH}),
+    ({"amount": 15_000}, "150", "50", {AlertKind.MISMATCH, AlertKind.OVERPAID}),
+    ({"currency": "USD"}, None, "0", {AlertKind.MISMATCH}),
+]
 
 
 @pytest.mark.rule("D6", "M8")
-@pytest.mark.parametrize("wrong", ["currency", "invoice", "customer"])
-def test_an_event_that_fits_nothing_is_refused_with_its_reason(
-    billing: Billing, park: Biller, gateway: MemoryGateway, invoice: Invoice, condo: Biller, wrong: str
+@pytest.mark.parametrize("other, recorded, credit, told", OTHER_MONEY, ids=["less", "more", "another currency"])
+def test_other_money_than_was_asked_for_is_recorded_as_it_is_and_a_person_told(
+    billing: Billing, park: Biller, guest: Customer, gateway: MemoryGateway, invoice: Invoice,
+    other: dict[str, object], recorded: str | None, credit: str, told: set[AlertKind],
+) -> None:  # fmt: skip
+    url = billing.payments.checkout(token_of(billing.payments.link(invoice)))
+    gateway.provider._things[token_of(url)] |= other
+    [received] = billing.receive("memory", *gateway.pay(url))
+    assert received.state == "applied"
+    amounts = [payment.amount for payment in all_of(store_of(billing), park, Payment)]
+    assert amounts == ([money(recorded)] if recorded is not None else [])
+    assert billing.credits.balance(guest) == money(credit)
+    assert {alert.kind for alert in billing.alerts.find(invoice=invoice)} == told
+
+
+@pytest.mark.rule("D6")
+@pytest.mark.parametrize("key", [None, "", "x", "nobody000000_col_1", "{park}_col_x"])
+def test_a_payment_that_is_not_of_ours_is_left_alone(
+    billing: Billing, park: Biller, gateway: MemoryGateway, invoice: Invoice, key: str | None
 ) -> None:
-    paid_online(billing, gateway, invoice)
-    [ref] = gateway.checkouts
-    changes: dict[str, Any] = {"currency": {"amount": Money("5", "USD")}, "invoice": {"invoice": f"{park.id}_inv_x"}}
-    if wrong == "customer":  # nobody to keep what is too much
-        billing.units.add(biller=condo, number="9")
-        draft = billing.invoices.draft(biller=condo, unit="9", title="T", amount=money(5, "CAD"))
-        nobodys = billing.invoices.publish(draft)
-        billing.payments.record(nobodys)
-        changes[wrong] = {"invoice": nobodys.id, "amount": money(5, "CAD")}
-    gateway.checkouts[ref] = attrs.evolve(gateway.checkouts[ref], **changes[wrong])
-    [told] = billing.receive("memory", *gateway.pay(f"https://x/{ref}"))
-    assert (told.state, told.payment) == ("refused", None)
-    assert told.why
+    url = billing.payments.checkout(token_of(billing.payments.link(invoice)))
+    gateway.provider._things[token_of(url)]["key"] = key and key.format(park=park.id)
+    [told] = billing.receive("memory", *gateway.pay(url))
+    assert (told.state, told.payment, bool(told.why)) == ("ignored", None, True)
     assert all_of(store_of(billing), park, Payment) == []
+    # What stands under a key of ours and is not here: a backup was restored, or another copy collects.
+    ours = key is not None and key.startswith("{park}")
+    assert [alert.kind for alert in billing.alerts.find(biller=park)] == [AlertKind.DOUBTFUL] * ours
 
 
 @pytest.mark.rule("D6")
 def test_a_webhook_that_is_not_the_gateways_own_writes_nothing(
-    billing: Billing, park: Biller, gateway: MemoryGateway, invoice: Invoice
+    billing: Billing, clock: FixedClock, park: Biller, gateway: MemoryGateway, invoice: Invoice
 ) -> None:
     body, headers = paid_online(billing, gateway, invoice)
     before = everything(store_of(billing), park)
-    for signature in ({}, {"memory-signature": ""}, {"memory-signature": "é"}, {"memory-signature": "0" * 64}):
-        with pytest.raises(BadSignature):
-            billing.receive("memory", body, signature)
-    with pytest.raises(BadSignature):
+    for signature, reason in (("", "missing"), ("é", "bad"), ("0" * 64, "bad"), (f"t=1,v1={'0' * 64}", "bad")):
+        with pytest.raises(WebhookRejected) as caught:
+            billing.receive("memory", body, {"memory-signature": signature} if signature else {})
+        assert (caught.value.gateway, caught.value.reason) == ("memory", reason)
+    with pytest.raises(WebhookRejected, match="bad"):
         billing.receive("memory", body + b" ", headers)
+    clock.advance(timedelta(minutes=6))
+    with pytest.raises(WebhookRejected, match="stale"):
+        billing.receive("memory", body, headers)
     with pytest.raises(NotFound):
         billing.receive("another", body, headers)
     assert everything(store_of(billing), park) == before
@@ -455,7 +485,7 @@ def test_a_fault_of_ours_is_raised_so_that_the_gateway_tells_it_again(
             desk.receive("memory", body, headers)
         assert all_of(store_of(billing), park, Payment) == []
     [told] = billing.receive("memory", body, headers)
-    assert told.state == "recorded"
+    assert told.state == "applied"
 
 
 @pytest.mark.rule("T1", "D6")
@@ -467,7 +497,7 @@ def test_under_a_scope_no_other_billers_money_is_recorded(
         billing.scoped(condo).receive("memory", body, headers)
     assert all_of(store_of(billing), park, Payment) == []
     [told] = billing.scoped(park).receive("memory", body, headers)
-    assert told.state == "recorded"
+    assert told.state == "applied"
 
 
 @pytest.mark.rule("C7", "R12")
@@ -487,19 +517,3 @@ def test_a_page_without_a_gateway_behind_it_has_no_button(billing: Billing, park
     page = wired(billing, gateway=None).payments.page(token)
     assert page is not None
     assert page.state.value == "off"
-
-
-@pytest.mark.rule("D6", "N3")
-def test_a_webhook_told_again_says_again_that_all_became_credit(
-    billing: Billing, park: Biller, guest: Customer
-) -> None:
-    gateway = MemoryGateway()
-    whole = wired(billing, gateway=gateway)
-    draft = billing.invoices.draft(biller=park, customer=guest, title="Stay", amount=money(80))
-    invoice = billing.invoices.publish(draft)
-    body, headers = gateway.pay(whole.payments.checkout(whole.payments.link(invoice).rpartition("/")[2]))
-    billing.invoices.void(invoice)
-    first, again = (whole.receive("memory", body, headers)[0] for _ in range(2))
-    assert first.payment == again.payment
-    assert first.why
-    assert again.why

@@ -472,6 +472,11 @@ def test_stripe_does_not_take(case: str, bench: StripeBench, client: stripe.Stri
     assert bench.effects() == ()
 
 
+def test_stripe_takes_the_least_it_takes(bench: StripeBench, client: stripe.StripeClient) -> None:
+    assert charge(client, bench, amount=50).status == "succeeded"
+    assert charge(client, bench, key="2", amount=1, currency="vnd").status == "succeeded"
+
+
 def test_what_is_needed_and_left_out_is_named(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as raised:
         client.v1.payment_intents.create({"currency": "eur"})  # type: ignore[typeddict-item]
@@ -553,6 +558,7 @@ def test_stripes_test_cards_do_what_they_are_for(name: str, bench: StripeBench, 
     kept = client.v1.payment_intents.retrieve(error.payment_intent.id)
     assert kept.last_payment_error is not None
     assert (kept.amount_received, kept.last_payment_error.decline_code) == (0, decline)
+    assert kept.payment_method is None, "it waits for another one"
     assert bench.effects() == ()
     assert events(bench)[-3:] == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
 
@@ -969,6 +975,7 @@ def test_lists_come_in_pages_newest_first(bench: StripeBench, client: stripe.Str
     found = client.v1.payment_intents.list({"customer": customer or "", "limit": 3})
     assert [one.id for one in found.data] == made[:3:-1]
     assert found.has_more
+    assert not client.v1.payment_intents.list({"customer": customer or "", "limit": 7}).has_more
     assert [one.id for one in found.auto_paging_iter()] == made[::-1]
     since = int(EARLIER.timestamp()) + 4 * 60
     late = client.v1.payment_intents.list({"customer": customer or "", "created": {"gte": since}})
@@ -1051,6 +1058,8 @@ def test_events_are_signed_and_the_sdk_believes_them(bench: StripeBench, client:
     told = [json.loads(delivery.body)["id"] for delivery in deliveries]
     assert [one.id for one in client.v1.events.list({"limit": 100}).data] == told[::-1]
     assert bench.deliveries() == ()
+    [*_, created] = client.v1.events.list({"type": "payment_intent.created"}).data
+    assert created.data.object["status"] == "requires_payment_method", "an event tells of what was then"
 
 
 def test_signatures_can_be_of_another_secret_or_time_and_of_any_bytes(bench: StripeBench) -> None:

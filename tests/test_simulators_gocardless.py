@@ -190,6 +190,25 @@ def test_every_creation_uses_its_key_up(bench: GoCardlessBench, client: gocardle
     assert conflict.value.conflicting_resource_id == request.id
 
 
+def test_a_used_key_may_be_noticed_after_everything_else(bench: GoCardlessBench, client: gocardless_pro.Client) -> None:
+    payment, key = paid(bench, client), {"Idempotency-Key": "k1"}
+    wanted = {"amount": 1, "total_amount_confirmation": 1, "links": {"payment": payment}}
+    client.refunds.create(wanted, headers=key)
+    bench.provider.account.keys_first = False
+    with pytest.raises(errors.InvalidStateError) as refused:
+        client.refunds.create(wanted, headers=key)
+    assert refused.value.errors[0]["reason"] == "total_amount_confirmation_invalid"
+    with pytest.raises(errors.IdempotentCreationConflictError):
+        client.refunds.create({**wanted, "total_amount_confirmation": 2}, headers=key)
+    for service, body in (
+        (client.payments, asked(mandate(bench))),
+        (client.billing_requests, {"mandate_request": {"currency": "GBP"}}),
+        (client.customers, {"company_name": "Analytical Engines"}),
+    ):
+        with pytest.raises(errors.IdempotentCreationConflictError):
+            service.create(body, headers=key)
+
+
 def test_the_librarys_default_hides_that_another_amount_was_asked_for(bench: GoCardlessBench) -> None:
     lenient, to = sdk(bench, raising=False), mandate(bench)
     made = lenient.payments.create(asked(to), headers={"Idempotency-Key": "k1"})
@@ -234,7 +253,7 @@ def test_a_lost_request_is_repeated_with_a_key_of_the_librarys_own(
 
 
 def test_no_answer_in_time_is_repeated(bench: GoCardlessBench) -> None:
-    hasty, to = sdk(bench, raising=False, timeout=0.3), mandate(bench)
+    hasty, to = sdk(bench, raising=False, timeout=1.0), mandate(bench)
     bench.fault("charge", Fault.STALL_AFTER)
     assert hasty.payments.create(asked(to), headers={"Idempotency-Key": "k1"}).amount == 1000
     assert effects(bench, EffectKind.PAYMENT) == 1
@@ -519,6 +538,8 @@ def test_a_payer_may_leave_say_no_or_have_no_money(bench: GoCardlessBench, clien
         assert "Pay now" in page.text
     with requests.post(flow.authorisation_url, data={"answer": "steal"}, timeout=5) as page:
         assert page.status_code == 400
+    with requests.get(flow.authorisation_url.replace("/flow", "/flaw"), timeout=5) as page:
+        assert page.status_code == 404
     assert client.billing_requests.get(request).status == "pending"
     assert effects(bench, EffectKind.PAYMENT) == 0
     bench.pay(flow.authorisation_url, decline="insufficient_funds")
@@ -1074,6 +1095,18 @@ def test_a_refund_that_comes_back_counts_no_more(bench: GoCardlessBench, client:
     kinds = [each.kind for each in bench.effects()][-2:]
     assert kinds == [EffectKind.REFUND, EffectKind.REFUND_FAILED]
     assert give_back(client, payment, 1000, 1000).status == "created"
+
+
+def test_a_refund_goes_to_the_banks_with_the_next_batch(bench: GoCardlessBench, client: gocardless_pro.Client) -> None:
+    refund = give_back(client, paid(bench, client), 300, 300).id
+    bench.move(86400 - 1)
+    assert client.refunds.get(refund).status == "created"
+    bench.move(1)
+    assert client.refunds.get(refund).status == "submitted"
+    with pytest.raises(errors.InvalidStateError):  # too late for it never to leave
+        run(client, "refund_returned", refund)
+    run(client, "refund_paid", refund)
+    assert client.refunds.get(refund).status == "paid"
 
 
 def test_what_was_not_collected_is_not_refunded(bench: GoCardlessBench, client: gocardless_pro.Client) -> None:

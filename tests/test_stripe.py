@@ -52,7 +52,7 @@ from invoicecore_adapters import stripe as adapter
 from invoicecore_adapters.simulators.stripe import StripeAccess, StripeBench
 from invoicecore_adapters.stripe import amounts, asking, declines, faults, snapshots, webhooks
 from invoicecore_adapters.stripe.gateway import StripeGateway
-from invoicecore_adapters.stripe.wire import hushed
+from invoicecore_adapters.stripe.wire import Wire, hushed
 
 KEY = "k3j4h5g6f7d8_col_0abc123def456789"
 API_KEY = "sk_test_51ThisIsNotToBeSeen"
@@ -337,7 +337,8 @@ def translated(body: object, status: int, headers: Mapping[str, str] | None = No
     client = stripe.StripeClient(API_KEY, http_client=Canned(body, status, headers or {}))
     with pytest.raises(GatewayError) as raised:
         faults.translate("charge", lambda: client.v1.payment_intents.create({"amount": 1, "currency": "eur"}).to_dict())
-    assert raised.value.__context__ is None, "it would be shown with the answer, and with what was sent"
+    shown_with_it = (raised.value.__context__, raised.value.__cause__)
+    assert shown_with_it == (None, None), "an error of the SDK holds the answer, and what was sent"
     assert str(raised.value)
     assert repr(raised.value)
     return raised.value
@@ -471,6 +472,21 @@ def test_a_repeated_charge_tells_what_became_of_it_and_not_what_was_answered_the
     pending = gateway.charge(charge, KEY)
     bench.collect(pending.reference)
     assert (pending.status, gateway.charge(charge, KEY).status) == (PayStatus.PENDING, PayStatus.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"amount": 6230}, {"currency": "usd"}, {"metadata": {"invoicecore": "another"}}, {"metadata": {}}]
+)
+def test_an_answer_about_something_else_than_was_asked_for_is_not_taken_for_it(
+    gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    intent = {**INTENT, **changes}
+    monkeypatch.setattr(Wire, "request", lambda *_, **__: (json.dumps(intent).encode(), 200, {}))
+    charge = Charge(method="pm_1", owner="cus_1", amount=euros("51.20"), reference="INV-1", description="Rent")
+    with pytest.raises(KeyMismatch):
+        gateway.charge(charge, KEY)
+    monkeypatch.setattr(Wire, "request", lambda *_, **__: (json.dumps(INTENT).encode(), 200, {}))
+    assert gateway.charge(charge, KEY).amount == charge.amount
 
 
 def test_a_repeated_charge_that_was_declined_is_the_same_decline(bench: Bench, gateway: StripeGateway) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
 from invoicecore.billing.collecting import Collecting, Credits
+from invoicecore.billing.crediting import CreditNotes
 from invoicecore.billing.debiting import ChargingPayments, Collections
 from invoicecore.billing.desk import Desk
 from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
@@ -77,6 +78,7 @@ class Billing:
         self.invoices = Invoices(self._desk)
         self.payments = Payments(self._desk)
         self.credits = Credits(self._desk)
+        self.credit_notes = CreditNotes(self._desk)
         self.messages = Messages(self._desk)
         self.methods = Methods(self._desk)
         self.collections = Collections(self._desk)

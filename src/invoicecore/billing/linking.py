@@ -108,6 +108,8 @@ class Linking:
             if biller is None or invoice is None:
                 return None
         state = _state(invoice, biller)
+        if state is PayState.PAYABLE and invoice.facts.in_flight.amount > 0:
+            state = PayState.IN_FLIGHT  # in part: nothing else is collected through a provider meanwhile
         if state is PayState.PAYABLE and not self._desk.wiring.takes_checkouts(invoice.currency):
             state = PayState.OFF
         return PayPage(state=state, invoice=invoice, biller=biller, locale=locale_of_payer(invoice.bill_to, biller))

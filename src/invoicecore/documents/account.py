@@ -105,8 +105,9 @@ def receipt_sheet(
         figures.append(Figure(label=say("doc.kept_as_credit", locale), value=format_money(payment.credited, locale)))
     notes = []
     if quittance:
-        # Of the whole rent, whatever earlier payments or credit gave of it, and without what was paid beyond it.
-        rent = total([invoice.total for invoice in settled], payment.amount.currency.code)
+        # Of the whole rent, whatever earlier payments or credit gave of it, without what was credited of it and without
+        # what was paid beyond it.
+        rent = total([invoice.total - invoice.facts.noted for invoice in settled], payment.amount.currency.code)
         notes.append(say("doc.quittance_text", locale, issuer=plain(biller.name), amount=rent))
     elif reversal is None:
         notes += [

@@ -153,7 +153,7 @@ class ChargingContract(ItemsContract):
 
     # --- F. Keys ------------------------------------------------------------------------------------------------------
 
-    @item(28, 35)
+    @item(28, refunds=35)
     @MAKING
     def test_the_same_again_under_the_same_key_is_one_effect(self, scene: Scene, operation: Operation) -> None:
         making, key = scene.making(operation), scene.key()
@@ -161,7 +161,7 @@ class ChargingContract(ItemsContract):
         assert again.reference == first.reference
         once(scene, making, key, first)
 
-    @item(29, 35)
+    @item(29, refunds=35)
     @MAKING
     def test_the_same_from_many_threads_is_one_effect(self, scene: Scene, operation: Operation) -> None:
         making, key = scene.making(operation), scene.key()
@@ -176,7 +176,7 @@ class ChargingContract(ItemsContract):
         assert len(told) == 1, f"{len(told)} things were made under one key"
         once(scene, making, key, making.do(key))
 
-    @item(30, 35)
+    @item(30, refunds=35)
     @MAKING
     def test_a_key_that_has_made_something_makes_nothing_else(self, scene: Scene, operation: Operation) -> None:
         making, key = scene.making(operation), scene.key()
@@ -185,7 +185,7 @@ class ChargingContract(ItemsContract):
             refused(lambda other=other: other(key), KeyMismatch)  # type: ignore[misc]  # the default binds the loop's value
         once(scene, making, key, first)
 
-    @item(31, 35)
+    @item(31, refunds=35)
     @MAKING
     def test_the_same_under_another_key_is_another_effect(self, scene: Scene, operation: Operation) -> None:
         making, keys = scene.making(operation), [scene.key(), scene.key()]

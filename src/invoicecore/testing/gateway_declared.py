@@ -76,7 +76,7 @@ class DeclaredContract(ItemsContract):
 
     @item(3)
     def test_a_currency_it_does_not_take_is_refused_without_a_request(self, scene: Scene) -> None:
-        gateway = scene.gateway
+        gateway, tried = scene.gateway, False
         for capability in (Capability.CHECKOUT, Capability.CHARGE, Capability.SETUP):
             claiming = [spec for spec in gateway.info.methods if capability in spec.can]
             taken = {code for spec in claiming for code in spec.currencies}
@@ -93,8 +93,11 @@ class DeclaredContract(ItemsContract):
             if capability is Capability.CHARGE:
                 wanted = attrs.evolve(scene.charge(claiming[0]), amount=amount)
                 calls[Capability.CHARGE] = lambda wanted=wanted: gateway.charge(wanted, scene.key())  # type: ignore[misc]  # as above
+            tried = True
             with scene.untouched():
                 refused(calls[capability], InvalidRequest)
+        if not tried:
+            raise Unclaimed("a currency to try")
 
     @item(4)
     def test_it_says_how_long_a_key_is_good_for(self, scene: Scene) -> None:

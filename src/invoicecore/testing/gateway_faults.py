@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -30,17 +30,8 @@ from invoicecore.testing.gateway_charging import MAKING, once
 from invoicecore.testing.gateway_items import ItemsContract, item
 from invoicecore.testing.gateway_scene import FOREVER, Making, Scene, Snapshot, currency_of, money
 
-LOST: Final[Mapping[Fault, type[GatewayError]]] = {
-    Fault.RESET_BEFORE: OutcomeUnknown,
-    Fault.RESET_AFTER: OutcomeUnknown,
-    Fault.HTML_502_BEFORE: OutcomeUnknown,
-    Fault.HTML_502_AFTER: OutcomeUnknown,
-    Fault.ERROR_500_BEFORE: OutcomeUnknown,
-    Fault.ERROR_500_AFTER: OutcomeUnknown,
-    Fault.TRUNCATE_AFTER: OutcomeUnknown,
-    Fault.HTML_200_AFTER: OutcomeUnknown,
-}
-"""Faults that leave doubt."""
+BROKEN: Final = (Fault.HTML_502_BEFORE, Fault.HTML_502_AFTER, Fault.ERROR_500_BEFORE, Fault.ERROR_500_AFTER)
+"""Answers of a provider, or of something before it, that is broken."""
 
 STORED: Final = (Fault.ERROR_500_BEFORE, Fault.ERROR_500_AFTER)
 """Answers that a provider may repeat for a key for as long as it remembers the key."""
@@ -107,25 +98,27 @@ class FaultsContract(ItemsContract):
         assert not scene.made(making)
         once(scene, making, key, making.do(key))
 
-    @item(37, 38, 40, 41)
+    @item(37)
     @MAKING
-    @pytest.mark.parametrize("fault", LOST, ids=str)
-    def test_where_there_is_doubt_it_is_told_and_the_same_again_is_one_effect(
-        self, scene: Scene, operation: Operation, fault: Fault
-    ) -> None:
-        making, key = scene.making(operation), scene.key()
-        with self.failing(scene, operation, fault):
-            self.raised(scene, making, key, LOST[fault])
-        try:
-            told = making.do(key)
-        except OutcomeUnknown:
-            assert fault in STORED, f"after {fault} the same key gives nothing any more"
-            references = {each.reference for each in scene.made(making)}
-            assert len(references) == (fault is Fault.ERROR_500_AFTER)
-            if scene.gateway.info.can(Capability.LOOKUP):
-                assert (scene.find(making, key) is not None) == bool(references)
-            return
-        once(scene, making, key, told)
+    def test_a_connection_lost_before_it_was_done_leaves_doubt(self, scene: Scene, operation: Operation) -> None:
+        self.doubts(scene, operation, Fault.RESET_BEFORE)
+
+    @item(38)
+    @MAKING
+    def test_a_connection_lost_after_it_was_done_leaves_doubt(self, scene: Scene, operation: Operation) -> None:
+        self.doubts(scene, operation, Fault.RESET_AFTER)
+
+    @item(40)
+    @MAKING
+    @pytest.mark.parametrize("fault", BROKEN, ids=str)
+    def test_a_provider_that_is_broken_leaves_doubt(self, scene: Scene, operation: Operation, fault: Fault) -> None:
+        self.doubts(scene, operation, fault)
+
+    @item(41)
+    @MAKING
+    @pytest.mark.parametrize("fault", [Fault.TRUNCATE_AFTER, Fault.HTML_200_AFTER], ids=str)
+    def test_an_answer_that_says_nothing_leaves_doubt(self, scene: Scene, operation: Operation, fault: Fault) -> None:
+        self.doubts(scene, operation, fault)
 
     @item(38)
     @MAKING
@@ -138,16 +131,13 @@ class FaultsContract(ItemsContract):
         assert first is None or first.reference == told.reference
         once(scene, making, key, told)
 
-    @item(39, 46, 78)
-    @pytest.mark.parametrize("fault", [Fault.STALL_AFTER, Fault.DRIP_AFTER], ids=str)
-    def test_an_answer_that_does_not_come_is_not_waited_for(self, scene: Scene, fault: Fault) -> None:
-        making, key = scene.making(Operation.CHARGE), scene.key()
-        with self.failing(scene, Operation.CHARGE, fault):
-            began = monotonic()
-            self.raised(scene, making, key, OutcomeUnknown)
-            took = monotonic() - began
-        assert took < self.patience * 1.2, f"it took {took:.1f} s"
-        once(scene, making, key, making.do(key))
+    @item(39, 78)
+    def test_an_answer_that_does_not_come_is_not_waited_for(self, scene: Scene) -> None:
+        self.gives_up(scene, Fault.STALL_AFTER)
+
+    @item(46, 78)
+    def test_an_answer_that_never_ends_is_not_waited_for(self, scene: Scene) -> None:
+        self.gives_up(scene, Fault.DRIP_AFTER)
 
     @item(42)
     @MAKING
@@ -215,18 +205,18 @@ class FaultsContract(ItemsContract):
     @pytest.mark.parametrize("fault", READING, ids=str)
     def test_everything_else_fails_in_our_words_too(self, scene: Scene, fault: Fault) -> None:
         calls = everything_else(scene)
+        met: list[GatewayError] = []
         for operation, call in calls.items():
             with self.failing(scene, operation, fault):
                 try:
                     call()
-                except GatewayError as error:
-                    kind = READING[fault]
-                    assert isinstance(error, kind), f"{operation}: {error!r} where a {kind.__name__} is due"  # noqa: PT017  # it need not fail: not every gateway asks
+                except GatewayError as error:  # not every gateway asks each time
+                    met.append(error)
+        assert met, "none of them met the fault"
+        assert {type(error) for error in met if not isinstance(error, READING[fault])} == set()
         for operation, call in calls.items():
-            try:
+            with suppress(StateConflict) if operation == "cancel" else nullcontext():
                 call()
-            except StateConflict:
-                assert operation in ("cancel", "retry"), f"{operation} does no more after {fault}"
 
     @item(44)
     def test_no_text_of_ours_breaks_it(self, scene: Scene) -> None:
@@ -269,6 +259,32 @@ class FaultsContract(ItemsContract):
         for exchange in scene.requests("", before):
             sent = f"{dict(exchange.headers)}"
             assert not [secret for secret in scene.bench.secrets if secret in sent]
+
+    def doubts(self, scene: Scene, operation: Operation, fault: Fault) -> None:
+        """Fail unless a fault leaves doubt, and the same again under the same key makes one thing in all."""
+        making, key = scene.making(operation), scene.key()
+        with self.failing(scene, operation, fault):
+            self.raised(scene, making, key, OutcomeUnknown)
+        try:
+            told = making.do(key)
+        except OutcomeUnknown:
+            assert fault in STORED, f"after {fault} the same key gives nothing any more"
+            references = {each.reference for each in scene.made(making)}
+            assert len(references) == (fault is Fault.ERROR_500_AFTER)
+            if scene.gateway.info.can(Capability.LOOKUP):
+                assert (scene.find(making, key) is not None) == bool(references)
+            return
+        once(scene, making, key, told)
+
+    def gives_up(self, scene: Scene, fault: Fault) -> None:
+        """Fail unless a charge that is not answered leaves doubt in time."""
+        making, key = scene.making(Operation.CHARGE), scene.key()
+        with self.failing(scene, Operation.CHARGE, fault):
+            began = monotonic()
+            self.raised(scene, making, key, OutcomeUnknown)
+            took = monotonic() - began
+        assert took < self.patience * 1.2, f"it took {took:.1f} s"
+        once(scene, making, key, making.do(key))
 
     @contextmanager
     def failing(self, scene: Scene, operation: str, fault: Fault, *, times: int = FOREVER) -> Iterator[None]:

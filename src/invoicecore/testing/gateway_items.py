@@ -11,7 +11,7 @@ from typing import ClassVar, Final, TypeVar, cast
 import attrs
 import pytest
 
-from invoicecore.ports import GatewayInfo
+from invoicecore.ports import GatewayInfo, Operation
 from invoicecore.testing.gateway_bench import Fault, GatewayBench
 from invoicecore.testing.gateway_scene import Scene, Unclaimed
 
@@ -56,9 +56,11 @@ class ItemsContract:
         bench = bench_factory()
         scene = Scene(bench)
         record_of(type(self)).info = scene.gateway.info
-        yield scene
-        scene.gateway.close()
-        bench.close()
+        try:
+            yield scene
+            scene.gateway.close()
+        finally:
+            bench.close()
 
     @classmethod
     def teardown_class(cls) -> None:
@@ -88,14 +90,20 @@ def record_of(contract: type[ItemsContract]) -> Record:
     return _records.setdefault(contract, Record())
 
 
-def item(*numbers: int) -> Callable[[Test], Test]:
-    """Name the items a test shows, so that what became of them is recorded."""
+def item(*numbers: int, refunds: int | None = None) -> Callable[[Test], Test]:
+    """Name the items a test shows, so that what became of them is recorded.
+
+    `refunds` is the item it shows instead where its parameter `operation` is a refund.
+    """
 
     def named(test: Test) -> Test:
         @wraps(test)
         def run(self: ItemsContract, *args: object, **kwargs: object) -> None:
             record = record_of(type(self))
-            for number in numbers:
+            shown = numbers
+            if refunds is not None and kwargs.get("operation") is Operation.REFUND:
+                shown = (refunds,)
+            for number in shown:
                 if number in self.waived:
                     pytest.skip(f"item {number} is waived: {self.waived[number]}")
             outcome = "failed"
@@ -108,10 +116,10 @@ def item(*numbers: int) -> Callable[[Test], Test]:
                 outcome = "unclaimed"
                 raise
             finally:
-                for number in numbers:
+                for number in shown:
                     record.note(number, test.__name__, outcome)
 
-        run.__dict__["items"] = numbers
+        run.__dict__["items"] = numbers if refunds is None else (*numbers, refunds)
         return cast(Test, run)
 
     return named

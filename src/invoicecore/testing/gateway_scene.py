@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Final, Protocol
 
@@ -159,7 +159,6 @@ class Scene:
         currency: str | None = None,
         decline: str | None = None,
         method: tuple[str, str | None] | None = None,
-        on: date | None = None,
     ) -> Charge:
         """A request to charge so many minor units to a method: one saved before, with what its charges are declined with."""
         amount = money(spec, units, currency)
@@ -170,7 +169,6 @@ class Scene:
             amount=amount,
             reference="INV-000012",
             description="Rent, April 2026",
-            charge_on=on,
         )
 
     def charged(self, spec: MethodSpec, units: int = 5120) -> tuple[PaymentSnapshot, str]:

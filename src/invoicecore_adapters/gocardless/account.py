@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from gocardless_pro import services  # type: ignore[import-untyped]  # the SDK has no types
 
-from invoicecore.errors import ObjectNotFound, OutcomeUnknown, StateConflict
+from invoicecore.errors import InvalidRequest, ObjectNotFound, OutcomeUnknown, StateConflict
 from invoicecore_adapters.gocardless.faults import after_effect, translate
 from invoicecore_adapters.gocardless.reading import Raw, Unreadable
 from invoicecore_adapters.gocardless.wire import Answered, Wire
@@ -66,10 +66,6 @@ class Account:
                 raise
         return self.after(lambda: self.read(service, made), operation), True
 
-    def flow(self, params: Mapping[str, object]) -> Raw:
-        """A new page; GoCardless makes another each time, whatever the key."""
-        return _attributes(self.flows.create(params=dict(params)))
-
     def act(
         self,
         operation: str,
@@ -108,6 +104,17 @@ class Account:
             return step()
         except Exception as error:
             raise after_effect(error, operation, self.secrets) from None
+
+    def page_for(self, params: Mapping[str, object], operation: str) -> Raw:
+        """A new page for a billing request; GoCardless makes another each time, whatever the key.
+
+        InvalidRequest is told as it is: a billing request without a page does nothing.
+        """
+        try:
+            return _attributes(self.flows.create(params=dict(params)))
+        except Exception as error:
+            fault = translate(error, operation, self.secrets)
+            raise fault if isinstance(fault, InvalidRequest) else after_effect(fault, operation) from None
 
     def page(self, service: Service, params: Mapping[str, object]) -> tuple[list[Raw], str | None]:
         """One page of a list, newest first, and the cursor of the next one, None at the end."""

@@ -80,7 +80,7 @@ def told(operation: str) -> Callable[[Callable[Concatenate[H, P], R]], Callable[
 def after_effect(error: Exception, operation: str, secrets: tuple[str, ...] = ()) -> GatewayError:
     """The same of a later step, when an earlier one had its effect: it cannot be that nothing happened."""
     fault = translate(error, operation, secrets)
-    if isinstance(fault, NotExecuted) and not isinstance(fault, InvalidRequest):
+    if isinstance(fault, NotExecuted):
         return OutcomeUnknown(NAME, operation, f"it was made, but then {fault.why}")
     return fault
 
@@ -106,7 +106,7 @@ def translate(error: Exception, operation: str, secrets: tuple[str, ...] = ()) -
 
 def _of_answer(answer: Answered, operation: str, secrets: tuple[str, ...]) -> GatewayError:
     why = _told(answer, secrets)
-    if answer.status >= 500 or answer.status < 400:
+    if answer.status >= 500:
         return OutcomeUnknown(NAME, operation, why)
     words = set(_words(answer.why))
     match answer.why:

@@ -190,10 +190,7 @@ class GoCardlessGateway:
             "prefilled_customer": {field: value for field, value in payer.items() if value},
             "language": language if language in LANGUAGES else None,
         }
-        return self._account.after(lambda: self._hosted({k: v for k, v in flow.items() if v}, made), operation)
-
-    def _hosted(self, flow: Mapping[str, object], made: Raw) -> HostedPage:
-        page = self._account.flow(flow)
+        page = self._account.page_for({field: value for field, value in flow.items() if value}, operation)
         url = text(page, "authorisation_url")
         if not url.startswith("https://") and not (self._settings.here and url.startswith("http://127.0.0.1:")):
             raise Unreadable("a page that is not encrypted")

@@ -88,7 +88,8 @@ class StripeGateway:
 
         `webhook_secrets` are those of its endpoint, several while one replaces another; without any, webhooks are
         refused. `base_url` is https, or http on this machine. `timeout` is in seconds and holds for a whole answer.
-        `clock` is for webhooks' times. Raises InvalidValue naming the field, never showing a secret.
+        `clock` tells the age of a webhook and how long a page may last. Raises InvalidValue naming the field, never
+        showing a secret.
         """
         check_secret("api_key", api_key)
         if api_key.startswith("pk_"):

@@ -34,7 +34,8 @@ class Account:
     """Everything that is kept, each kind by id and in the order of creation; not safe for threads by itself.
 
     `can_refund` is whether the account may make refunds at all, `balance` what is there for them in minor units, None
-    for enough.
+    for enough. `keys_first` is whether a used key is noticed before what is asked for is looked at: GoCardless does not
+    say, so a gateway should be right either way.
     """
 
     def __init__(self, ledger: Ledger, put: Callable[[Mapping[str, object]], None]) -> None:
@@ -53,6 +54,7 @@ class Account:
         self.debits: list[tuple[str, str]] = []  # what the next payout takes back: (kind of item, payment or refund)
         self.verification_status = "successful"
         self.can_refund = True
+        self.keys_first = True
         self.balance: int | None = None
         self._put = put
         self._keys: dict[str, str] = {}

@@ -15,6 +15,7 @@ from invoicecore_adapters.simulators.gocardless.records import BankAccount, Bill
 from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, link_not_found, wrong_state
 
 FLOW_LASTS: Final = timedelta(days=7)
+FLOW_PAGE: Final = "/billing/static/flow"
 _OPEN: Final = frozenset({"pending", "ready_to_fulfil"})
 
 
@@ -41,6 +42,7 @@ def ask(account: Account, fields: Json, key: str | None) -> BillingRequest:
         payment = {"scheme": INSTANT[payment["currency"]], "metadata": {}, **payment}
     steps = ["collect_customer_details", "collect_bank_account"]
     steps += ["confirm_payer_details"] * (mandate is not None) + ["bank_authorisation"] * (payment is not None)
+    account.unused(key)
     request = BillingRequest(
         id=account.new_id("BRQ"),
         created_at=account.now(),
@@ -236,7 +238,7 @@ def ask_flow(account: Account, fields: Json, pages: str) -> Flow:
         billing_request=request.id,
         expires_at=account.now() + FLOW_LASTS,
         settings=fields,
-        url=f"{pages}/billing/static/flow?id={id}",
+        url=f"{pages}{FLOW_PAGE}?id={id}",
     )
     account.flows[id] = flow
     account.event(

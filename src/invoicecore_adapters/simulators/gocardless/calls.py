@@ -24,10 +24,11 @@ class Call:
     pages: str
 
     def made(self, shape: shapes.Shape, resource: str) -> Json:
-        """The fields of a creation; Refusal for a key that was used before, whatever they say."""
+        """The fields of a creation; Refusal for a key that was used before (see Account.keys_first)."""
         if not isinstance(self.body, dict):
             raise misused(400, "invalid_document_structure", "Root element must be an object.")
-        self.account.unused(self.key)
+        if self.account.keys_first:
+            self.account.unused(self.key)
         return shapes.read(self.body, resource, shape, resource)
 
     def changed(self, shape: shapes.Shape, resource: str) -> Json:

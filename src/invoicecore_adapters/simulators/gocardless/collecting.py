@@ -42,6 +42,7 @@ def ask(account: Account, fields: Json, key: str | None) -> Payment:
         faults["reference"] = f"is too long (maximum is {longest} characters)"
     if faults:
         raise invalid("payments", faults)
+    account.unused(key)
     waits = mandate.status == "pending_customer_approval"
     return add(
         account,

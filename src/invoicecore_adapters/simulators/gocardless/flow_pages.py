@@ -11,7 +11,6 @@ from invoicecore_adapters.simulators.gocardless.records import BillingRequest, F
 from invoicecore_adapters.simulators.pages import answered, go_to, page
 from invoicecore_adapters.simulators.server import Request, Response
 
-PATH = "/billing/static/flow"
 RETURNS = "/billing/static/return/"
 
 _DECLINE = "decline:"
@@ -26,7 +25,7 @@ def show(account: Account, request: Request) -> Response:
     if request.path.startswith(RETURNS):
         return page("Back at the merchant", "Whatever happened is not decided here.", {})
     flow = account.flows.get(parse_qs(request.query).get("id", [""])[0])
-    if flow is None:
+    if flow is None or request.path != billing.FLOW_PAGE:
         return page("Not found", "There is no such page.", {}, status=404)
     asked = billing.of_flow(account, flow)
     if asked is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from invoicecore.money import from_minor
@@ -12,7 +13,8 @@ from invoicecore_adapters.simulators.gocardless.payments import COLLECTED
 from invoicecore_adapters.simulators.gocardless.records import Refund
 from invoicecore_adapters.simulators.gocardless.refusals import Json, invalid, link_not_found, misused, wrong_state
 
-OPEN: Final = frozenset({"created", "pending_submission", "submitted"})
+BATCH_AFTER: Final = timedelta(days=1)
+"""When a new refund has gone to the banks with a batch."""
 
 
 def ask(account: Account, fields: Json, key: str | None) -> Refund:
@@ -39,6 +41,7 @@ def ask(account: Account, fields: Json, key: str | None) -> Refund:
     if account.balance is not None and fields["amount"] > account.balance:
         message = "The available refund amount is insufficient"
         raise wrong_state("available_refund_amount_insufficient", message)
+    account.unused(key)
     refund = Refund(
         id=account.new_id("RF"),
         created_at=account.now(),
@@ -60,9 +63,11 @@ def ask(account: Account, fields: Json, key: str | None) -> Refund:
     return refund
 
 
-def submit(refund: Refund) -> None:
-    """It goes to the banks, of which no event tells."""
-    refund.status = "submitted"
+def submit_when_due(account: Account) -> None:
+    """New refunds go to the banks with the next batch, of which no event tells."""
+    for refund in account.refunds.values():
+        if refund.status == "created" and refund.created_at + BATCH_AFTER <= account.now():
+            refund.status = "submitted"
 
 
 def pay(account: Account, refund: Refund) -> None:

@@ -52,6 +52,7 @@ def _create_customer(call: Call) -> tuple[int, Json]:
     fields = call.made(shapes.CUSTOMER, "customers")
     if not (fields.get("company_name") or (fields.get("given_name") and fields.get("family_name"))):
         raise invalid("customers", {"given_name": "can't be blank", "family_name": "can't be blank"})
+    call.account.unused(call.key)
     metadata = fields.pop("metadata", {})
     customer = Customer(
         id=call.account.new_id("CU"), created_at=call.account.now(), key=call.key, metadata=metadata, details=fields

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from invoicecore.testing.clock import FixedClock
 from invoicecore.testing.gateway_bench import Delivery, Fault
-from invoicecore_adapters.simulators.gocardless import flow_pages, payments, routes
+from invoicecore_adapters.simulators.gocardless import flow_pages, payments, refunds, routes
 from invoicecore_adapters.simulators.gocardless.account import Account
 from invoicecore_adapters.simulators.gocardless.records import Webhook, instant
 from invoicecore_adapters.simulators.gocardless.refusals import Json, Refusal, internal, misused
@@ -97,10 +97,11 @@ class GoCardless(Provider):
         return f"GoCardless(at={self.pages!r})"
 
     def move(self, seconds: float) -> None:
-        """Let time pass, and do what was due: GoCardless's own retries."""
+        """Let time pass, and do what was due: GoCardless's own retries, and refunds that go to the banks."""
         with self.lock:
             self.clock.advance(timedelta(seconds=seconds))
             payments.retry_when_due(self.account)
+            refunds.submit_when_due(self.account)
 
     def sign(self, body: bytes, secret: str | None = None) -> dict[str, str]:
         """The headers of a webhook: hex HMAC-SHA256 over the raw body, with no time in it."""

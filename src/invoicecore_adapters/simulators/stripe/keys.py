@@ -31,7 +31,7 @@ class Keys:
         self._lock = Lock()
 
     def claim(self, key: str, path: str, params: object, now: datetime) -> Response | None:
-        """The stored answer, or None for the one that now has to `store` or `release` the key."""
+        """The stored answer, or None: then whoever asks finds one, and stores it."""
         if len(key) > _LONGEST:
             raise refused(f"Idempotency keys can be up to {_LONGEST} characters; yours has {len(key)}")
         with self._lock:
@@ -67,8 +67,3 @@ class Keys:
         with self._lock:
             if key in self._kept:
                 self._kept[key].response = response
-
-    def release(self, key: str) -> None:
-        """Nothing was begun under the key."""
-        with self._lock:
-            self._kept.pop(key, None)

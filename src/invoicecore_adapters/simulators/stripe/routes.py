@@ -32,7 +32,7 @@ def _route(method: str, path: str, operation: str | Callable[[Account, str, str]
     return Route(method, re.compile("/v1/" + path.replace(":id", "(?P<id>[^/]+)")), operation, shape, act)
 
 
-def _get(kind: str, name: str | None = None) -> Act:
+def _get(kind: str) -> Act:
     def act(account: Account, params: dict[str, Any], id: str) -> Object:
         return account.the(kind, id)
 

@@ -182,12 +182,8 @@ class StripeSimulator(Provider):
             return Response(
                 status=stored.status, body=stored.body, headers={**stored.headers, "Idempotent-Replayed": "true"}
             )
-        try:
-            self.at_work(self.operation(request) or "")
-            response = self._done(route, params, id, (number, key))
-        except BaseException:
-            self._keys.release(key)
-            raise
+        self.at_work(self.operation(request) or "")
+        response = self._done(route, params, id, (number, key))
         self._keys.store(key, response)
         return response
 
