@@ -1,21 +1,39 @@
-"""What tests of collecting share: a gateway whose requests go wrong when told to, and the law that books and provider agree."""
+"""What tests of collecting share: businesses at simulated providers, faults, and the law that books and provider agree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from desks import all_of, everything, store_of
-from invoicecore import Billing
-from invoicecore.collection import LIVE, UNFINISHED, Collection
-from invoicecore.errors import OutcomeUnknown
+from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_of
+from invoicecore import Billing, Plugins
+from invoicecore.collection import LIVE, UNFINISHED, Collection, CollectionState, SavedMethod
+from invoicecore.credits import CreditEntry
+from invoicecore.errors import GatewayError, OutcomeUnknown
 from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.messages import Message
 from invoicecore.money import Money, total, zero
-from invoicecore.parties import Biller
-from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import PaymentSnapshot
+from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Payment, PaymentMethod, Refund, Reversal
+from invoicecore.ports import PaymentGateway, PaymentSnapshot, Store, Writer
+from invoicecore.testing import FixedClock
+from invoicecore.testing.gateway_bench import Delivery, Effect, EffectKind
+from invoicecore_adapters import memory, sql
+from invoicecore_adapters.gocardless.gateway import GoCardlessGateway
 from invoicecore_adapters.memory import MemoryGateway
+from invoicecore_adapters.memory.bench import MemoryBench
+from invoicecore_adapters.simulators.gocardless import GoCardlessBench
+from invoicecore_adapters.simulators.stripe import StripeBench
+from invoicecore_adapters.stripe.gateway import StripeGateway
+from workers import Wrapped
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+YEARS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 
 
 class Killed(BaseException):
@@ -23,9 +41,9 @@ class Killed(BaseException):
 
 
 class Faulty:
-    """A memory gateway; `plan("charge", fault, when)` makes the next charge go wrong before or after its effect."""
+    """A gateway; `plan("charge", fault, when)` makes the next charge go wrong before or after its effect."""
 
-    def __init__(self, gateway: MemoryGateway) -> None:
+    def __init__(self, gateway: Any) -> None:
         self.inner = gateway
         self.plans: dict[str, list[tuple[BaseException, str]]] = {}
         self.calls: list[str] = []
@@ -62,10 +80,17 @@ def deliver(billing: Billing, gateway: MemoryGateway | Faulty) -> list[Any]:
     return told
 
 
-def books_agree(billing: Billing, biller: Biller, held: Iterable[PaymentSnapshot]) -> None:
-    """What is stored follows from what the provider holds: invariants I1, I2, I3, I4 of collecting, for every invoice.
+def books_agree(
+    billing: Billing,
+    biller: Biller,
+    held: Iterable[PaymentSnapshot],
+    effects: Sequence[Effect] | None = None,
+    others: Mapping[Biller, dict[str, object]] | None = None,
+) -> None:
+    """What is stored follows from what the provider holds and did: invariants I1 to I6 of collecting, for every invoice.
 
-    Call it when nothing is under way: events delivered, `recover` done.
+    Call it when nothing is under way: events delivered, `recover` done. With `effects`, the provider's ledger, the
+    books are held against that too, without anybody's snapshot; `others` are tenants and all that was stored of them.
     """
     store = store_of(billing)
     collections: dict[str, Collection] = {each.id: each for each in all_of(store, biller, Collection)}
@@ -76,15 +101,15 @@ def books_agree(billing: Billing, biller: Biller, held: Iterable[PaymentSnapshot
         mine = [payment for payment in payments if payment.collection == key]
         code = found.amount.currency.code
         there = snapshot.collected if snapshot is not None else zero(code)
-        assert total([payment.amount for payment in mine], code) == there, f"{key}: not what was collected"
+        assert total([payment.amount for payment in mine], code) == there, f"I2 {key}: not what was collected"
         ids = {payment.id for payment in mine}
         back = {each.reference for each in reversals if each.payment in ids and each.cancelled_on is None}
-        assert back == {each.id for each in (snapshot.reversals if snapshot else ()) if not each.cancelled}, key
+        assert back == {each.id for each in (snapshot.reversals if snapshot else ()) if not each.cancelled}, f"I2 {key}"
         ours = total([each.amount for each in refunds if each.payment in ids and each.state.counts], code)
         theirs = total([each.amount for each in (snapshot.refunds if snapshot else ()) if each.state.counts], code)
-        assert ours == theirs, f"{key}: not what was refunded"
+        assert ours == theirs, f"I2 {key}: not what was refunded"
         waits = found.next_try_at is not None or any(a.about == key for a in billing.alerts.find(biller=found.biller))
-        assert not found.unfinished or waits, f"{key} is {found.state} and nobody looks at it"
+        assert not found.unfinished or waits, f"I4 {key} is {found.state} and nobody looks at it"
     for invoice in all_of(store, biller, Invoice):
         live = [each for each in collections.values() if each.invoice == invoice.id and each.state in LIVE]
         assert total([each.amount for each in live], invoice.currency) == invoice.facts.in_flight
@@ -92,9 +117,62 @@ def books_agree(billing: Billing, biller: Biller, held: Iterable[PaymentSnapshot
         assert invoice.facts.paid == _paid(invoice, payments, reversals)
         if invoice.lifecycle is Lifecycle.OPEN and invoice.balance.amount == 0:
             evidence = invoice.facts.settled + invoice.facts.noted
-            assert evidence >= invoice.total, f"{invoice.reference} is paid without money"
+            assert evidence >= invoice.total, f"I3 {invoice.reference} is paid without money"
     waiting = [each for each in all_of(store, biller, InboxEvent) if each.state is InboxState.WAITING]
-    assert all(each.next_try_at is not None for each in waiting)
+    assert all(each.next_try_at is not None for each in waiting), "I4: an event waits and nobody looks at it"
+    queued = Counter((each.kind, each.invoice, each.about) for each in all_of(store, biller, Message) if each.about)
+    assert set(queued.values()) <= {1}, f"I5: told twice: {[each for each, times in queued.items() if times > 1]}"
+    if effects is not None:
+        _ledger_agrees(billing, biller, collections, effects)
+    for other, before in (others or {}).items():
+        assert everything(store, other) == before, f"I6: something of {other.name} changed"
+
+
+def _ledger_agrees(
+    billing: Billing, biller: Biller, collections: Mapping[str, Collection], effects: Sequence[Effect]
+) -> None:
+    """Every invoice's money and status as the provider's ledger of what really happened implies them (I1, I2, I3)."""
+    made = Counter(each.key for each in effects if each.kind is EffectKind.PAYMENT and each.key)
+    assert set(made.values()) <= {1}, f"I1: charged twice: {[key for key, times in made.items() if times > 1]}"
+    given = Counter(each.key for each in effects if each.kind is EffectKind.REFUND and each.key)
+    assert set(given.values()) <= {1}, f"I1: refunded twice: {[key for key, times in given.items() if times > 1]}"
+    store, code = store_of(billing), biller.currency
+    payments, reversals, refunds = (all_of(store, biller, kind) for kind in (Payment, Reversal, Refund))
+    lost = [key for key in made if key.startswith(f"{biller.id}_col") and key not in collections]
+    assert not lost or all(any(a.about == key for a in billing.alerts.find(biller=biller)) for key in lost), lost
+    into, out = {EffectKind.COLLECTED: 1, EffectKind.REVERSAL_CANCELLED: 1}, {EffectKind.REVERSAL: -1}
+    whole = zero(code)
+    for invoice in all_of(store, biller, Invoice):
+        keys = {key for key, each in collections.items() if each.invoice == invoice.id}
+        mine = [each for each in payments if any(part.invoice == invoice.id for part in each.allocations)]
+        taken = {each.payment for each in reversals if each.cancelled_on is None}
+        by_hand = [each for each in mine if each.collection is None and each.id not in taken]
+        net = total([part.amount for each in by_hand for part in each.allocations if part.invoice == invoice.id], code)
+        for effect in effects:
+            sign = (into | out).get(effect.kind, 0)
+            if effect.key in keys and sign and effect.amount is not None:
+                net = net + effect.amount * sign
+        whole = whole + net
+        facts = invoice.facts
+        from_here = [each for each in payments if each.collection in keys]
+        if invoice.lifecycle is Lifecycle.OPEN and len(from_here) + len(by_hand) <= 1:
+            implied = min(net, invoice.total) if invoice.customer is not None else net
+            assert facts.paid == implied, f"I2 {invoice.reference}: {facts.paid}, the ledger says {implied}"
+        assert facts.paid <= net, f"I3 {invoice.reference}: {facts.paid} of {net} the provider has"
+        back = {each.id: each for each in refunds if each.invoice == invoice.id}
+        gone = zero(code)
+        for effect in effects:
+            sign = {EffectKind.REFUND: 1, EffectKind.REFUND_FAILED: -1}.get(effect.kind, 0)
+            if effect.key in back and sign and effect.amount is not None:
+                gone = gone + effect.amount * sign
+        doubtful = [each for each in back.values() if each.gateway and each.state.value in ("reserved", "unknown")]
+        ours = [each for each in back.values() if each.gateway and each.id in given and each.state.counts]
+        assert doubtful or total([each.amount for each in ours], code) == gone, f"I2 {invoice.reference}: refunded"
+    ledgers = {each.customer: each.balance for each in all_of(store, biller, CreditEntry)}  # the newest row of each
+    withdrawn = [each for each in all_of(store, biller, CreditEntry) if each.kind.value == "deposit"]
+    here = total([each.facts.settled for each in all_of(store, biller, Invoice)], code) + total(ledgers.values(), code)
+    to_credit = total([each.to_credit for each in refunds if each.state.counts], code)
+    assert here == whole + to_credit or withdrawn, f"I2: {here} are here, the provider's ledger says {whole + to_credit}"
 
 
 def _paid(invoice: Invoice, payments: list[Payment], reversals: list[Reversal]) -> Money:
@@ -116,3 +194,236 @@ def until_quiet(billing: Billing, biller: Biller, step: Callable[[], object], mo
         if everything(store_of(billing), biller) == before:
             return
     raise AssertionError(f"still changing after {most} rounds")
+
+
+class Mortal(Wrapped):
+    """A store whose process dies at a transaction: `dies(n)` kills at the n-th from now, before or after its commit."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._left: tuple[int, str] | None = None
+        self.error: BaseException = Killed()
+
+    def dies(self, transaction: int, when: str = "before", error: BaseException | None = None) -> None:
+        """Raise at that transaction; without an error it is the process that is gone."""
+        self._left, self.error = (transaction, when), error if error is not None else Killed()
+
+    def lives(self) -> None:
+        """Nothing is planned any more."""
+        self._left = None
+
+    @contextmanager
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+        when = self._count()
+        with self._store.writing(lasting=lasting) as tx:
+            yield tx
+            if when == "before":
+                raise self.error
+        if when == "after":
+            raise self.error
+
+    def _count(self) -> str:
+        if self._left is None:
+            return ""
+        left, when = self._left
+        self._left = (left - 1, when) if left > 1 else None
+        return when if left <= 1 else ""
+
+
+def stripe_bench() -> StripeBench:
+    """A Stripe whose clock is the test's."""
+    return StripeBench(
+        lambda access: StripeGateway(
+            api_key=access.api_key,
+            webhook_secrets=access.webhook_secrets,
+            base_url=access.base_url,
+            timeout=access.timeout,
+            clock=access.clock,
+        ),
+        at=NOON,
+    )
+
+
+def gocardless_bench() -> GoCardlessBench:
+    """A GoCardless whose clock is the test's."""
+    made = GoCardlessBench(
+        lambda access: GoCardlessGateway(
+            access_token=access.access_token,
+            webhook_secrets=access.webhook_secrets,
+            base_url=access.base_url,
+            timeout=access.timeout,
+        )
+    )
+    made.provider.clock.set(NOON)
+    return made
+
+
+def memory_bench() -> MemoryBench:
+    """A provider in memory whose clock is the test's."""
+    made = MemoryBench()
+    made.provider._clock.set(NOON)  # type: ignore[attr-defined]  # it is a FixedClock
+    return made
+
+
+class House:
+    """A business that bills in euros and is paid through one simulated provider, over the wire where there is one.
+
+    `gateway` is a Faulty around the adapter, `store` a Mortal; `kind` is what its customer saves there: a card at
+    Stripe, a mandate elsewhere. `bystander` is another tenant of the same desk; nothing of it ever changes (I6).
+    """
+
+    def __init__(self, name: str, url: str = "memory://", *, policy: Mapping[str, object] | None = None) -> None:
+        self.name = name
+        benches: dict[str, Callable[[], Any]] = {
+            "stripe": stripe_bench, "gocardless": gocardless_bench, "memory": memory_bench,
+        }  # fmt: skip
+        self.bench = benches[name]()
+        self.kind = PaymentMethod.CARD if name == "stripe" else PaymentMethod.DIRECT_DEBIT
+        clocks: dict[str, Callable[[], Any]] = {
+            "stripe": lambda: self.bench.simulator.account.clock,
+            "gocardless": lambda: self.bench.provider.clock,
+            "memory": lambda: self.bench.provider._clock,
+        }
+        self.clock: FixedClock = clocks[name]()
+        self.url, self.post, self.held = url, Post(), list[Delivery]()
+        self.desk = self.open()
+        self.park = self.desk.billers.add(
+            name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays"
+        )
+        if policy:
+            self.park = self.desk.billers.edit(self.park, policy=policy)
+        self.guest = self.desk.customers.add(biller=self.park, name="Alice Martin", email="alice@example.com")
+        self.bystander = self.desk.billers.add(
+            name="Maple Court", currency="EUR", timezone="UTC", locale="en_GB", preset="residents"
+        )
+        who = self.desk.customers.add(biller=self.bystander, name="Noah", email="noah@example.com")
+        draft = self.desk.invoices.draft(biller=self.bystander, customer=who, title="Fee", amount=money(100))
+        self.theirs = self.desk.invoices.publish(draft)
+        self.before = everything(store_of(self.desk), self.bystander)
+
+    def open(self) -> Billing:
+        """A new desk on the same file and provider, as a process that starts again."""
+        if self.url == "memory://" and hasattr(self, "store"):
+            store: Store = self.store
+        else:
+            plugins = Plugins.of(memory.plugin, sql.plugin)
+            store = Mortal(plugins.store(self.url))
+        self.store = store
+        self.gateway = Faulty(self.bench.gateway())
+        return opened(store, self.gateway, self.clock, self.post)
+
+    def restart(self) -> None:
+        """The process is gone, another one starts."""
+        if self.url != "memory://":
+            self.desk.close()
+        self.desk = self.open()
+
+    def save(self, who: Customer | None = None) -> SavedMethod:
+        """A method of the customer, saved on the provider's page and told by webhook."""
+        page = self.desk.methods.setup(who or self.guest, kind=self.kind, return_url="https://host.example/back")
+        self.bench.save(page.url)
+        self.deliver()
+        return self.desk.methods.get(page.method)
+
+    def issue(self, amount: str | int = 100, *, due: date = date(2026, 3, 20), who: Customer | None = None) -> Invoice:
+        """An invoice of the park, published."""
+        guest = who or self.guest
+        draft = self.desk.invoices.draft(biller=self.park, customer=guest, title="Stay", amount=money(amount), due=due)
+        return self.desk.invoices.publish(draft)
+
+    def page(self, invoice: Invoice) -> str:
+        """The provider's page for an invoice."""
+        return self.desk.payments.checkout(self.desk.payments.link(invoice).rsplit("/", 1)[1])
+
+    def status(self, invoice: Invoice) -> str:
+        """The invoice's status now."""
+        return self.desk.invoices.get(invoice).status_on(self.clock.now().date()).value
+
+    def move(self, **by: float) -> None:
+        """Let time pass, here and at the provider."""
+        seconds = timedelta(**by).total_seconds()
+        if self.name == "memory":
+            self.clock.advance(timedelta(seconds=seconds))
+        else:
+            self.bench.move(seconds)
+
+    def sent(self) -> list[Delivery]:
+        """The webhooks sent since this was last asked."""
+        return list(self.bench.deliveries())
+
+    def hand(self, delivery: Delivery) -> list[Any]:
+        """Hand one webhook to the desk."""
+        return list(self.desk.receive(self.name, delivery.body, delivery.headers))
+
+    def deliver(self) -> list[Any]:
+        """Hand every webhook there is to the desk, in order."""
+        return [told for delivery in self.sent() for told in self.hand(delivery)]
+
+    def charges(self, kind: EffectKind = EffectKind.PAYMENT) -> list[Effect]:
+        """What really happened, of one kind, for the park."""
+        return [e for e in self.bench.effects() if e.kind is kind and (e.key or "").startswith(self.park.id)]
+
+    def requests(self, operation: str) -> int:
+        """How many requests of an operation reached the provider."""
+        return sum(each.operation == operation for each in self.bench.exchanges())
+
+    def alerts(self) -> set[str]:
+        """The kinds of the park's open alerts."""
+        return {each.kind.value for each in self.desk.alerts.find(biller=self.park, limit=500)}
+
+    def rest(self, *, rounds: int = 40) -> None:
+        """Bring everything to rest: no fault any more, time passes, webhooks arrive or are fetched, nothing is doubtful."""
+        self.bench.clear_faults()
+        self.gateway.plans.clear()
+        self.store.lives()  # type: ignore[attr-defined]  # it is a Mortal
+        for delivery in self.held:
+            self.hand(delivery)
+        self.held.clear()
+        for _ in range(rounds):
+            self.deliver()
+            self.desk.collect()
+            self.desk.recover()
+            found = all_of(store_of(self.desk), self.park, Collection)
+            busy = {CollectionState.RESERVED, CollectionState.SUBMITTING, CollectionState.UNKNOWN}
+            waits = [each for each in found if each.next_try_at and each.state in busy | {CollectionState.CLOSING}]
+            waits += [
+                each
+                for each in all_of(store_of(self.desk), self.park, Refund)
+                if each.next_try_at and each.state.value in ("reserved", "submitting", "unknown")
+            ]
+            waits += [e for e in all_of(store_of(self.desk), self.park, InboxEvent) if e.next_try_at]
+            if not waits:
+                break
+            self.move(hours=5)
+        with contextlib.suppress(GatewayError):
+            self.desk.receive_missed(self.name, since=NOON - timedelta(days=1))
+        self.deliver()
+
+    def check(self) -> None:
+        """Everything at rest, and I1 to I7 hold."""
+        self.rest()
+
+        def step() -> None:
+            self.deliver()
+            self.desk.recover()
+
+        until_quiet(self.desk, self.park, step)
+        gateway: PaymentGateway = self.gateway.inner
+        books_agree(
+            self.desk, self.park, gateway.payments(*YEARS), self.bench.effects(), {self.bystander: self.before}
+        )
+
+    def close(self) -> None:
+        """Stop the provider, close the file."""
+        self.bench.clear_faults()
+        self.desk.close()
+        self.bench.close()
+
+
+def opened(store: Store, gateway: Any, clock: FixedClock, post: Post) -> Billing:
+    """A desk on a store, with this gateway and an outside in memory."""
+    from desks import wiring
+
+    plugins = Plugins.of()
+    wired = wiring(plugins, clock, mailer=post, renderer=Drawer(), composer=Scribe(), gateway=gateway, base_url=BASE)
+    return Billing(store, clock=clock, plugins=plugins, wiring=wired)

@@ -846,6 +846,14 @@ def test_a_charge_back_and_its_end_are_told(bench: GoCardlessBench) -> None:
     assert (told.status, told.collected) == (PayStatus.SUCCEEDED, made.amount)
 
 
+def test_a_status_that_does_not_fit_is_read_once_more(bench: GoCardlessBench) -> None:
+    made = charged(bench)
+    bench.fault("payment", Fault.UNKNOWN_STATUS)
+    assert bench.gateway().payment(made.reference).status is PayStatus.PENDING
+    bench.fault("payment", Fault.UNKNOWN_STATUS, times=9)
+    assert bench.gateway().payment(made.reference).status is PayStatus.UNRECOGNISED
+
+
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.TRUNCATE_AFTER, Fault.HTML_502_AFTER])
 @pytest.mark.parametrize("act", ["cancel", "retry", "revoke", "expire"])
 def test_an_action_whose_answer_is_lost_is_looked_at(bench: GoCardlessBench, act: str, fault: Fault) -> None:

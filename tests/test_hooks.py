@@ -70,9 +70,9 @@ BY_OTHERS = {"receive": "memory", "payments.checkout": "payer"}
 READING = [name for name in VERBS if name not in WRITING and name not in BY_OTHERS]
 # What it did stands in the message's own records, and in no timeline.
 SILENT = {"deliver"}
-# What is asked about by another name; and what has a transaction before the provider is asked, and one after.
+# What is asked about by another name; and what leaves steps on timelines in several transactions.
 ASKED_AS = {"receive_missed": "receive"}
-SEVERAL = {"payments.charge", "payments.refund", "collect", "receive_missed"}
+SEVERAL = {"payments.charge", "receive_missed"}
 
 
 @pytest.mark.rule("R18")

@@ -204,6 +204,21 @@ def test_faults_are_for_one_operation_and_for_as_many_requests_as_was_said(
     assert charge(client, bench).status == "succeeded"
 
 
+def test_what_was_planned_is_forgotten_when_it_is_cleared(bench: StripeBench, client: stripe.StripeClient) -> None:
+    bench.fault("missed", Fault.HTML_502_BEFORE, times=50)
+    bench.clear_faults()
+    assert client.v1.events.list().data == []
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.RESET_AFTER])
+def test_a_reset_is_a_reset_and_no_polite_end(fault: Fault, bench: StripeBench) -> None:
+    bench.fault("missed", fault)
+    wire = http.client.HTTPConnection("127.0.0.1", bench.simulator.server.port, timeout=10)
+    with closing(wire), pytest.raises(ConnectionResetError):
+        wire.request("GET", "/v1/events")
+        wire.getresponse()
+
+
 def test_nobody_listens_until_it_is_cleared_and_then_on_the_same_port(
     bench: StripeBench, client: stripe.StripeClient
 ) -> None:
@@ -293,7 +308,7 @@ def test_closing_ends_what_stalls_and_leaves_no_thread() -> None:
     wire = http.client.HTTPConnection("127.0.0.1", bench.simulator.server.port, timeout=30)
     wire.request("GET", "/v1/events", headers={"Authorization": f"Bearer {bench.secrets[0]}"})
     while not bench.exchanges():
-        pass
+        pass  # it is on its way
     idle = socket.create_connection(("127.0.0.1", bench.simulator.server.port))  # says nothing, as browsers do
     bench.close()
     bench.close()
@@ -1149,6 +1164,13 @@ def test_what_is_mixed_is_neither_more_nor_less_and_mixed_the_same_way_again(
         mixed.append(taken(deliveries))
     assert mixed[0] == mixed[1]
     assert sorted(mixed[0]) == sorted([str(number) for number in range(count)] * copies)
+
+
+def test_what_is_mixed_is_mixed_across_batches() -> None:
+    deliveries = queue(20)
+    deliveries.shuffle_all(1)
+    deliveries.batch(2)
+    assert set(taken(deliveries)) - {f"{number},{number + 1}" for number in range(0, 20, 2)}
 
 
 def test_the_ledger_keeps_everything_at_the_providers_time() -> None:

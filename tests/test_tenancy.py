@@ -231,7 +231,7 @@ REGISTERS = {
 
 RECORD = re.compile(
     r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry|Message|SavedMethod"
-    r"|Collection|Alert|CreditNote)\b"
+    r"|Collection(?!\[)|Alert|CreditNote)\b"
 )
 
 

@@ -99,7 +99,8 @@ def main(store: str, pages: str, body_seconds: str, limits: str) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    gateway = MemoryGateway(pages)
+    clock = FixedClock(NOW)
+    gateway = MemoryGateway(pages, clock=clock)
 
     def answer() -> None:
         for line in sys.stdin:
@@ -122,7 +123,7 @@ def main(store: str, pages: str, body_seconds: str, limits: str) -> None:
         store,
         base_url=f"http://127.0.0.1:{port}",
         gateway=gateway,
-        clock=FixedClock(NOW),
+        clock=clock,
         plugins=Plugins.of(memory.plugin, sql.plugin, pdf.plugin),
     ) as billing:
         site = app(billing, body_seconds=float(body_seconds))
