@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing.connection import Connection
 from typing import Any
 
-from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_of
+from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_of, wiring
 from invoicecore import Billing, Plugins
 from invoicecore.collection import LIVE, UNFINISHED, Collection, CollectionState, SavedMethod
-from invoicecore.credits import CreditEntry
+from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.errors import GatewayError, OutcomeUnknown
 from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.invoices import Invoice, Lifecycle
@@ -47,6 +48,11 @@ class Faulty:
         self.inner = gateway
         self.plans: dict[str, list[tuple[BaseException, str]]] = {}
         self.calls: list[str] = []
+        self.meanwhile: dict[tuple[str, str], Callable[[], object]] = {}
+
+    def when(self, operation: str, moment: str, does: Callable[[], object]) -> None:
+        """Have something happen once, right "before" an operation's request or right "after" its effect."""
+        self.meanwhile[operation, moment] = does
 
     def plan(self, operation: str, fault: BaseException | None = None, *, when: str = "before", times: int = 1) -> None:
         """Have the next calls of an operation raise, before or after the provider did what was asked."""
@@ -64,7 +70,9 @@ class Faulty:
             fault, when = plans.pop(0) if plans else (None, "")
             if fault is not None and when == "before":
                 raise fault
+            self.meanwhile.pop((name, "before"), lambda: None)()
             answer = found(*given, **named)
+            self.meanwhile.pop((name, "after"), lambda: None)()
             if fault is not None:
                 raise fault
             return answer
@@ -141,38 +149,38 @@ def _ledger_agrees(
     lost = [key for key in made if key.startswith(f"{biller.id}_col") and key not in collections]
     assert not lost or all(any(a.about == key for a in billing.alerts.find(biller=biller)) for key in lost), lost
     into, out = {EffectKind.COLLECTED: 1, EffectKind.REVERSAL_CANCELLED: 1}, {EffectKind.REVERSAL: -1}
-    whole = zero(code)
+    taken = {each.payment for each in reversals if each.cancelled_on is None}
+    standing = [each for each in payments if each.collection is None and each.id not in taken]
+    entries = [each for each in all_of(store, biller, CreditEntry) if each.payment is None]
+    moved = [each.amount for each in entries if each.kind in (CreditKind.DEPOSIT, CreditKind.WITHDRAWN)]
+    whole = total([each.amount for each in standing] + moved, code)
     for invoice in all_of(store, biller, Invoice):
         keys = {key for key, each in collections.items() if each.invoice == invoice.id}
-        mine = [each for each in payments if any(part.invoice == invoice.id for part in each.allocations)]
-        taken = {each.payment for each in reversals if each.cancelled_on is None}
-        by_hand = [each for each in mine if each.collection is None and each.id not in taken]
-        net = total([part.amount for each in by_hand for part in each.allocations if part.invoice == invoice.id], code)
-        for effect in effects:
-            sign = (into | out).get(effect.kind, 0)
-            if effect.key in keys and sign and effect.amount is not None:
-                net = net + effect.amount * sign
-        whole = whole + net
-        facts = invoice.facts
-        from_here = [each for each in payments if each.collection in keys]
-        if invoice.lifecycle is Lifecycle.OPEN and len(from_here) + len(by_hand) <= 1:
+        by_hand = [part.amount for each in standing for part in each.allocations if part.invoice == invoice.id]
+        came = _sum(effects, keys, into | out, code)
+        whole, net = whole + came, came + total(by_hand, code)
+        paid = invoice.facts.paid
+        brought = [each for each in payments if each.collection in keys]
+        if (
+            invoice.lifecycle is Lifecycle.OPEN
+            and len(brought) + len(by_hand) <= 1
+            and invoice.facts.credit.amount == 0
+        ):
             implied = min(net, invoice.total) if invoice.customer is not None else net
-            assert facts.paid == implied, f"I2 {invoice.reference}: {facts.paid}, the ledger says {implied}"
-        assert facts.paid <= net, f"I3 {invoice.reference}: {facts.paid} of {net} the provider has"
-        back = {each.id: each for each in refunds if each.invoice == invoice.id}
-        gone = zero(code)
-        for effect in effects:
-            sign = {EffectKind.REFUND: 1, EffectKind.REFUND_FAILED: -1}.get(effect.kind, 0)
-            if effect.key in back and sign and effect.amount is not None:
-                gone = gone + effect.amount * sign
-        doubtful = [each for each in back.values() if each.gateway and each.state.value in ("reserved", "unknown")]
-        ours = [each for each in back.values() if each.gateway and each.id in given and each.state.counts]
-        assert doubtful or total([each.amount for each in ours], code) == gone, f"I2 {invoice.reference}: refunded"
-    ledgers = {each.customer: each.balance for each in all_of(store, biller, CreditEntry)}  # the newest row of each
-    withdrawn = [each for each in all_of(store, biller, CreditEntry) if each.kind.value == "deposit"]
-    here = total([each.facts.settled for each in all_of(store, biller, Invoice)], code) + total(ledgers.values(), code)
-    to_credit = total([each.to_credit for each in refunds if each.state.counts], code)
-    assert here == whole + to_credit or withdrawn, f"I2: {here} are here, the provider's ledger says {whole + to_credit}"
+            assert paid == implied, f"I2 {invoice.reference}: {paid}, the ledger says {implied}"
+        assert paid <= net, f"I3 {invoice.reference}: {paid} of {net} that came"
+        back = {each.id: each for each in refunds if each.invoice == invoice.id and each.gateway and each.id in given}
+        gone = _sum(effects, set(back), {EffectKind.REFUND: 1, EffectKind.REFUND_FAILED: -1}, code)
+        ours = total([each.amount for each in back.values() if each.state.counts], code)
+        assert ours == gone, f"I2 {invoice.reference}: {ours} refunded, the ledger says {gone}"
+    newest = {each.customer: each.balance for each in all_of(store, biller, CreditEntry)}
+    here = total([each.facts.settled for each in all_of(store, biller, Invoice)], code) + total(newest.values(), code)
+    there = whole + total([each.to_credit for each in refunds if each.state.counts], code)
+    assert here == there, f"I2: {here} are here, {there} came in"
+
+
+def _sum(effects: Sequence[Effect], keys: set[str], signs: Mapping[EffectKind, int], code: str) -> Money:
+    return total([e.amount * signs[e.kind] for e in effects if e.key in keys and e.kind in signs and e.amount], code)
 
 
 def _paid(invoice: Invoice, payments: list[Payment], reversals: list[Reversal]) -> Money:
@@ -272,7 +280,14 @@ class House:
     Stripe, a mandate elsewhere. `bystander` is another tenant of the same desk; nothing of it ever changes (I6).
     """
 
-    def __init__(self, name: str, url: str = "memory://", *, policy: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str = "memory://",
+        *,
+        policy: Mapping[str, object] | None = None,
+        timezone: str = "Europe/Paris",
+    ) -> None:
         self.name = name
         benches: dict[str, Callable[[], Any]] = {
             "stripe": stripe_bench, "gocardless": gocardless_bench, "memory": memory_bench,
@@ -288,7 +303,7 @@ class House:
         self.url, self.post, self.held = url, Post(), list[Delivery]()
         self.desk = self.open()
         self.park = self.desk.billers.add(
-            name="Les Pins", currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays"
+            name="Les Pins", currency="EUR", timezone=timezone, locale="fr_FR", preset="stays"
         )
         if policy:
             self.park = self.desk.billers.edit(self.park, policy=policy)
@@ -405,13 +420,13 @@ class House:
 
         def step() -> None:
             self.deliver()
+            self.desk.collect()
             self.desk.recover()
+            self.desk.receive_missed(self.name, since=NOON - timedelta(days=1))
 
         until_quiet(self.desk, self.park, step)
         gateway: PaymentGateway = self.gateway.inner
-        books_agree(
-            self.desk, self.park, gateway.payments(*YEARS), self.bench.effects(), {self.bystander: self.before}
-        )
+        books_agree(self.desk, self.park, gateway.payments(*YEARS), self.bench.effects(), {self.bystander: self.before})
 
     def close(self) -> None:
         """Stop the provider, close the file."""
@@ -422,8 +437,59 @@ class House:
 
 def opened(store: Store, gateway: Any, clock: FixedClock, post: Post) -> Billing:
     """A desk on a store, with this gateway and an outside in memory."""
-    from desks import wiring
-
     plugins = Plugins.of()
     wired = wiring(plugins, clock, mailer=post, renderer=Drawer(), composer=Scribe(), gateway=gateway, base_url=BASE)
     return Billing(store, clock=clock, plugins=plugins, wiring=wired)
+
+
+# --- processes that are killed ----------------------------------------------------------------------------------------
+
+
+class _Stopping(Wrapped):
+    """A store whose process tells, and stays there, once a collection is stored in one of some states."""
+
+    def __init__(
+        self, store: Store, biller: str, states: frozenset[CollectionState], there: Callable[[], None]
+    ) -> None:
+        super().__init__(store)
+        self._biller, self._states, self._there = biller, states, there
+
+    @contextmanager
+    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+        with self._store.writing(lasting=lasting) as tx:
+            yield tx
+        with self._store.reading() as found:
+            if any(each.state in self._states for each in found.find(Collection, self._biller, {})):
+                self._there()
+
+
+POINTS = {
+    "F1 after the intent": {CollectionState.RESERVED},
+    "F2 before the request": {CollectionState.SUBMITTING},
+    "F3 before the answer": set(),
+    "F4 after the answer": set(),
+    "F5 after the outcome": {CollectionState.PENDING, CollectionState.SUCCEEDED},
+}
+"""Where a process that charges is killed: the states it has just stored, none where its provider is what is waited for."""
+
+
+def charge_and_stay(
+    talk: Connection, name: str, url: str, access: tuple[str, str, str], invoice: str, point: str
+) -> None:
+    """Charge an invoice in a process of its own, and wait at a point for the end."""
+
+    def there() -> None:
+        talk.send("there")
+        talk.recv()
+
+    address, secret, signing = access
+    gateway: Any = (
+        StripeGateway(secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
+        if name == "stripe"
+        else GoCardlessGateway(secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
+    )
+    faulty = Faulty(gateway)
+    if point.startswith("F4"):
+        faulty.when("charge", "after", there)
+    store = _Stopping(sql.open_sql(url), invoice.partition("_")[0], frozenset(POINTS[point]), there)
+    opened(store, faulty, FixedClock(NOON), Post()).payments.charge(invoice)

@@ -213,10 +213,10 @@ def test_what_was_planned_is_forgotten_when_it_is_cleared(bench: StripeBench, cl
 @pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.RESET_AFTER])
 def test_a_reset_is_a_reset_and_no_polite_end(fault: Fault, bench: StripeBench) -> None:
     bench.fault("missed", fault)
-    wire = http.client.HTTPConnection("127.0.0.1", bench.simulator.server.port, timeout=10)
-    with closing(wire), pytest.raises(ConnectionResetError):
-        wire.request("GET", "/v1/events")
-        wire.getresponse()
+    with closing(socket.create_connection(("127.0.0.1", bench.simulator.server.port), timeout=10)) as wire:
+        wire.sendall(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            wire.recv(1)
 
 
 def test_nobody_listens_until_it_is_cleared_and_then_on_the_same_port(

@@ -51,7 +51,8 @@ LEASE: Final = timedelta(minutes=15)
 class Message:
     """An e-mail to be sent, written in the transaction of the change that causes it (R7, S9).
 
-    `about` is what it tells of: the payment, the refund, or a reminder's step ("+7"); of one kind, one invoice and
+    `about` is what it tells of: the payment, the refund, the reversal, the collection, the credit note, or a reminder's
+    step ("+7"); of one kind, one invoice and
     one `about` there is one message. `tries` counts attempts, `error` says why the last one failed. The e-mail's
     Message-ID is made of `id`, so that a repeat is recognisable.
     """

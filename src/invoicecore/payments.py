@@ -33,7 +33,8 @@ class Allocation:
 class Payment:
     """Money received: `amount` = Σ allocations + `credited`, the rest that became credit (C7, D6).
 
-    `collection` is the one that brought it, None for money recorded by hand.
+    `collection` is the one that brought it, None for money recorded by hand. Its allocations change only when money
+    that had been taken back is there again and is not owed any more (D3).
     """
 
     id: str
@@ -47,6 +48,7 @@ class Payment:
     reference: str = ""
     actor: str | None = None
     collection: str | None = None
+    version: int = 1
 
 
 class ReversalKind(StrEnum):

@@ -14,6 +14,7 @@ from invoicecore.billing.issuing import move_credit
 from invoicecore.billing.leasing import unused_of
 from invoicecore.billing.ledger import close_pages
 from invoicecore.billing.notifying import tell_payer
+from invoicecore.billing.refunding import by_gateway, submit_refund
 from invoicecore.credit_notes import (
     CreditNote,
     Proposal,
@@ -62,15 +63,20 @@ class CreditNotes:
         `lines` are amounts by the place of a line, from 0, as they stand on the invoice: before tax where its prices
         are; None is what is left of the line. `amount` alone is spread over them. What is still owed is settled first;
         the rest, which was paid, is given back: `to="credit"` as the customer's credit, the default where there is a
-        customer, `to="source"` as money you give back yourself. What was paid by credit goes to credit only. `notify`
+        customer, `to="source"` as money you give back yourself, `to="gateway"` through the provider that took it, of
+        one payment: should it fail, the note stands, the money is held, and an alert says so. What was paid by credit
+        goes to credit only. `notify`
         e-mails the note or does not; None leaves it to the policy. It is dated `on`, not before its invoice.
 
         Raises NotAllowed for a draft, a void invoice and one that is credited in full, NotEnough beyond what is left
-        of a line or in all, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound, KeyReused.
+        of a line or in all, or beyond one payment of a provider, StoreError inside a transaction with a provider (P2), InvalidValue, InvalidMoney, CurrencyMismatch, NotFound, KeyReused.
         """
         biller, ref = self._desk.owner("invoice", invoice)
-        if to not in (None, "credit", "source"):
-            raise InvalidValue("to", to, "is not known", "give 'credit' or 'source'")
+        if to not in (None, "credit", "source", "gateway"):
+            raise InvalidValue("to", to, "is not known", "give 'credit', 'source' or 'gateway'")
+        if to == "gateway":
+            self._desk.outside()
+        refund: Refund | None = None
         with self._desk.change("credit_notes.issue", biller, on=on, actor=actor, subject=ref) as change:
             wanted = {"invoice": ref, "lines": lines, "amount": amount, "to": to, "reason": reason,
                       **({} if notify is None else {"notify": yes_or_no(notify, "notify")})}  # fmt: skip
@@ -101,13 +107,16 @@ class CreditNotes:
             after = attrs.evolve(before, facts=after_note(before.facts, settled))
             change.note(ref, before.version + 1, "credited", f"{note.number} {part.total.amount}")
             if rest.amount > 0:
-                refund, after = _give_back(change, after, note, rest, to or ("credit" if before.customer else "source"))
+                wanted_to = to or ("credit" if before.customer else "source")
+                refund, after = _give_back(change, after, note, rest, wanted_to)
                 note = attrs.evolve(note, refund=refund.id)
             change.tx.replace([after])
             change.tx.add([note])
             close_pages(change, [ref])
             change.made(note.id)
             tell_payer(change, MessageKind.CREDIT_NOTE, before, note.id, notify=notify)
+        if refund is not None and refund.gateway is not None:
+            submit_refund(self._desk, refund, actor=actor, action="credit_notes.issue")
         return note
 
     def propose(self, lease: Lease | str) -> list[Proposal]:
@@ -202,6 +211,12 @@ def _number(change: Change) -> str:
 
 def _give_back(change: Change, invoice: Invoice, note: CreditNote, amount: Money, to: str) -> tuple[Refund, Invoice]:
     """Give back what was paid of a credited invoice, as a refund of it; the refund, and the invoice after it (S12)."""
+    if to == "gateway":
+        refund = by_gateway(change, invoice, amount, None, note.reason)
+        change.desk.wiring.gateway_named(refund.gateway or "")  # refuses before anything is written
+        change.tx.add([refund])
+        change.note(invoice.id, invoice.version + 1, "refunded", f"{amount.amount} to {to}", step=1)
+        return refund, attrs.evolve(invoice, facts=after_refund(invoice.facts, refund))
     to_credit, from_credit = refund_shares(invoice.facts, amount, to_credit=to == "credit")
     if to_credit.amount > 0 and invoice.customer is None:
         raise InvalidValue("to", to, "needs a customer to hold the credit", "give it back to the source")

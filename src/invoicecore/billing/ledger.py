@@ -7,6 +7,8 @@ from datetime import date
 
 import attrs
 
+from invoicecore.alerts import AlertKind
+from invoicecore.billing.alerting import alert
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.issuing import move_credit
 from invoicecore.collection import Collection, CollectionState
@@ -149,16 +151,29 @@ class Ledger:
         return reversal
 
     def undo(self, reversal: Reversal) -> Reversal:
-        """Cancel a reversal: its money is there again, for the same invoices and as the same credit (D3)."""
+        """Cancel a reversal: its money is there again, for the same invoices as far as they still ask for it (D3).
+
+        What they do not ask for any more, because they were paid in another way meanwhile, becomes the customer's
+        credit with an alert (D6); without a customer it is held on them.
+        """
         change = self._change
         payment = one(change.tx, Payment, change.biller.id, reversal.payment)
+        beyond, spare = _beyond(payment, reversal.amount), zero(change.biller.currency)
+        kept = {part.invoice: part.amount for part in payment.allocations}
         for ref, part in _parts(payment, reversal.amount):
             invoice = self.invoice(ref)
-            self._put(attrs.evolve(invoice, facts=after_payment(invoice.facts, part)))
-            self.note(ref, "reversal cancelled", str(part.amount))
-        rest = _beyond(payment, reversal.amount)
-        if rest.amount > 0 and payment.customer is not None:
-            move_credit(change, payment.customer, CreditKind.OVERPAYMENT, rest, payment=payment.id)
+            owed = invoice.balance if invoice.lifecycle is Lifecycle.OPEN else zero(invoice.currency)
+            back = min(part, owed) if payment.customer is not None else part
+            self._put(attrs.evolve(invoice, facts=after_payment(invoice.facts, back)))
+            self.note(ref, "reversal cancelled", str(back.amount))
+            spare, kept[ref] = spare + (part - back), kept[ref] - (part - back)
+        if spare.amount > 0:
+            left = tuple(Allocation(invoice=ref, amount=part) for ref, part in kept.items() if part.amount > 0)
+            change.tx.replace([attrs.evolve(payment, allocations=left, credited=payment.credited + spare)])
+            told = f"{spare.amount} {spare.currency.code} is there again and not owed any more; it is the customer's credit"
+            alert(change, AlertKind.OVERPAID, payment.id, told, invoice=payment.allocations[0].invoice)
+        if (beyond + spare).amount > 0 and payment.customer is not None:
+            move_credit(change, payment.customer, CreditKind.OVERPAYMENT, beyond + spare, payment=payment.id)
         cancelled = attrs.evolve(reversal, cancelled_on=change.on)
         change.tx.replace([cancelled])
         return cancelled

@@ -88,7 +88,7 @@ class Refunding:
                 before = one(change.tx, Invoice, biller, ref)
                 check("refund", before, change.biller.policy, change.on)
                 if to == "gateway":
-                    refund = _by_gateway(change, before, asked, named, reason)
+                    refund = by_gateway(change, before, asked, named, reason)
                     self._desk.wiring.gateway_named(refund.gateway or "")  # refuses before anything is written
                 else:
                     refund = _by_hand(change, before, asked, to, how, reference, reason)
@@ -142,7 +142,11 @@ def _by_hand(
     )
 
 
-def _by_gateway(change: Change, before: Invoice, asked: Money | None, named: str | None, reason: str) -> Refund:
+def by_gateway(change: Change, before: Invoice, asked: Money | None, named: str | None, reason: str) -> Refund:
+    """A refund for a provider to make, of one payment of an invoice that it took; the caller writes and submits it.
+
+    Raises NotAllowed without such a payment, NotEnough when none of them has so much left.
+    """
     tx, biller, nothing = change.tx, change.biller.id, zero(before.currency)
     payments = [each for each in tx.find(Payment, biller, {"invoice": before.id}) if each.collection is not None]
     if named is not None:
@@ -180,7 +184,7 @@ def _by_gateway(change: Change, before: Invoice, asked: Money | None, named: str
         from_credit=nothing,
         method=payment.method,
         refunded_on=change.on,
-        reason=text(reason, "reason", required=False),
+        reason=text(reason, "reason", required=False, longest=2000, lines=True),
         actor=change.actor,
         state=RefundState.RESERVED,
         gateway=collection.gateway,

@@ -199,7 +199,7 @@ FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
 
 # Records that carry an optimistic version: replace() checks it and stores it plus one.
 VERSIONED: tuple[type[Record], ...] = (
-    Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice, Reversal, Refund, Message, PayLink, SavedMethod,
+    Biller, Unit, Customer, Charge, Lease, Booking, Group, Invoice, Payment, Reversal, Refund, Message, PayLink, SavedMethod,
     Collection, InboxEvent, Alert,
 )  # fmt: skip
 

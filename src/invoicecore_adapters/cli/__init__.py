@@ -82,7 +82,17 @@ def _changes(arguments: argparse.Namespace) -> bool:
 def _told(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong in one sentence on stderr, and return the exit code for it."""
     try:
-        from invoicecore.errors import InvoicecoreError, MissingExtra, ObserverFailed, PluginError, StoreError
+        from invoicecore.errors import (
+            ConfigurationProblem,
+            InvoicecoreError,
+            MissingExtra,
+            NotSent,
+            ObserverFailed,
+            OutcomeUnknown,
+            PluginError,
+            RateLimited,
+            StoreError,
+        )
         from invoicecore_adapters.cli.answers import error_data, sentence
         from invoicecore_adapters.cli.choosing import Unclear
     except Exception:  # the installation is broken, and that is what `error` says
@@ -94,6 +104,8 @@ def _told(error: Exception, *, as_json: bool) -> int:
         code = PARTLY  # what was asked for is done and written; somebody who was to be told was not
     elif isinstance(error, StoreError | PluginError | MissingExtra):
         code = UNUSABLE
+    elif isinstance(error, NotSent | RateLimited | ConfigurationProblem | OutcomeUnknown):
+        code = UNUSABLE  # the provider, not what was asked of it
     elif isinstance(error, InvoicecoreError):
         code = REFUSED
     else:

@@ -7,21 +7,61 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from invoicecore import Billing
 from invoicecore.alerts import Alert
-from invoicecore.billing.outcomes import Attempts
+from invoicecore.collection import SavedMethod
 from invoicecore.errors import InvalidValue
-from invoicecore.wording import format_date, format_money, say
+from invoicecore.wording import can_say, format_date, format_money, method_name, say
 from invoicecore_adapters.cli.answers import answer, report_data
-from invoicecore_adapters.cli.choosing import opened, spoken, the_biller, the_billers, the_customer
-from invoicecore_adapters.cli.speech import tell
+from invoicecore_adapters.cli.choosing import (
+    Unclear,
+    opened,
+    spoken,
+    spoken_by,
+    the_biller,
+    the_billers,
+    the_customer,
+)
+from invoicecore_adapters.cli.speech import fact, tell
 from invoicecore_adapters.cli.tables import Column, Screen, progress
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from invoicecore_adapters.cli.details import Outcome
+
+    class Attempts(Protocol):
+        """A report of collecting, as this module reads it: `stopped`, and a tally of each kind."""
+
+        stopped: str
+
 
 _DONE, _PARTLY = 0, 3
 _SHOWN: Final = 20
-_KINDS: Final = ("succeeded", "pending", "failed", "doubtful", "waiting", "cancelled", "events", "warnings")
+
+# What the command calls each kind, in whole: what follows the point is the library's name of it.
+_KINDS: Final = (
+    "attempts.succeeded", "attempts.pending", "attempts.failed", "attempts.doubtful", "attempts.waiting",
+    "attempts.cancelled", "attempts.events", "attempts.warnings",
+)  # fmt: skip
+_NAMED: Final = ("attempts.failed", "attempts.doubtful", "attempts.warnings")
+_RECEIVED: Final = (
+    "received.applied", "received.repeated", "received.ignored", "received.waiting", "received.parked",
+)  # fmt: skip
+_DIFFERENCES: Final = (
+    "difference.unknown_here", "difference.missing_there", "difference.amount", "difference.collected",
+    "difference.taken_back", "difference.refunded", "difference.state",
+)  # fmt: skip
+
+
+def _name(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _key(keys: Sequence[str], name: str) -> str:
+    return next(key for key in keys if _name(key) == name)
 
 
 def _desk(args: argparse.Namespace) -> Billing:
@@ -36,34 +76,47 @@ def _recover(args: argparse.Namespace) -> int:
     return _attempts(args, "recovering", lambda billing: billing.recover)
 
 
-def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Callable[..., Attempts]]) -> int:
+def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Callable[..., _Report]]) -> int:
     with _desk(args) as billing:
         biller = the_biller(billing, args.biller) if args.biller is not None else None
         locale = spoken(biller, args.lang)
         with progress(tell(doing, locale)) as bar:
             report = verb(billing)(biller=biller, actor=args.actor, progress=lambda done: bar(done, None))
+        tallies = {key: getattr(report, _name(key)) for key in _KINDS}
         if args.json:
-            answer({**report_data(report, _KINDS), "stopped": report.stopped})
+            answer({**report_data(report, map(_name, _KINDS)), "stopped": report.stopped})
         else:
             screen = Screen()
-            columns = [Column(tell(f"attempts.{kind}", locale), right=True) for kind in _KINDS]
-            screen.table(columns, [[str(getattr(report, kind).count) for kind in _KINDS]])
-            for kind in ("failed", "doubtful", "warnings"):
-                for outcome in getattr(report, kind).items[:_SHOWN]:
-                    told = outcome.text or outcome.code
-                    screen.line(
-                        f"{tell(f'attempts.{kind}', locale)}: {_invoice(billing, outcome.invoice)}{told}", "yellow"
-                    )
+            columns = [Column(tell(key, locale), right=True) for key in _KINDS]
+            screen.table(columns, [[str(tally.count) for tally in tallies.values()]])
+            for key in _NAMED:
+                for outcome in tallies[key].items[:_SHOWN]:
+                    told = ", ".join(filter(None, (_invoice(billing, outcome.invoice), _why(outcome, locale))))
+                    screen.line(fact(tell(key, locale), told, locale), "yellow")
+                if tallies[key].count > _SHOWN:
+                    screen.line(tell("and_more", locale, count=tallies[key].count - _SHOWN))
             if report.stopped:
-                screen.line(report.stopped, "red")
-    return _PARTLY if report.failed.count or report.doubtful.count or report.stopped else _DONE
+                screen.line(tell("stopped_collecting", locale, why=report.stopped), "red")
+    failed = tallies["attempts.failed"].count or tallies["attempts.doubtful"].count
+    return _PARTLY if failed or report.stopped else _DONE
+
+
+def _why(outcome: Outcome, locale: str) -> str:
+    """Why something failed, in the reader's words where there are any."""
+    for key in (f"decline.{outcome.text}", f"collection.{outcome.code}"):
+        if can_say(key) and (key.startswith("decline.") or not outcome.text):
+            return say(key, locale)
+    name, colon, rest = outcome.text.partition(": ")
+    return rest if colon and name.isidentifier() else outcome.text or outcome.code
 
 
 def _invoice(billing: Billing, invoice: str | None) -> str:
-    return f"{billing.invoices.get(invoice).reference}: " if invoice is not None else ""
+    return billing.invoices.get(invoice).reference if invoice is not None else ""
 
 
 def _receive(args: argparse.Namespace) -> int:
+    if args.since is not None and (args.body is not None or args.header):
+        raise Unclear("--since asks the provider for its events; leave out --body and --header")
     with _desk(args) as billing:
         if args.since is not None:
             since = datetime.combine(args.since, time(), UTC)
@@ -74,18 +127,17 @@ def _receive(args: argparse.Namespace) -> int:
             answer({"events": told})
         else:
             locale, screen = spoken(None, args.lang), Screen()
-            counts: dict[str, int] = {}
-            for each in told:
-                counts[each.state] = counts.get(each.state, 0) + 1
-            screen.table(
-                [Column(tell(f"received.{state}", locale), right=True) for state in counts],
-                [[str(count) for count in counts.values()]],
-            )
+            counts = {key: sum(each.state == _name(key) for each in told) for key in _RECEIVED}
+            if told:
+                screen.table(
+                    [Column(tell(key, locale), right=True) for key in _RECEIVED],
+                    [[str(count) for count in counts.values()]],
+                )
+            else:
+                screen.line(tell("no_events", locale))
             for each in told:
                 if each.why and each.state in ("waiting", "parked"):
-                    screen.line(f"{each.event}: {each.why}", "yellow")
-            if not told:
-                screen.line(tell("no_events", locale))
+                    screen.line(fact(each.event, each.why, locale), "yellow")
     return _PARTLY if any(each.state in ("waiting", "parked") for each in told) else _DONE
 
 
@@ -134,21 +186,19 @@ def _reconcile(args: argparse.Namespace) -> int:
             for sides in found.collected:
                 there, here = format_money(sides.there, locale), format_money(sides.here, locale)
                 screen.line(tell("sides", locale, there=there, here=here))
-            heads = ("invoice", "payment", "difference", "there", "here")
+            heads = ("head.invoice", "head.payment", "head.difference", "head.there", "head.here")
             rows = [
                 [
-                    _invoice(billing, each.invoice).removesuffix(": "),
+                    _invoice(billing, each.invoice),
                     each.reference,
-                    tell(f"difference.{each.kind.value}", locale),
+                    tell(_key(_DIFFERENCES, each.kind.value), locale),
                     each.there,
                     each.here,
                 ]
                 for each in found.differences
             ]
             if rows:
-                screen.table(
-                    [Column(tell(f"head.{head}", locale), wraps=head in ("there", "here")) for head in heads], rows
-                )
+                screen.table([Column(tell(head, locale), wraps=head in heads[3:]) for head in heads], rows)
             else:
                 screen.line(tell("no_differences", locale), "green")
     return _PARTLY if found.differences else _DONE
@@ -167,29 +217,29 @@ def _mandates(args: argparse.Namespace) -> int:
                 Screen().line(tell("revoked", locale, method=method.label or method.id))
             return _DONE
         rows, told = [], []
-        for biller in the_billers(billing, args.biller):
-            locale = spoken(biller, args.lang)
+        billers = the_billers(billing, args.biller)
+        locales, locale = spoken_by(billers, args.lang)
+        for biller in billers:
             customer = the_customer(billing, biller, args.customer) if args.customer is not None else None
             after = ""
             while page := billing.methods.find(biller=biller, customer=customer, after=after, limit=500):
                 after = page[-1].id
-                for method in page:
-                    told.append(method)
-                    who = billing.customers.get(method.customer)
-                    state, kind = (
-                        say(f"method_state.{method.state.value}", locale),
-                        say(f"method.{method.kind.value}", locale),
-                    )
-                    rows.append([who.name, kind, method.label, state, method.gateway, method.id])
+                told += page
+                rows += [_method_row(billing, method, locales[biller.id]) for method in page]
         if args.json:
             answer({"methods": told})
         elif rows:
-            locale = spoken(the_billers(billing, args.biller)[0], args.lang)
-            heads = ("customer", "kind", "method", "state", "gateway", "id")
-            Screen().table([Column(tell(f"head.{head}", locale), spare=int(head == "gateway")) for head in heads], rows)
+            heads = ("head.customer", "head.kind", "head.method", "head.state", "head.gateway", "head.id")
+            Screen().table([Column(tell(head, locale), spare=int(head == "head.gateway")) for head in heads], rows)
         else:
-            Screen().line(tell("no_methods", spoken(None, args.lang)))
+            Screen().line(tell("no_methods", locale))
     return _DONE
+
+
+def _method_row(billing: Billing, method: SavedMethod, locale: str) -> list[str]:
+    who = billing.customers.get(method.customer).name
+    state = say(f"method_state.{method.state.value}", locale)
+    return [who, method_name(method.kind, locale), method.label, state, method.gateway, method.id]
 
 
 def _set_up(args: argparse.Namespace, billing: Billing) -> int:
@@ -220,27 +270,27 @@ def _alerts(args: argparse.Namespace) -> int:
                 locale = spoken(billing.billers.get(resolved.biller), args.lang)
                 Screen().line(tell("resolved", locale, alert=say(f"alert.{resolved.kind.value}", locale)))
             return _DONE
-        told, rows = [], []
-        locale = spoken(None, args.lang)
-        for biller in the_billers(billing, args.biller):
-            locale = spoken(biller, args.lang)
+        rows, told = [], []
+        billers = the_billers(billing, args.biller)
+        locales, locale = spoken_by(billers, args.lang)
+        for biller in billers:
             after = ""
             while page := billing.alerts.find(biller=biller, after=after, limit=500):
                 after = page[-1].id
                 told += page
-                rows += [_alert_row(billing, each, locale) for each in page]
+                rows += [_alert_row(billing, each, locales[biller.id]) for each in page]
         if args.json:
             answer({"alerts": told})
         elif rows:
-            heads = ("on", "alert", "invoice", "text", "id")
-            Screen().table([Column(tell(f"head.{head}", locale), wraps=head == "text") for head in heads], rows)
+            heads = ("head.on", "head.alert", "head.invoice", "head.text", "head.id")
+            Screen().table([Column(tell(head, locale), wraps=head == "head.text") for head in heads], rows)
         else:
             Screen().line(tell("no_alerts", locale), "green")
     return _DONE
 
 
 def _alert_row(billing: Billing, alert: Alert, locale: str) -> list[str]:
-    invoice = _invoice(billing, alert.invoice).removesuffix(": ")
+    invoice = _invoice(billing, alert.invoice)
     on = format_date(alert.raised_at.date(), locale)
     return [on, say(f"alert.{alert.kind.value}", locale), invoice, alert.text, alert.id]
 

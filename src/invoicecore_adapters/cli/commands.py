@@ -13,6 +13,7 @@ from invoicecore import Billing, Invoice
 from invoicecore.errors import NotAllowed
 from invoicecore.money import Money
 from invoicecore.parties import Biller
+from invoicecore.payments import RefundState
 from invoicecore.wording import format_date, format_money, say
 from invoicecore_adapters.cli.answers import answer, error_data, invoice_data, report_data, sentence, summary_data
 from invoicecore_adapters.cli.choosing import (
@@ -34,6 +35,17 @@ from invoicecore_adapters.cli.speech import learn, tell
 from invoicecore_adapters.cli.tables import Names, Screen, can_show, cards, invoice_table, progress
 
 _DONE, _PARTLY = 0, 3
+
+# What is said of a refund by the provider.
+_REFUND_IS: Final = {
+    RefundState.RESERVED: "refund_reserved",
+    RefundState.SUBMITTING: "refund_unknown",
+    RefundState.UNKNOWN: "refund_unknown",
+    RefundState.PENDING: "refund_pending",
+    RefundState.SUCCEEDED: "refund_succeeded",
+    RefundState.FAILED: "refund_failed",
+    RefundState.NOT_EXECUTED: "refund_not_executed",
+}
 
 
 def ready(args: argparse.Namespace) -> None:
@@ -277,14 +289,13 @@ def _refund(args: argparse.Namespace) -> int:
         amount: Money = refund.amount
         told = tell("refunded", locale, amount=format_money(amount, locale), number=after.reference)
         if refund.gateway is not None:
-            told = tell(
-                f"refund_{refund.state.value}", locale, amount=format_money(amount, locale), number=after.reference
-            )
+            told = tell(_REFUND_IS[refund.state], locale, amount=format_money(amount, locale), number=after.reference)
             if refund.reversible_until is not None:
                 told += " " + tell("reversible", locale, day=format_date(refund.reversible_until, locale))
         if refund.to_credit.amount:
             told += " " + tell("credited", locale, amount=format_money(refund.to_credit, locale))
-        return _changed(billing, args, biller, after, locale, told, refund=refund)
+        _changed(billing, args, biller, after, locale, told, refund=refund)
+    return _DONE if refund.state in (RefundState.SUCCEEDED, RefundState.PENDING) else _PARTLY
 
 
 def _summary(args: argparse.Namespace) -> int:

@@ -75,6 +75,7 @@ def _collecting(connection: Connection) -> None:
     for table, column, kind in (
         ("invoices", "noted_minor", "BIGINT NOT NULL DEFAULT 0"),
         ("payments", "collection", "VARCHAR"),
+        ("payments", "version", "INTEGER NOT NULL DEFAULT 1"),
         ("reversals", "kind", "TEXT NOT NULL DEFAULT 'by_hand'"),
         ("reversals", "reference", "TEXT NOT NULL DEFAULT ''"),
         ("reversals", "cancelled_on", "DATE"),

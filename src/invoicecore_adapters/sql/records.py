@@ -274,7 +274,9 @@ class Page:
 
     def payment(self, row: Found, allocations: Iterable[Found]) -> Payment:
         """A payment of its row and those of its allocations, in their order."""
-        biller, id, customer, currency, amount, credited, method, received_on, reference, actor, collection = row
+        biller, id, customer, currency, amount, credited, method, received_on, reference, actor, collection, version = (
+            row
+        )
         moneys = self.moneys[currency]
         return Payment(
             id=id,
@@ -288,6 +290,7 @@ class Page:
             reference=reference,
             actor=actor,
             collection=collection,
+            version=version,
         )
 
     def reversal(self, row: Found) -> Reversal:

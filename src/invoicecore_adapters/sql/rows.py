@@ -260,6 +260,7 @@ class Batch:
             it.reference,
             it.actor,
             it.collection,
+            it.version,
         )
 
     def allocations(self, it: Payment) -> Iterator[Row]:

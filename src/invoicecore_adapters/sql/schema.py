@@ -230,6 +230,7 @@ payments = table(
     text("reference"),
     text("actor", null=True),
     id_("collection", null=True),
+    whole("version"),
     of_biller(),
     refers("customer", "customers"),
 )

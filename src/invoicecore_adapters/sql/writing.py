@@ -14,6 +14,7 @@ from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Payment
 from invoicecore.ports import VERSIONED, Counter, R, Record
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect
@@ -65,6 +66,9 @@ class SqlWriter(SqlReader):
                     drafts = [each for each in cast(Sequence[Invoice], chunk) if each.lifecycle is Lifecycle.DRAFT]
                     self._remove_parts(shelf, drafts)
                     self._add_parts(shelf, batch, drafts)
+                elif shelf.parts:
+                    self._remove_parts(shelf, cast(Sequence[Payment], chunk))
+                    self._add_parts(shelf, batch, chunk)
 
     def _change(self, shelf: Shelf, rows: list[Row], hot: tuple[str, ...] = ()) -> int:
         """Update the rows whose version is that stored; with `hot` columns, only rows that differ in nothing else.
@@ -131,9 +135,9 @@ class SqlWriter(SqlReader):
         for table, rows_of in shelf.parts:
             self._many(self._dialect.insert(table), [row for record in records for row in rows_of(batch, record)])
 
-    def _remove_parts(self, shelf: Shelf, records: Sequence[Invoice]) -> None:
+    def _remove_parts(self, shelf: Shelf, records: Sequence[Invoice | Payment]) -> None:
         for table, _ in shelf.parts:
-            delete = self._dialect.delete(table, ("biller", "invoice"))
+            delete = self._dialect.delete(table, ("biller", shelf.noun))
             self._many(delete, [(record.biller, record.id) for record in records])
 
     def _many(self, statement: str, rows: list[Row]) -> int:

@@ -1,0 +1,221 @@
+"""The gateway to Pennypay: the port's verbs as requests, and the answers as the port's values.
+
+Pennypay has one object per payment, an order: a page until it is paid. It speaks JSON, counts in minor units, compares
+what comes under a key it knows, and gives back our key in the `metadata` of whatever was made.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NoReturn
+from urllib.parse import quote, urlencode
+
+from invoicecore.clock import SystemClock
+from invoicecore.errors import InvalidRequest, InvalidValue, NotSupported, WebhookRejected
+from invoicecore.money import Money, from_minor, minor, positive
+from invoicecore.payments import PaymentMethod, RefundState
+from invoicecore.ports import (
+    About,
+    Capability,
+    Checkout,
+    Clock,
+    GatewayInfo,
+    HostedPage,
+    Lookup,
+    MethodSpec,
+    Notice,
+    Operation,
+    PaymentSnapshot,
+    PayStatus,
+    RefundRequest,
+    RefundSnapshot,
+)
+from invoicecore_pennypay.wire import NAME, Json, Wire
+
+LIVE: Final = "https://api.pennypay.example"
+
+SIGNATURE: Final = "pennypay-signature"
+"""A webhook's header: the second it was signed, a dot, and the HMAC-SHA256 of that second, a dot and the body."""
+
+TOLERANCE: Final = 300
+"""Seconds that a webhook may be old."""
+
+CARDS: Final = MethodSpec(
+    kind=PaymentMethod.CARD,
+    scheme="card",
+    currencies=frozenset({"EUR", "GBP", "JPY", "USD"}),
+    can=frozenset(map(Capability, "checkout expire refund partial_refund lookup webhooks listing".split())),
+    reversible_for=timedelta(days=120),
+)
+INFO: Final = GatewayInfo(
+    name=NAME,
+    methods=(CARDS,),
+    key_window=timedelta(days=1),
+    lookup=Lookup.PROVES_ABSENCE,
+    provider_api_version="1",
+    signed_timestamp=True,
+)
+
+# What is in none of these is never guessed at: it is UNRECOGNISED, PENDING, or about NOTHING.
+STATUSES: Final = {"open": PayStatus.OPEN, "paid": PayStatus.SUCCEEDED, "closed": PayStatus.CANCELLED}
+REFUNDS: Final = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED}
+ABOUT: Final = {"order": About.PAYMENT, "refund": About.REFUND}
+
+
+def unclaimed(operation: str) -> Callable[..., NoReturn]:
+    """A verb that INFO does not claim: it is refused without any request."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise NotSupported(NAME, operation, "Pennypay has nothing of the kind")
+
+    return refuse
+
+
+class PennypayGateway:
+    """A PaymentGateway: cards, on Pennypay's own page. It keeps nothing between calls, besides its settings.
+
+    `timeout` is for each answer, in seconds; each of `webhook_secrets` is good. Raises InvalidValue as Wire does.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        webhook_secrets: Sequence[str] = (),
+        *,
+        api: str = LIVE,
+        timeout: float = 20.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._wire = Wire(api, api_key, timeout)
+        self._secrets = [secret.encode() for secret in webhook_secrets if secret]  # with an empty one anybody signs
+        self._clock = clock or SystemClock()
+
+    @property
+    def info(self) -> GatewayInfo:
+        return INFO
+
+    def checkout(self, wanted: Checkout, key: str) -> HostedPage:
+        texts = {name: getattr(wanted, name) for name in ("reference", "description", "locale", "email")}
+        urls = {"success_url": wanted.success_url, "cancel_url": wanted.cancel_url}
+        asked = {**amount("checkout", wanted.amount), **texts, **urls, "expires_at": instant(wanted.expires_at)}
+        return self._wire.post("checkout", "/orders", key, asked, page)
+
+    def expire(self, reference: str, key: str) -> PaymentSnapshot:
+        return self._wire.post("expire", f"/orders/{quote(reference, safe='')}/close", key, {}, payment)
+
+    def payment(self, reference: str) -> PaymentSnapshot:
+        return self._wire.get("payment", f"/orders/{quote(reference, safe='')}", payment)
+
+    def refund(self, wanted: RefundRequest, key: str) -> RefundSnapshot:
+        asked = {**amount("refund", wanted.amount), "order": wanted.payment}
+        return self._wire.post("refund", "/refunds", key, asked, refund)
+
+    def refund_of(self, reference: str) -> RefundSnapshot:
+        return self._wire.get("refund_of", f"/refunds/{quote(reference, safe='')}", refund)
+
+    def find(
+        self, operation: Operation, key: str, *, since: datetime, within: str | None = None
+    ) -> PaymentSnapshot | RefundSnapshot | None:
+        # Pennypay finds by the whole key, at once and for ever, so `since` and `within` have nothing to narrow.
+        query = urlencode({"key": key})
+        if operation is Operation.CHECKOUT:
+            return self._wire.get("find", f"/orders?{query}", lambda told: next(map(payment, told["rows"]), None))
+        if operation is Operation.REFUND:
+            return self._wire.get("find", f"/refunds?{query}", lambda told: next(map(refund, told["rows"]), None))
+        return None
+
+    def payments(self, since: datetime, until: datetime) -> Iterator[PaymentSnapshot]:
+        cursor: str | None = ""
+        while cursor is not None:
+            query = urlencode({"since": instant(since), "until": instant(until), "cursor": cursor})
+            rows, cursor = self._wire.get("payments", f"/orders?{query}", payments)
+            yield from rows
+
+    def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
+        if not (header := headers.get(SIGNATURE)):
+            raise WebhookRejected(NAME, "missing")
+        at, _, given = str(header).encode(errors="replace").partition(b".")
+        signed = [hmac.new(secret, at + b"." + body, "sha256").hexdigest().encode() for secret in self._secrets]
+        # A list, so that all are compared: how long it takes tells nobody which one was nearly right.
+        if not any([hmac.compare_digest(given, each) for each in signed]):
+            raise WebhookRejected(NAME, "bad")
+        if abs(self._clock.now().timestamp() - float(at)) > TOLERANCE:
+            raise WebhookRejected(NAME, "stale")
+        try:
+            return [notice(json.loads(body))]
+        except Exception:  # whatever it says, it is none of Pennypay's events
+            raise WebhookRejected(NAME, "malformed") from None
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    setup = unclaimed("setup")
+    method = unclaimed("method")
+    revoke = unclaimed("revoke")
+    charge = unclaimed("charge")
+    cancel = unclaimed("cancel")
+    retry = unclaimed("retry")
+    missed = unclaimed("missed")
+
+
+def amount(operation: str, wanted: Money) -> Json:
+    """Money as Pennypay takes it; InvalidRequest for what is none, before any request."""
+    try:
+        exact = positive(wanted)
+    except InvalidValue as error:
+        raise InvalidRequest(NAME, operation, f"the amount {error.reason}") from None
+    code = exact.currency.code
+    if code not in CARDS.currencies:
+        raise InvalidRequest(NAME, operation, f"{code} is none of its currencies")
+    return {"amount": minor(exact), "currency": code}
+
+
+def instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def page(order: Json) -> HostedPage:
+    end = datetime.fromisoformat(order["expires_at"])
+    return HostedPage(url=order["url"], reference=order["id"], expires_at=end)
+
+
+def payment(order: Json) -> PaymentSnapshot:
+    return PaymentSnapshot(
+        reference=order["id"],
+        key=order["metadata"].get("invoicecore"),
+        status=STATUSES.get(order["status"], PayStatus.UNRECOGNISED),
+        amount=from_minor(order["amount"], order["currency"]),
+        collected=from_minor(order["paid"], order["currency"]),
+        kind=PaymentMethod.CARD,
+        created_at=datetime.fromisoformat(order["created"]),
+        refunds=tuple(map(refund, order["refunds"])),
+    )
+
+
+def payments(told: Json) -> tuple[list[PaymentSnapshot], str | None]:
+    return list(map(payment, told["rows"])), told["cursor"]
+
+
+def refund(told: Json) -> RefundSnapshot:
+    return RefundSnapshot(
+        reference=told["id"],
+        payment=told["order"],
+        amount=from_minor(told["amount"], told["currency"]),
+        state=REFUNDS.get(told["status"], RefundState.PENDING),
+        key=told["metadata"].get("invoicecore"),
+    )
+
+
+def notice(event: Json) -> Notice:
+    return Notice(
+        id=event["id"],
+        kind=event["type"],
+        about=ABOUT.get(event["type"].partition(".")[0], About.NOTHING),
+        reference=event["object"],
+        key=event["metadata"].get("invoicecore"),
+        live=event["live"],
+        happened_at=datetime.fromisoformat(event["created"]),
+    )

@@ -1,0 +1,102 @@
+"""One request to Pennypay over HTTP, and what became of it: an answer that was read, or an error that says whether it
+may have happened. That question is the whole of a gateway's care; everything else is translation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPSConnection
+from importlib.metadata import version
+from time import monotonic
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from invoicecore import errors
+
+NAME: Final = "pennypay"
+
+REFUSALS: Final[Mapping[object, type[errors.GatewayError]]] = {
+    "unauthorised": errors.ConfigurationProblem,
+    "not_found": errors.ObjectNotFound,
+    "invalid": errors.InvalidRequest,
+    "not_possible": errors.StateConflict,
+    "key_reused": errors.KeyMismatch,
+}
+"""Pennypay's types of errors, in the port's words. Whatever is not in this table leaves doubt: OutcomeUnknown."""
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+class Wire:
+    """Pennypay's API at an address. Each request has a connection of its own, which is what makes threads safe.
+
+    `timeout` is in seconds. Raises InvalidValue for a key that cannot be sent, and for an address that is neither https
+    nor this machine; neither is shown.
+    """
+
+    def __init__(self, api: str, api_key: str, timeout: float) -> None:
+        if not isinstance(api_key, str) or not re.fullmatch("[!-~]+", api_key):
+            raise errors.InvalidValue("api_key", "…", "is no key", "copy it from Pennypay's dashboard")
+        where = urlsplit(api)
+        if not where.hostname or not (where.scheme == "https" or where.hostname in ("127.0.0.1", "localhost")):
+            raise errors.InvalidValue("api", "…", "is not safe", "give an address with https, or a simulator's")
+        self._connection = HTTPSConnection if where.scheme == "https" else HTTPConnection
+        self._host = where.netloc
+        self._timeout = timeout
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "User-Agent": f"invoicecore-example-gateway/{version('invoicecore-example-gateway')}",
+        }
+
+    def get(self, operation: str, path: str, read: Callable[[Json], T]) -> T:
+        """What `read` makes of something that is there."""
+        return self._ask(operation, "GET", path, read, None, {})
+
+    def post(self, operation: str, path: str, key: str, asked: Json, read: Callable[[Json], T]) -> T:
+        """Change something: our key says which operation it is, and marks what is made as ours."""
+        body = json.dumps({**asked, "metadata": {"invoicecore": key}}).encode()
+        return self._ask(operation, "POST", path, read, body, {"Idempotency-Key": key})
+
+    def _ask(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        read: Callable[[Json], T],
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> T:
+        connection = self._connection(self._host, timeout=self._timeout)
+        try:
+            connection.connect()
+        except Exception as error:
+            raise errors.NotSent(NAME, operation, f"no connection ({type(error).__name__})") from None
+
+        # From here on it may have happened. It is not tried again, and no redirection is followed: whoever calls
+        # comes back with the same key.
+        ends = monotonic() + self._timeout
+        try:
+            connection.request(method, path, body, {**self._headers, **headers})
+            answer = connection.getresponse()
+            text = b""
+            while part := answer.read1():
+                text += part
+                if monotonic() > ends:  # each byte was in time, and they never end
+                    raise TimeoutError
+            told = json.loads(text)
+            if answer.status == 200:
+                return read(told)
+            refusal = REFUSALS.get(told["error"]["type"]) if answer.status < 500 else None
+        except Exception as error:
+            raise errors.OutcomeUnknown(NAME, operation, f"no answer to read ({type(error).__name__})") from None
+        finally:
+            connection.close()
+
+        if answer.status == 429:
+            wait = answer.headers.get("Retry-After", "")
+            raise errors.RateLimited(NAME, operation, "too many requests", float(wait) if wait.isdecimal() else None)
+        # In our own words: what a provider writes may quote a name, an address or a key.
+        raise (refusal or errors.OutcomeUnknown)(NAME, operation, f"it was answered with {answer.status}")
