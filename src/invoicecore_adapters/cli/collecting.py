@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from invoicecore import Billing
 from invoicecore.alerts import Alert
@@ -28,15 +28,7 @@ from invoicecore_adapters.cli.speech import fact, tell
 from invoicecore_adapters.cli.tables import Column, Screen, progress
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from invoicecore_adapters.cli.details import Outcome
-
-    class Attempts(Protocol):
-        """A report of collecting, as this module reads it: `stopped`, and a tally of each kind."""
-
-        stopped: str
-
 
 _DONE, _PARTLY = 0, 3
 _SHOWN: Final = 20
@@ -54,6 +46,12 @@ _DIFFERENCES: Final = (
     "difference.unknown_here", "difference.missing_there", "difference.amount", "difference.collected",
     "difference.taken_back", "difference.refunded", "difference.state",
 )  # fmt: skip
+
+
+class _Report(Protocol):
+    """What `collect` and `recover` answer, beside their tallies."""
+
+    stopped: str
 
 
 def _name(key: str) -> str:

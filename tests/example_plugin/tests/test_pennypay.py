@@ -1,0 +1,42 @@
+"""Pennypay keeps the contract of gateways; what the contract cannot know of it is below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from bench import PennypayBench
+from invoicecore import Plugins
+from invoicecore.errors import InvalidValue, OutcomeUnknown
+from invoicecore.money import Money
+from invoicecore.testing import GatewayContract
+from invoicecore.testing.gateway_bench import Fault
+from invoicecore.testing.gateway_scene import Scene
+
+
+class TestPennypay(GatewayContract):
+    conformance_file = "conformance.json"
+    patience = 2.0
+
+    @pytest.fixture
+    def bench_factory(self) -> Callable[[], PennypayBench]:
+        return PennypayBench
+
+    def test_payments_are_listed_page_by_page(self, scene: Scene) -> None:
+        since = scene.bench.now()
+        made = [scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key()).reference for _ in range(3)]
+        listed = scene.gateway.payments(since, since + timedelta(seconds=1))
+        assert [each.reference for each in listed] == made
+
+    def test_an_answer_that_trickles_in_for_ever_is_not_waited_for(self, scene: Scene) -> None:
+        scene.bench.fault("payments", Fault.DRIP_AFTER)
+        with pytest.raises(OutcomeUnknown):
+            list(scene.gateway.payments(scene.bench.now(), scene.bench.now()))
+
+    def test_it_is_found_by_its_url_with_its_key_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("PENNYPAY_KEY", raising=False)
+        with pytest.raises(InvalidValue, match="PENNYPAY_KEY"):
+            Plugins.discover().gateway("pennypay://")
+        monkeypatch.setenv("PENNYPAY_KEY", "penny_key")
+        assert Plugins.discover().gateway("pennypay://").info.name == "pennypay"
