@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -27,13 +28,14 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # One worker takes a whole file: contracts' own tests must run in one process (docs/architecture.md).
 # A worker that dies (a test that hangs is ended) is not replaced: its successors would begin the same test again.
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--max-worker-restart", "0")
+PLUGIN = HERE / "tests" / "example_plugin"
 PYTHON_FILES = ("src", "tests", "noxfile.py", "benchmarks", "examples")
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
     """Load the example businesses, run months of billing, write their PDFs and e-mails, and show the result."""
-    session.install(".[cli,pdf,mail]")
+    session.install(".[cli,pdf,mail,stripe,gocardless,testing]")
     session.run("invoicecore", "demo", *session.posargs)
 
 
@@ -99,6 +101,8 @@ def types(session: nox.Session) -> None:
     """Mypy, strict over what is shipped and over what runs it."""
     session.install(".[all,testing]", "nox", *GROUPS(PROJECT, "types"))
     session.run("mypy", "--strict", "src", "noxfile.py", "benchmarks")
+    with session.chdir(PLUGIN):
+        session.run("mypy", "--strict", "src", "tests", env={"MYPYPATH": os.pathsep.join(["src", "tests"])})
 
 
 @nox.session
@@ -106,6 +110,33 @@ def docs(session: nox.Session) -> None:
     """Run every code block of the docs, and follow every link between pages."""
     session.install(".[all,testing]", *GROUPS(PROJECT, "test"))
     session.run("pytest", "tests/test_docs.py", *session.posargs)
+
+
+# What is tested is the wheel just built: pip would keep an older one that has the same version.
+@nox.session(reuse_venv=False)
+def plugin(session: nox.Session) -> None:
+    """The wheel, and a stranger's gateway beside it, found and tested where no source of this checkout is in reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        away = Path(folder).resolve()
+        # From a copy: a build may leave its traces where it is done.
+        copy = shutil.copytree(PLUGIN, away / "plugin", ignore=shutil.ignore_patterns("__pycache__"))
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(away), str(HERE))
+        [wheel] = away.glob("invoicecore-*.whl")
+        session.install(f"invoicecore[testing] @ {wheel.as_uri()}", str(copy))
+        with session.chdir(copy):
+            session.run("python", "-c", INSTALLED)
+            session.run("pytest", "-p", "no:cacheprovider", *session.posargs)
+
+
+INSTALLED = """
+import invoicecore, invoicecore_pennypay, sysconfig
+from invoicecore import Plugins
+packages = sysconfig.get_path("purelib")
+for module in (invoicecore, invoicecore_pennypay):
+    assert module.__file__.startswith(packages), f"{module.__file__} is not in {packages}"
+[row] = [row for row in Plugins.discover().listing() if "pennypay" in row.offers.get("gateways", ())]
+print(f"{row.name} {row.version} of {row.distribution}: found by its entry point, beside {invoicecore.__file__}")
+"""
 
 
 @nox.session

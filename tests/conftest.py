@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from desks import BASE, Drawer, Post, Scribe
+from hygiene import pytest_runtest_call, pytest_runtest_makereport
 from invoicecore import Billing, Plugins
 from invoicecore.parties import Biller, Customer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory, sql
+
+__all__ = ["NOON", "pytest_runtest_call", "pytest_runtest_makereport"]  # the hooks: nothing of collecting leaks a secret
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """The instant at which the tests happen: a Monday, the same civil date in all three businesses' zones."""

@@ -209,6 +209,7 @@ class Mortal(Wrapped):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
+        self.inner = store
         self._left: tuple[int, str] | None = None
         self.error: BaseException = Killed()
 
@@ -319,11 +320,10 @@ class House:
     def open(self) -> Billing:
         """A new desk on the same file and provider, as a process that starts again."""
         if self.url == "memory://" and hasattr(self, "store"):
-            store: Store = self.store
+            store = self.store
         else:
-            plugins = Plugins.of(memory.plugin, sql.plugin)
-            store = Mortal(plugins.store(self.url))
-        self.store = store
+            store = Mortal(Plugins.of(memory.plugin, sql.plugin).store(self.url))
+        self.store: Mortal = store
         self.gateway = Faulty(self.bench.gateway())
         return opened(store, self.gateway, self.clock, self.post)
 
@@ -390,7 +390,7 @@ class House:
         """Bring everything to rest: no fault any more, time passes, webhooks arrive or are fetched, nothing is doubtful."""
         self.bench.clear_faults()
         self.gateway.plans.clear()
-        self.store.lives()  # type: ignore[attr-defined]  # it is a Mortal
+        self.store.lives()
         for delivery in self.held:
             self.hand(delivery)
         self.held.clear()
@@ -484,9 +484,9 @@ def charge_and_stay(
 
     address, secret, signing = access
     gateway: Any = (
-        StripeGateway(secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
+        StripeGateway(api_key=secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
         if name == "stripe"
-        else GoCardlessGateway(secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
+        else GoCardlessGateway(access_token=secret, webhook_secrets=(signing,), base_url=address, timeout=60.0)
     )
     faulty = Faulty(gateway)
     if point.startswith("F4"):

@@ -35,7 +35,6 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                 "R1",
                 "A biller has payments switched on or off. Off refuses new invoices, pay links and charges with a named "
                 "error, and the run reports it; publishing, recording, refunding and voiding stay allowed.",
-                in_part="charges by a gateway come with the gateways",
             ),
             Requirement("R2", "A one-time invoice is for one unit; units list in natural order, lived in or not."),
             Requirement("R3", "No resident, or no e-mail address: the invoice is made all the same, with warnings."),
@@ -60,7 +59,6 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "R12",
                 "The e-mail carries the details and a Pay Now link, for card or bank transfer.",
-                in_part="the providers' own pages come with the gateways",
             ),
             Requirement("R13", "Statuses, cards and the late badge have labels of their own, in English and French."),
             Requirement(
@@ -90,7 +88,6 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "C6",
                 "Charging the client's saved card; a named error without one; nothing touches a draft.",
-                later="needs a gateway",
             ),
             Requirement(
                 "C7", "Money received elsewhere is recorded, in full by default, in part, or over several invoices."
@@ -120,14 +117,12 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                 "S9",
                 "Per lease: collected by Direct Debit, or mailed. The run publishes in `stays`, drafts elsewhere unless "
                 "policy says otherwise.",
-                in_part="the debit itself comes with the gateways",
             ),
             Requirement("S10", "Invoices are found by booking, lease, group, customer and unit, sorted and in pages."),
             Requirement("S11", "Every invoice can be had as a PDF, the same bytes on any day."),
             Requirement(
                 "S12",
                 "A refund in full or part, to where the money came from or to credit.",
-                in_part="sending it back through a provider comes with the gateways",
             ),
             Requirement(
                 "S13", "Outstanding is the balances of published, non-void invoices, per customer, lease, biller."
@@ -160,14 +155,12 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "D3",
                 "Paid is not final: reversed money opens the invoice again.",
-                in_part="reversals a provider reports come with the gateways",
             ),
             Requirement("D4", "A biller chooses a label set, a preset's or its own, complete in both languages."),
             Requirement("D5", "A store's query for a status agrees with the function, on every invoice and date."),
             Requirement(
                 "D6",
                 "Provider money is stored in full and the excess becomes credit; only hand entry refuses too much.",
-                in_part="money a provider reports comes with the gateways",
             ),
         ),
     ),
@@ -201,11 +194,10 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
             Requirement(
                 "P2",
                 "Collecting and sending refuse to run in a host's transaction.",
-                in_part="collecting needs a gateway",
             ),
             Requirement("P3", "Reminders stop at zero, void, or a covering collection."),
-            Requirement("P4", "Refunding a debit that can be reversed warns until when.", later="needs a gateway"),
-            Requirement("P5", "A credit note is numbered and never exceeds its invoice.", later="comes after refunds"),
+            Requirement("P4", "Refunding a debit that can be reversed warns until when."),
+            Requirement("P5", "A credit note is numbered and never exceeds its invoice."),
         ),
     ),
 }

@@ -10,6 +10,8 @@ What a page may contain, and what is done with it, in the order of the page, in 
 - a `console` block is run when all its commands begin with `invoicecore `. Where commands are marked by `$ `, the other
   lines are what they print, `…` standing for anything, and `$ echo $?` prints how the last one exited; a command whose
   exit code is not shown exits with 0.
+- a block with `include=`, such as ```` ```python include=examples/shop.py ````, is that file of this repository, whole,
+  and is not run: the file has tests of its own. `python tests/test_docs.py --include` writes the files into the pages.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import ast
 import io
 import re
 import shlex
+import sys
 import tokenize
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 
 import attrs
@@ -39,6 +43,7 @@ RUN = [page for page in (ROOT / "README.md", *DOCS, ROOT / "examples" / "README.
 LINKED = sorted({*ROOT.glob("*.md"), *RUN})
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<marks>`{3,}|~{3,})(?P<info>.*)")
+_INCLUDE = "include="
 _ARROW = re.compile(r"# → (?P<wanted>.+)")
 _RAISES = re.compile(r"raises (?P<name>\w+)(: (?P<message>.+))?")
 
@@ -60,6 +65,12 @@ class Block:
     def language(self) -> str:
         return self.words[0] if self.words else ""
 
+    @property
+    def file(self) -> str | None:
+        """The file of this repository that the block shows."""
+        names = [word.removeprefix(_INCLUDE) for word in self.words if word.startswith(_INCLUDE)]
+        return names[0] if names else None
+
     def wrong(self, line: int, problem: str) -> Wrong:
         """The error for a line of the page."""
         return Wrong(f"{self.page}:{line}: {problem}")
@@ -80,7 +91,7 @@ def blocks(text: str, page: str) -> Iterator[Block]:
         if n == len(lines):
             raise Wrong(f"{page}:{first}: the block is never closed")
         body = [line.removeprefix(fence["indent"]) for line in lines[first:n]]
-        yield Block(page, first + 1, tuple(fence["info"].split()), "\n".join(body) + "\n")
+        yield Block(page, first + 1, tuple(fence["info"].split()), "".join(f"{line}\n" for line in body))
         n += 1
 
 
@@ -104,7 +115,9 @@ class Runner:
     def run(self, text: str, page: str) -> None:
         """Run every block of a page. Raises Wrong at the first that is not as the page says."""
         for block in blocks(text, page):
-            if block.language == "output":
+            if block.file is not None:
+                self._shown(block, block.file)
+            elif block.language == "output":
                 self._output(block)
             elif len(block.words) > 1:
                 file = Path(block.words[1])
@@ -114,6 +127,12 @@ class Runner:
                 self._python(block)
             elif block.language == "console":
                 self._console(block)
+
+    def _shown(self, block: Block, file: str) -> None:
+        wanted, found = whole(block, file).splitlines(), block.text.splitlines()
+        for n, (line, shown) in enumerate(zip_longest(wanted, found)):
+            if line != shown:
+                raise block.wrong(block.line + n, f"is not {file}: run `python tests/test_docs.py --include`")
 
     def _output(self, block: Block) -> None:
         if self._printed is None:
@@ -255,6 +274,27 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
     Runner(command_line()).run(page.read_text("utf-8"), named(page))
 
 
+# --- files that are shown ---------------------------------------------------------------------------------------------
+
+
+def whole(block: Block, file: str) -> str:
+    """The text of a file that a block shows."""
+    try:
+        return (ROOT / file).read_text("utf-8")
+    except OSError:
+        raise block.wrong(block.line - 1, f"there is no file {file}") from None
+
+
+def with_files(text: str, page: str) -> str:
+    """A page whose blocks show their files as they are now."""
+    lines = text.splitlines()
+    for block in reversed(list(blocks(text, page))):
+        if block.file is not None:
+            first = block.line - 1
+            lines[first : first + len(block.text.splitlines())] = whole(block, block.file).splitlines()
+    return "\n".join(lines) + "\n"
+
+
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +405,9 @@ def test_every_published_case_that_is_not_offered_is_listed_with_its_reason() ->
 
 # --- the checks themselves --------------------------------------------------------------------------------------------
 
+SHOWN = "tests/example_plugin/pyproject.toml"
+SHOWN_LINES = len((ROOT / SHOWN).read_text("utf-8").splitlines())
+
 RIGHT = [
     "```python\nx = 1 + 1\nx  # → 2\n```",
     "```python\n'a'  # → a\n'a'  # → 'a'\n```",
@@ -377,6 +420,7 @@ RIGHT = [
     "```console\n$ invoicecore say hello\nhello\n$ invoicecore fail\n$ echo $?\n3\n```",
     "```console\ninvoicecore say hello   # a comment\n```",
     "```console\npython -m pip install nox\n```",
+    f"```toml include={SHOWN}\n{(ROOT / SHOWN).read_text('utf-8')}```",
 ]
 WRONG = [
     ("```python\nx = 1\nx  # → 2\n```", 3, "is 1, not 2"),
@@ -394,6 +438,12 @@ WRONG = [
     ("```console\ninvoicecore fail\n```", 2, "exits with 3"),
     ("```console\n$ invoicecore fail\n$ echo $?\n4\n```", 3, "exited with 3"),
     ("```console\nhello\n$ invoicecore fail\n```", 2, "before any command"),
+    ("```text include=tests/nothing.txt\n```", 1, "there is no file"),
+    (
+        f"```toml include={SHOWN}\n{(ROOT / SHOWN).read_text('utf-8')}# more\n```",
+        SHOWN_LINES + 2,
+        "test_docs.py --include",
+    ),
 ]
 
 
@@ -415,6 +465,14 @@ def test_a_page_that_is_wrong_fails_by_page_and_line(text: str, line: int, probl
     assert problem in str(caught.value)
 
 
+def test_a_page_is_given_its_files_and_nothing_else_of_it_changes() -> None:
+    shown = (ROOT / SHOWN).read_text("utf-8")
+    page = "# A page\n\n```toml include={0}\n{1}```\n\n```python\nx = 1\n```\n\n```toml include={0}\n{1}```\nEnd.\n"
+    right = page.format(SHOWN, shown)
+    assert with_files(page.format(SHOWN, "old\nlines\n"), "page.md") == right
+    assert with_files(page.format(SHOWN, ""), "page.md") == with_files(right, "page.md") == right
+
+
 def test_headings_have_the_anchors_that_links_use(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
@@ -422,3 +480,13 @@ def test_headings_have_the_anchors_that_links_use(tmp_path: Path) -> None:
     )
     assert headings(page) == {"daycountactual-or-not", "twice", "twice-1"}
     assert list(links(page)) == [(10, "#twice")]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--include"]:
+        sys.exit("usage: python tests/test_docs.py --include")
+    for each in RUN:
+        before = each.read_text("utf-8")
+        if (now := with_files(before, named(each))) != before:
+            each.write_text(now, "utf-8")
+            print(f"{named(each)}: written")

@@ -896,6 +896,33 @@ def test_a_key_used_for_another_mandate_is_a_mismatch(bench: GoCardlessBench) ->
     assert gateway.payment(made.reference).method == made.method
 
 
+def test_what_the_key_made_for_somebody_else_is_a_mismatch(bench: GoCardlessBench) -> None:
+    made = charged(bench)
+    bench.provider.account.payments[made.reference].metadata = {}
+    with pytest.raises(KeyMismatch):
+        bench.gateway().charge(charge(made.method or ""), KEY)
+
+
+def test_a_page_leads_to_our_key_where_what_came_of_it_has_none(bench: GoCardlessBench) -> None:
+    gateway, account = bench.gateway(), bench.provider.account
+    paid, saved = gateway.checkout(page(bench), "checkout-1"), gateway.setup(saving(bench), "setup-1")
+    bench.pay(paid.url)
+    bench.save(saved.url)
+    for each in [*account.payments.values(), *account.mandates.values()]:
+        each.metadata = {}
+    assert gateway.payment(paid.reference).key == "checkout-1"
+    assert gateway.method(saved.reference).key == "setup-1"
+
+
+def test_a_replayed_charge_keeps_its_past(bench: GoCardlessBench) -> None:
+    gateway, made = bench.gateway(), charged(bench)
+    bench.collect(made.reference)
+    bench.reverse(made.reference, ReversalKind.LATE_FAILURE)
+    again = gateway.retry(made.reference, "retry-1")
+    assert gateway.charge(charge(made.method or ""), KEY) == again
+    assert again.reversals
+
+
 def test_a_replayed_charge_tells_how_far_it_has_come(bench: GoCardlessBench) -> None:
     made = charged(bench)
     bench.collect(made.reference)
@@ -1004,6 +1031,41 @@ def test_a_set_up_that_is_given_up_is_closed(bench: GoCardlessBench) -> None:
         gateway.setup(saving(bench, "GBP"), KEY)
 
 
+def test_a_page_is_filled_with_what_is_known_and_belongs_to_the_creditor(bench: GoCardlessBench) -> None:
+    gateway = GoCardlessGateway(access_token=bench.secrets[0], base_url=bench.server.url, creditor="CR000SIMULATED")
+    gateway.setup(saving(bench, email="ada@example.net"), KEY)
+    request, flow = (json.loads(each.body) for each in bench.exchanges())
+    assert request["billing_requests"]["links"] == {"creditor": "CR000SIMULATED"}
+    assert request["billing_requests"]["metadata"] == {METADATA_KEY: KEY}
+    sent = flow["billing_request_flows"]
+    assert sent["prefilled_customer"] == {"email": "ada@example.net", "given_name": "Ada", "family_name": "King"}
+    assert (sent["language"], sent["redirect_uri"], sent["exit_uri"]) == ("en", *bench.return_urls)
+    gateway.setup(saving(bench, name="Plato", locale="el_GR"), KEY)
+    sent = json.loads(bench.exchanges()[-1].body)["billing_request_flows"]
+    assert "prefilled_customer" not in sent
+    assert "language" not in sent
+
+
+def test_a_debit_has_its_day_and_no_longer_description_than_fits(bench: GoCardlessBench) -> None:
+    method, _ = bench.saved(PaymentMethod.DIRECT_DEBIT, "GBP")
+    day = bench.now().date() + timedelta(days=30)
+    bench.gateway().charge(attrs.evolve(charge(method), charge_on=day, description="x" * 300), KEY)
+    assert json.loads(bench.exchanges()[-1].body)["payments"] == {
+        "amount": 5120,
+        "currency": "GBP",
+        "charge_date": day.isoformat(),
+        "description": "x" * 100,
+        "links": {"mandate": method},
+        "metadata": {METADATA_KEY: KEY},
+    }
+
+
+def test_a_page_that_is_not_encrypted_is_no_page(bench: GoCardlessBench) -> None:
+    bench.provider.pages = "http://pages.example.net"
+    with pytest.raises(OutcomeUnknown):
+        bench.gateway().checkout(page(bench), KEY)
+
+
 @pytest.mark.parametrize(
     "changes", [{"scheme": "bacs", "currency": "EUR"}, {"scheme": "faster_payments"}, {"scheme": "x"}]
 )
@@ -1043,10 +1105,11 @@ def test_a_list_tells_of_each_payment_what_reading_it_tells(
 
 
 def test_events_that_were_missed_come_page_by_page(bench: GoCardlessBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invoicecore_adapters.gocardless.account.PAGE", 3)
+    monkeypatch.setattr("invoicecore_adapters.gocardless.account.PAGE", 4)
     gateway, start = bench.gateway(), bench.now()
     for number in range(3):
         bench.collect(charged(bench, f"key-{number}").reference)
+        bench.move(60)
     delivered = {notice.id: notice for each in bench.deliveries() for notice in heard(gateway, each)}
     found, cursor = {}, None
     while True:

@@ -398,8 +398,10 @@ LIFECYCLE = {
     ("pay", "open"): "open",
     ("apply credit", "open"): "open",
     ("refund", "open"): "open",
+    ("credit", "open"): "open",
+    ("refund", "void"): "void",  # money that arrived after it was voided
 }
-ACTIONS = ("edit", "publish", "delete", "void", "pay", "apply credit", "refund")
+ACTIONS = ("edit", "publish", "delete", "void", "pay", "apply credit", "refund", "credit")
 
 
 @pytest.mark.rule("R10", "R14", "R15")

@@ -33,13 +33,16 @@ def eur(cents: int) -> Money:
     return from_minor(cents, "EUR")
 
 
-def facts(*, paid: int = 0, credit: int = 0, refunded: int = 0, refunded_credit: int = 0, in_flight: int = 0) -> Facts:
+def facts(
+    *, paid: int = 0, credit: int = 0, refunded: int = 0, refunded_credit: int = 0, in_flight: int = 0, noted: int = 0
+) -> Facts:
     return Facts(
         paid=eur(paid),
         credit=eur(credit),
         refunded=eur(refunded),
         refunded_credit=eur(refunded_credit),
         in_flight=eur(in_flight),
+        noted=eur(noted),
     )
 
 
@@ -86,6 +89,7 @@ def refund(amount: int, to_credit: int, from_credit: int) -> Refund:
         pytest.param(facts(paid=130), 130, 0, 0, 130, id="the balance is never negative"),
         pytest.param(facts(refunded=100), 0, 100, 100, -100, id="a refunded payment that bounced"),
         pytest.param(facts(paid=30, in_flight=50), 30, 70, 20, 30, id="what is in flight is not recordable"),
+        pytest.param(facts(paid=30, noted=50), 30, 20, 20, 30, id="what was credited is not owed"),
         pytest.param(facts(in_flight=120), 0, 100, 0, 0, id="more in flight than owed leaves nothing"),
     ],
 )

@@ -1221,10 +1221,10 @@ def test_a_served_page_is_paid_and_then_says_so(world: World, browser: httpx.Cli
     assert "Pay Now" in words(browser.get(world.link))
     pressed = browser.post(world.link)
     assert (pressed.status_code, pressed.headers["location"][:25]) == (303, "https://checkout.example/")
-    back = httpx.URL(world.server.paid(pressed.headers["location"]).success_url)
+    webhook = world.server.paid(pressed.headers["location"])
+    back = httpx.URL(webhook.success_url)
     assert str(back) == f"{world.server.url}{world.link}?back=paid"
     assert "Thank you, your payment is being confirmed." in words(browser.get(back))
-    webhook = world.server.paid(pressed.headers["location"])
     told = browser.post("/webhooks/memory", content=webhook.body, headers=webhook.headers)
     assert (told.status_code, told.json()["events"][0]["state"]) == (200, "applied")
     assert "This invoice is paid. Thank you." in words(browser.get(back))

@@ -210,7 +210,8 @@ def _money(change: Change, ledger: Ledger, now: Collection, told: PaymentSnapsho
         return
     payments = change.tx.find(Payment, now.biller, {"collection": now.id}) if now.collected.amount > 0 else []
     known = _reversals(change, payments)
-    fresh = [each for each in told.reversals if each.id not in known]
+    # What was cancelled since takes nothing, so it comes first, whatever the order it is told in.
+    fresh = sorted((each for each in told.reversals if each.id not in known), key=lambda each: not each.cancelled)
     for each in told.reversals:
         if each.cancelled and each.id in known and known[each.id].cancelled_on is None:
             ledger.undo(known[each.id])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import settle_alerts
-from invoicecore.billing.applying import drop, take_in
 from invoicecore.billing.desk import Change, Desk, biller_in, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.scheduling import reserved, usable
-from invoicecore.billing.submitting import submit
 from invoicecore.collection import UNFINISHED, Collection, CollectionState, SavedMethod
 from invoicecore.errors import (
     Executed,
@@ -27,7 +26,9 @@ from invoicecore.errors import (
 from invoicecore.invoices import Invoice, Lifecycle, check
 from invoicecore.money import zero
 from invoicecore.parties import Biller, Customer, member, text
-from invoicecore.ports import Capability, PaymentSnapshot
+
+if TYPE_CHECKING:
+    from invoicecore.ports import PaymentSnapshot
 
 
 class ChargingPayments:
@@ -53,6 +54,8 @@ class ChargingPayments:
         by status or while a collection is live, PaymentsOff (R1), NotWired, StoreError inside a transaction (P2), and
         GatewayError when it certainly did not happen; one that says "later" is tried again by `collect`.
         """
+        from invoicecore.billing.submitting import submit  # only who uses a gateway pays for it
+
         biller, ref = self._desk.owner("invoice", invoice)
         wanted = self._desk.owner("method", method, biller)[1] if method is not None else None
         self._desk.outside()
@@ -151,6 +154,8 @@ class Collections:
         Harmless to repeat. Raises NotAllowed in other states, StateConflict when it is too late and the debit goes on,
         StoreError inside a transaction (P2), GatewayError, NotFound.
         """
+        from invoicecore.billing.applying import drop
+
         biller, ref = self._desk.owner("collection", collection)
         self._desk.outside()
         with self._desk.change("collections.cancel", biller, on=on, actor=actor, subject=ref) as change:
@@ -222,6 +227,9 @@ def unfinished(change: Change, invoice: str) -> Collection | None:
 
 def close_page(desk: Desk, page: Collection, *, actor: str | None, action: str) -> Collection:
     """Close a provider's page, unless it was paid before: then that is written down. Raises GatewayError."""
+    from invoicecore.billing.applying import take_in
+    from invoicecore.ports import Capability
+
     gateway = desk.wiring.gateway_named(page.gateway)
 
     def fetch(current: Collection) -> PaymentSnapshot:
@@ -254,6 +262,8 @@ def forget_page(desk: Desk, page: Collection, *, actor: str | None, action: str)
 
 def call_off(desk: Desk, pending: Collection, *, actor: str | None, action: str) -> Collection:
     """Have the provider cancel a debit it has not sent yet; StateConflict when it is too late. Raises GatewayError."""
+    from invoicecore.billing.applying import take_in
+
     gateway = desk.wiring.gateway_named(pending.gateway)
     name = pending.reference or ""
 

@@ -293,7 +293,7 @@ def one(tx: Reader, kind: type[R], biller: str, ref: str) -> R:
     return found
 
 
-def _absent(kind: type[Record], ref: str) -> NotFound:
+def _absent(kind: type[object], ref: str) -> NotFound:
     # As the verbs name it: the same words for an id never given out and for another biller's (T1).
     return NotFound("method" if kind is SavedMethod else kind.__name__.lower(), ref)
 

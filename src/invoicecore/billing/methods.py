@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import attrs
 
-from invoicecore.billing.applying import fail_reserved
 from invoicecore.billing.desk import Change, Desk, biller_in, one
 from invoicecore.collection import MethodState, SavedMethod
 from invoicecore.errors import Conflict, Executed, GatewayError, NotAllowed
 from invoicecore.parties import Biller, Customer, member, text
 from invoicecore.payments import PaymentMethod
-from invoicecore.ports import Capability, MethodSnapshot, Setup
+
+if TYPE_CHECKING:
+    from invoicecore.ports import MethodSnapshot
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +49,8 @@ class Methods:
         tells whether the method can be charged (C6, S9). Raises NotWired and NotSupported without a gateway for it, PaymentsOff
         (R1), StoreError inside a transaction (P2), GatewayError, InvalidValue, NotFound.
         """
+        from invoicecore.ports import Capability, Setup  # only who uses a gateway pays for it
+
         biller, who = self._desk.owner("customer", customer)
         how = member(PaymentMethod, kind, "kind")
         back = text(return_url, "return_url", longest=2000)
@@ -174,6 +178,8 @@ def apply_method(change: Change, before: SavedMethod, told: MethodSnapshot) -> S
     change.tx.replace([after])
     change.note(before.id, before.version + 1, f"method {after.state.value}", after.reason)
     if after.state is MethodState.INACTIVE and before.state is not MethodState.INACTIVE:
+        from invoicecore.billing.applying import fail_reserved
+
         fail_reserved(change, after)
     return attrs.evolve(after, version=before.version + 1)
 

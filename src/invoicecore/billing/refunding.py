@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert, settle_alerts
-from invoicecore.billing.applying import apply_refund, take_in
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import tell_payer
@@ -29,7 +29,9 @@ from invoicecore.messages import MessageKind
 from invoicecore.money import Money, positive, zero
 from invoicecore.parties import member, text, yes_or_no
 from invoicecore.payments import Payment, PaymentMethod, Refund, RefundState, Reversal, refund_shares
-from invoicecore.ports import Lookup, Operation, RefundRequest, RefundSnapshot
+
+if TYPE_CHECKING:
+    from invoicecore.ports import RefundSnapshot
 
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
 
@@ -216,6 +218,8 @@ def submit_refund(
     desk: Desk, refund: Refund, *, actor: str | None, action: str, replay: bool = False
 ) -> tuple[Refund, GatewayError | None]:
     """Send a stored refund to its provider, or again under its key after a doubt; the refund after it, and what went wrong."""
+    from invoicecore.ports import RefundRequest  # only who uses a gateway pays for it
+
     gateway = desk.wiring.gateway_named(refund.gateway or "")
     with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
         found = one(change.tx, Refund, refund.biller, refund.id)
@@ -248,6 +252,8 @@ def submit_refund(
 
 def settle_refund(desk: Desk, refund: Refund, told: RefundSnapshot, *, actor: str | None, action: str) -> Refund:
     """Write down how the provider has a refund of ours now."""
+    from invoicecore.billing.applying import apply_refund
+
     with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
         ledger = Ledger(change)
         apply_refund(change, ledger, [], attrs.evolve(told, key=refund.id), refund.gateway or "")
@@ -298,6 +304,8 @@ def _not_refunded(
 
 
 def _look(desk: Desk, collection: Collection, actor: str | None, action: str) -> None:
+    from invoicecore.billing.applying import take_in
+
     gateway = desk.wiring.gateway_named(collection.gateway)
     try:
         take_in(desk, action, collection, lambda _: gateway.payment(collection.reference or ""), actor=actor)
@@ -307,6 +315,8 @@ def _look(desk: Desk, collection: Collection, actor: str | None, action: str) ->
 
 def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
     """Find out what became of a refund: by asking again under its key, by looking it up, or by asking how it stands."""
+    from invoicecore.ports import Lookup, Operation, RefundSnapshot
+
     gateway = desk.wiring.gateway_named(refund.gateway or "")
     if refund.state is RefundState.RESERVED:
         return submit_refund(desk, refund, actor=actor, action="recover")[0]

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 import attrs
 
 from invoicecore import Billing, Invoice, Money
-from invoicecore.errors import BadFile, InvalidValue, Overpayment
+from invoicecore.errors import BadFile, InvalidValue, NotWired
 from invoicecore.money import zero
 from invoicecore.parties import Biller
 from invoicecore.serde import unstructure
@@ -80,9 +81,25 @@ def sentence(error: Exception) -> str:
         return f"{error.source}: {len(error.faults)} fault(s), nothing was loaded; mend them and load again:\n{lines}"
     if isinstance(error, InvalidValue):
         return f"{error.field}: {_shown(error.value)}{error.reason}; {error.way_out}"
-    if isinstance(error, Overpayment):
-        return str(error).replace("rest='credit'", "--rest credit")
-    return str(error)
+    if isinstance(error, NotWired):
+        return next((f"there is no {error.what} here; {how}" for what, how in _WIRED if what in error.what), str(error))
+    told = str(error)
+    for theirs, ours in _IN_PYTHON:
+        told = told.replace(theirs, ours)
+    return told
+
+
+_WIRED: Final = (
+    ("gateway", "give --gateway URL, such as stripe://, or set INVOICECORE_GATEWAY"),
+    ("mailer", "give --mailer URL, such as smtp://mail.example.com, or set INVOICECORE_MAILER"),
+    ("pay pages", "give --base-url URL, the address they are served at, or set INVOICECORE_BASE_URL"),
+)
+_IN_PYTHON: Final = (
+    ("rest='credit'", "--rest credit"),
+    ("call billing.recover()", "run invoicecore recover"),
+    ("see gateway.info for what it can do, and choose", "choose"),
+)
+"""What the library's sentences say to programmers, and what it is here."""
 
 
 def _shown(value: object) -> str:

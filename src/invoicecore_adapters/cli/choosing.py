@@ -18,7 +18,7 @@ from invoicecore_adapters.cli.numbers import finer_than, plain_number
 
 if TYPE_CHECKING:
     from invoicecore import Plugins
-    from invoicecore.ports import PaymentGateway
+    from invoicecore.ports import Clock, PaymentGateway
 
 _FILE = "sqlite:///"
 
@@ -37,6 +37,7 @@ def opened(
     mailer: str | None = None,
     gateway: PaymentGateway | Sequence[PaymentGateway | str] | None = None,
     base_url: str | None = None,
+    clock: Clock | None = None,
 ) -> Billing:
     """The desk of a store, and what it is wired to. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""
     # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
@@ -44,7 +45,14 @@ def opened(
     if not new and url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
         raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
     try:
-        return Billing.open(url, mailer=mailer, gateway=gateway, base_url=base_url, plugins=plugins)
+        billing = Billing.open(url, mailer=mailer, gateway=gateway, base_url=base_url, clock=clock, plugins=plugins)
+        if gateway:
+            try:
+                _ = billing.gateways  # what cannot be opened is said before anything is done
+            except BaseException:
+                billing.close()
+                raise
+        return billing
     except InvalidValue as error:
         if error.field == "base_url":
             raise

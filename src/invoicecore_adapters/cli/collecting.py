@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from invoicecore import Billing
 from invoicecore.alerts import Alert
 from invoicecore.collection import SavedMethod
-from invoicecore.errors import InvalidValue
+from invoicecore.errors import InvalidValue, NotWired
 from invoicecore.wording import can_say, format_date, format_money, method_name, say
 from invoicecore_adapters.cli.answers import answer, report_data
 from invoicecore_adapters.cli.choosing import (
@@ -63,7 +63,9 @@ def _key(keys: Sequence[str], name: str) -> str:
 
 
 def _desk(args: argparse.Namespace) -> Billing:
-    return opened(args.db, gateway=args.gateway, base_url=getattr(args, "base_url", None))
+    if not args.gateway:
+        raise NotWired("gateway", "")
+    return opened(args.db, gateway=args.gateway)
 
 
 def _collect(args: argparse.Namespace) -> int:
@@ -77,7 +79,7 @@ def _recover(args: argparse.Namespace) -> int:
 def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Callable[..., _Report]]) -> int:
     with _desk(args) as billing:
         biller = the_biller(billing, args.biller) if args.biller is not None else None
-        locale = spoken(biller, args.lang)
+        _, locale = spoken_by(the_billers(billing, args.biller), args.lang)
         with progress(tell(doing, locale)) as bar:
             report = verb(billing)(biller=biller, actor=args.actor, progress=lambda done: bar(done, None))
         tallies = {key: getattr(report, _name(key)) for key in _KINDS}
@@ -124,7 +126,7 @@ def _receive(args: argparse.Namespace) -> int:
         if args.json:
             answer({"events": told})
         else:
-            locale, screen = spoken(None, args.lang), Screen()
+            (_, locale), screen = spoken_by(billing.billers.all(), args.lang), Screen()
             counts = {key: sum(each.state == _name(key) for each in told) for key in _RECEIVED}
             if told:
                 screen.table(
@@ -162,7 +164,7 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
 def _reconcile(args: argparse.Namespace) -> int:
     with _desk(args) as billing:
         biller = the_biller(billing, args.biller) if args.biller is not None else None
-        locale = spoken(biller, args.lang)
+        _, locale = spoken_by(the_billers(billing, args.biller), args.lang)
         since = datetime.combine(args.since, time(), UTC)
         until = datetime.combine(args.until + timedelta(days=1), time(), UTC) if args.until is not None else None
         found = billing.reconcile(args.name, since=since, until=until, biller=biller)
@@ -203,7 +205,10 @@ def _reconcile(args: argparse.Namespace) -> int:
 
 
 def _mandates(args: argparse.Namespace) -> int:
-    with _desk(args) as billing:
+    if args.set_up is not None and args.revoke is not None:
+        raise Unclear("--set-up begins one and --revoke ends one; give one of the two")
+    asks = args.set_up is not None or args.revoke is not None
+    with _desk(args) if asks else opened(args.db) as billing:
         if args.set_up is not None:
             return _set_up(args, billing)
         if args.revoke is not None:
@@ -243,7 +248,7 @@ def _method_row(billing: Billing, method: SavedMethod, locale: str) -> list[str]
 def _set_up(args: argparse.Namespace, billing: Billing) -> int:
     biller = the_biller(billing, args.biller)
     if args.return_url is None:
-        raise InvalidValue("return_url", None, "is missing", "give --return-url, where the customer comes back to")
+        raise Unclear("--set-up needs --return-url, where the customer comes back to")
     page = billing.methods.setup(
         the_customer(billing, biller, args.set_up),
         return_url=args.return_url,
@@ -259,6 +264,8 @@ def _set_up(args: argparse.Namespace, billing: Billing) -> int:
 
 
 def _alerts(args: argparse.Namespace) -> int:
+    if args.resolve is not None and not (args.note or "").strip():
+        raise Unclear("--resolve needs --note, how it was dealt with")
     with opened(args.db) as billing:
         if args.resolve is not None:
             resolved = billing.alerts.resolve(args.resolve, resolution=args.note or "", actor=args.actor)

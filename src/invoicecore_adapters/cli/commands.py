@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from invoicecore import Billing, Invoice
-from invoicecore.errors import NotAllowed
+from invoicecore.errors import NotAllowed, NotWired
 from invoicecore.money import Money
 from invoicecore.parties import Biller
 from invoicecore.payments import RefundState
@@ -271,6 +271,8 @@ def _void(args: argparse.Namespace) -> int:
 
 
 def _refund(args: argparse.Namespace) -> int:
+    if args.to == "gateway" and not args.gateway:
+        raise NotWired("gateway", "")
     with opened(args.db, gateway=args.gateway if args.to == "gateway" else None) as billing:
         biller, invoice = the_invoice(billing, args.invoice, args.biller)
         locale = spoken(biller, args.lang)

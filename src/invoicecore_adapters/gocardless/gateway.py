@@ -207,10 +207,7 @@ class GoCardlessGateway:
     def revoke(self, reference: str, key: str) -> MethodSnapshot:
         """See PaymentGateway.revoke: the mandate is cancelled, and every debit on it that was not sent yet."""
         _checked(key, "revoke")
-        before = self._books.method(_known(reference, "revoke"))
-        if before.state is MethodState.INACTIVE:
-            return before
-        account, name = self._account, before.reference
+        account, name = self._account, self._books.method(_known(reference, "revoke")).reference
         service = account.billing_requests if is_page(name) else account.mandates
         gone = MethodState.INACTIVE
         return account.act(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NoReturn
 from urllib.request import ProxyHandler, build_opener
 
-from invoicecore.payments import PaymentMethod, ReversalKind
-from invoicecore.testing.gateway_bench import Delivery, Effect, Exchange, Fault
-from invoicecore_adapters.simulators.server import LoopbackServer
 from invoicecore_pennypay.gateway import PennypayGateway
 from simulator import API_KEY, WEBHOOK_SECRET, Pennypay
+
+from invoicecore_adapters.simulators.server import LoopbackServer
 
 
 class PennypayBench:
@@ -49,12 +49,15 @@ class PennypayBench:
             self.provider.fail(reference)
 
     def declines(self) -> Mapping[str, str]:
-        return {"empty": "insufficient_funds"}
+        return {"empty": "insufficient_funds", "weather": "unspecified"}
 
     def sign(self, body: bytes, *, secret: str | None = None, at: datetime | None = None) -> Mapping[str, str]:
         return self.provider.sign(body, WEBHOOK_SECRET if secret is None else secret, at or self.now())
 
-    save = saved = collect = fail = pay_out = reverse = undo_reversal = revoke = None
+    def never(self, *_: object, **__: object) -> NoReturn:
+        raise NotImplementedError("Pennypay has nothing of the kind")
+
+    save = saved = collect = fail = pay_out = reverse = undo_reversal = revoke = never
 
 
 def opened(url: str, form: bytes | None = None) -> None:

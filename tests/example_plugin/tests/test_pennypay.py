@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from bench import PennypayBench
+
 from invoicecore import Plugins
 from invoicecore.errors import InvalidValue, OutcomeUnknown
 from invoicecore.money import Money
+from invoicecore.ports import PayStatus
 from invoicecore.testing import GatewayContract
 from invoicecore.testing.gateway_bench import Fault
+from invoicecore.testing.gateway_items import BenchFactory
 from invoicecore.testing.gateway_scene import Scene
 
 
@@ -20,7 +22,7 @@ class TestPennypay(GatewayContract):
     patience = 2.0
 
     @pytest.fixture
-    def bench_factory(self) -> Callable[[], PennypayBench]:
+    def bench_factory(self) -> BenchFactory:
         return PennypayBench
 
     def test_payments_are_listed_page_by_page(self, scene: Scene) -> None:
@@ -33,6 +35,11 @@ class TestPennypay(GatewayContract):
         scene.bench.fault("payments", Fault.DRIP_AFTER)
         with pytest.raises(OutcomeUnknown):
             list(scene.gateway.payments(scene.bench.now(), scene.bench.now()))
+
+    def test_a_status_that_nobody_knows_claims_nothing(self, scene: Scene) -> None:
+        page = scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key())
+        scene.bench.fault("payment", Fault.UNKNOWN_STATUS)
+        assert scene.gateway.payment(page.reference).status is PayStatus.UNRECOGNISED
 
     def test_it_is_found_by_its_url_with_its_key_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("PENNYPAY_KEY", raising=False)

@@ -1,4 +1,4 @@
-"""The gateway to Pennypay: the port's verbs as requests, and the answers as the port's values.
+"""The gateway to Pennypay: what it can do, and the port's verbs as requests.
 
 Pennypay has one object per payment, an order: a page until it is paid. It speaks JSON, counts in minor units, compares
 what comes under a key it knows, and gives back our key in the `metadata` of whatever was made.
@@ -15,10 +15,9 @@ from urllib.parse import quote, urlencode
 
 from invoicecore.clock import SystemClock
 from invoicecore.errors import InvalidRequest, InvalidValue, NotSupported, WebhookRejected
-from invoicecore.money import Money, from_minor, minor, positive
-from invoicecore.payments import PaymentMethod, RefundState
+from invoicecore.money import Money, minor, positive
+from invoicecore.payments import PaymentMethod
 from invoicecore.ports import (
-    About,
     Capability,
     Checkout,
     Clock,
@@ -29,10 +28,10 @@ from invoicecore.ports import (
     Notice,
     Operation,
     PaymentSnapshot,
-    PayStatus,
     RefundRequest,
     RefundSnapshot,
 )
+from invoicecore_pennypay.answers import notice, page, payment, payments, refund
 from invoicecore_pennypay.wire import NAME, Json, Wire
 
 LIVE: Final = "https://api.pennypay.example"
@@ -58,11 +57,6 @@ INFO: Final = GatewayInfo(
     provider_api_version="1",
     signed_timestamp=True,
 )
-
-# What is in none of these is never guessed at: it is UNRECOGNISED, PENDING, or about NOTHING.
-STATUSES: Final = {"open": PayStatus.OPEN, "paid": PayStatus.SUCCEEDED, "closed": PayStatus.CANCELLED}
-REFUNDS: Final = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED}
-ABOUT: Final = {"order": About.PAYMENT, "refund": About.REFUND}
 
 
 def unclaimed(operation: str) -> Callable[..., NoReturn]:
@@ -90,6 +84,8 @@ class PennypayGateway:
         clock: Clock | None = None,
     ) -> None:
         self._wire = Wire(api, api_key, timeout)
+        if isinstance(webhook_secrets, str):
+            raise InvalidValue("webhook_secrets", "…", "is one text", "give a list of them")
         self._secrets = [secret.encode() for secret in webhook_secrets if secret]  # with an empty one anybody signs
         self._clock = clock or SystemClock()
 
@@ -139,15 +135,16 @@ class PennypayGateway:
             raise WebhookRejected(NAME, "missing")
         at, _, given = str(header).encode(errors="replace").partition(b".")
         signed = [hmac.new(secret, at + b"." + body, "sha256").hexdigest().encode() for secret in self._secrets]
-        # A list, so that all are compared: how long it takes tells nobody which one was nearly right.
-        if not any([hmac.compare_digest(given, each) for each in signed]):
+        matches = [hmac.compare_digest(given, each) for each in signed]  # all, so that the time it takes tells nothing
+        if not any(matches):
             raise WebhookRejected(NAME, "bad")
-        if abs(self._clock.now().timestamp() - float(at)) > TOLERANCE:
-            raise WebhookRejected(NAME, "stale")
         try:
-            return [notice(json.loads(body))]
-        except Exception:  # whatever it says, it is none of Pennypay's events
+            told, age = notice(json.loads(body)), self._clock.now().timestamp() - int(at)
+        except Exception:  # whatever it is, it is none of Pennypay's events
             raise WebhookRejected(NAME, "malformed") from None
+        if abs(age) > TOLERANCE:
+            raise WebhookRejected(NAME, "stale")
+        return [told]
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -175,47 +172,3 @@ def amount(operation: str, wanted: Money) -> Json:
 
 def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
-
-
-def page(order: Json) -> HostedPage:
-    end = datetime.fromisoformat(order["expires_at"])
-    return HostedPage(url=order["url"], reference=order["id"], expires_at=end)
-
-
-def payment(order: Json) -> PaymentSnapshot:
-    return PaymentSnapshot(
-        reference=order["id"],
-        key=order["metadata"].get("invoicecore"),
-        status=STATUSES.get(order["status"], PayStatus.UNRECOGNISED),
-        amount=from_minor(order["amount"], order["currency"]),
-        collected=from_minor(order["paid"], order["currency"]),
-        kind=PaymentMethod.CARD,
-        created_at=datetime.fromisoformat(order["created"]),
-        refunds=tuple(map(refund, order["refunds"])),
-    )
-
-
-def payments(told: Json) -> tuple[list[PaymentSnapshot], str | None]:
-    return list(map(payment, told["rows"])), told["cursor"]
-
-
-def refund(told: Json) -> RefundSnapshot:
-    return RefundSnapshot(
-        reference=told["id"],
-        payment=told["order"],
-        amount=from_minor(told["amount"], told["currency"]),
-        state=REFUNDS.get(told["status"], RefundState.PENDING),
-        key=told["metadata"].get("invoicecore"),
-    )
-
-
-def notice(event: Json) -> Notice:
-    return Notice(
-        id=event["id"],
-        kind=event["type"],
-        about=ABOUT.get(event["type"].partition(".")[0], About.NOTHING),
-        reference=event["object"],
-        key=event["metadata"].get("invoicecore"),
-        live=event["live"],
-        happened_at=datetime.fromisoformat(event["created"]),
-    )

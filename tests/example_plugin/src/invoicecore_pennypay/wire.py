@@ -17,6 +17,9 @@ from invoicecore import errors
 
 NAME: Final = "pennypay"
 
+OURS: Final = "invoicecore"
+"""Where our key is in the metadata of what was made; what has none was not made by us."""
+
 REFUSALS: Final[Mapping[object, type[errors.GatewayError]]] = {
     "unauthorised": errors.ConfigurationProblem,
     "not_found": errors.ObjectNotFound,
@@ -38,7 +41,7 @@ class Wire:
     """
 
     def __init__(self, api: str, api_key: str, timeout: float) -> None:
-        if not isinstance(api_key, str) or not re.fullmatch("[!-~]+", api_key):
+        if not re.fullmatch("[!-~]+", api_key):
             raise errors.InvalidValue("api_key", "…", "is no key", "copy it from Pennypay's dashboard")
         where = urlsplit(api)
         if not where.hostname or not (where.scheme == "https" or where.hostname in ("127.0.0.1", "localhost")):
@@ -57,7 +60,7 @@ class Wire:
 
     def post(self, operation: str, path: str, key: str, asked: Json, read: Callable[[Json], T]) -> T:
         """Change something: our key says which operation it is, and marks what is made as ours."""
-        body = json.dumps({**asked, "metadata": {"invoicecore": key}}).encode()
+        body = json.dumps({**asked, "metadata": {OURS: key}}).encode()
         return self._ask(operation, "POST", path, read, body, {"Idempotency-Key": key})
 
     def _ask(
@@ -80,12 +83,12 @@ class Wire:
         ends = monotonic() + self._timeout
         try:
             connection.request(method, path, body, {**self._headers, **headers})
-            answer = connection.getresponse()
             text = b""
-            while part := answer.read1():
-                text += part
-                if monotonic() > ends:  # each byte was in time, and they never end
-                    raise TimeoutError
+            with connection.getresponse() as answer:
+                while part := answer.read1():
+                    text += part
+                    if monotonic() > ends:  # each byte was in time, and they never end
+                        raise TimeoutError
             told = json.loads(text)
             if answer.status == 200:
                 return read(told)

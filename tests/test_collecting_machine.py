@@ -1,0 +1,350 @@
+"""F36: everything that can happen to a collection, in any order, against the provider's own ledger.
+
+A state machine publishes, charges, pays, collects, fails, takes back, refunds and voids; loses, repeats and mixes
+webhooks; kills the process before and after effects and commits; breaks the network; lets time pass; collects and
+recovers. At the end everything comes to rest and `House.check` holds the books against the ledger (I1 to I7).
+
+`INVOICECORE_STEPS=long` runs many more; a failure prints what to do to see it again (`@reproduce_failure`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from desks import all_of, money, store_of
+from invoicecore.collection import CollectionState, SavedMethod
+from invoicecore.errors import InvoicecoreError
+from invoicecore.invoices import Invoice
+from invoicecore.payments import PaymentMethod, Refund, ReversalKind
+from invoicecore.testing.gateway_bench import EffectKind, Fault
+from providers import House, Killed
+
+LONG = os.environ.get("INVOICECORE_STEPS") == "long"
+
+QUICK_FAULTS = (
+    Fault.RESET_BEFORE, Fault.RESET_AFTER, Fault.HTML_502_BEFORE, Fault.HTML_502_AFTER, Fault.TRUNCATE_AFTER,
+    Fault.ERROR_500_BEFORE, Fault.ERROR_500_AFTER, Fault.RATE_LIMIT, Fault.UNAUTHORISED, Fault.UNKNOWN_STATUS,
+)  # fmt: skip
+"""What goes wrong at once; those that wait for a deadline are in the gateway contract."""
+
+OPERATIONS = ("charge", "charge", "refund", "payment", "checkout", "expire", "method", "cancel", "retry", "find")
+MOST = 6  # invoices a run has at most, so that things happen to the same ones
+
+REFUSED = (InvoicecoreError,)
+"""What a rule may answer: that it cannot be done now. Anything else is a defect."""
+
+
+class Collecting(RuleBasedStateMachine):
+    """The rules; `provider` is whose simulator it is, `on_disk` whether the store is a file."""
+
+    provider: ClassVar[str] = "memory"
+    on_disk: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(mkdtemp(dir=_fastest())) if self.on_disk else None
+        self.house = House(self.provider, f"sqlite:///{self.folder / 'x.db'}" if self.folder else "memory://")
+        self.invoices: list[Invoice] = []
+        self.methods: list[SavedMethod] = []
+        self.pages: list[str] = []
+
+    def teardown(self) -> None:
+        try:
+            self.house.check()
+            self._resolve()
+            self.house.check()
+        finally:
+            self.house.close()
+            if self.folder is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _resolve(self) -> None:
+        """Be the person whom a doubt is left to: look at the provider's ledger, and say what is there."""
+        made = {effect.key for effect in self.house.charges()}
+        for found in self.house.desk.collections.find(biller=self.house.park, state="unknown", limit=500):
+            if found.id not in made:
+                self.house.desk.collections.resolve(found, outcome="not_collected", note="it is not there")
+
+    @contextlib.contextmanager
+    def _may_die(self) -> Iterator[None]:
+        """What is within may be refused, and may kill the process; another one goes on then."""
+        try:
+            with contextlib.suppress(*REFUSED):
+                yield
+        except Killed:
+            self.house.store.lives()
+            self.house.gateway.plans.clear()
+            self.house.restart()
+
+    def _one(self, of: list[Any], index: int) -> Any:
+        return of[index % len(of)]
+
+    # --- the business ---
+
+    @initialize(retries=st.sampled_from([(), (1,), (1, 2)]), by_itself=st.booleans())
+    def begin(self, retries: tuple[int, ...], by_itself: bool) -> None:
+        policy = {"collection_retries": retries, "collect_saved": by_itself, "notify_on_payment": True}
+        self.house.park = self.house.desk.billers.edit(self.house.park, policy=policy)
+        self.methods.append(self.house.save())
+        self.publish(100, False)
+
+    @precondition(lambda self: len(self.invoices) < MOST)
+    @rule(amount=st.sampled_from([100, 40, "12.34"]), soon=st.booleans())
+    def publish(self, amount: str | int, soon: bool) -> None:
+        with self._may_die():
+            due = self.house.clock.now().date() if soon else date(2026, 8, 1)
+            if due < date(2026, 8, 1) or not soon:
+                self.invoices.append(self.house.issue(amount, due=due))
+
+    @precondition(lambda self: len(self.methods) < 3)
+    @rule()
+    def save(self) -> None:
+        with self._may_die():
+            self.methods.append(self.house.save())
+
+    @rule(n=st.integers(0, 5))
+    def charge(self, n: int) -> None:
+        with self._may_die():
+            self.house.desk.payments.charge(self._one(self.invoices, n))
+
+    @rule(n=st.integers(0, 5))
+    def open_page(self, n: int) -> None:
+        with self._may_die():
+            self.pages.append(self.house.page(self._one(self.invoices, n)))
+
+    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10]))
+    def record(self, n: int, some: int | None) -> None:
+        with self._may_die():
+            self.house.desk.payments.record(self._one(self.invoices, n), money(some) if some else None)
+
+    @rule(n=st.integers(0, 5))
+    def apply_credit(self, n: int) -> None:
+        with self._may_die():
+            self.house.desk.credits.apply(self._one(self.invoices, n))
+
+    @rule(n=st.integers(0, 5))
+    def void(self, n: int) -> None:
+        with self._may_die():
+            self.house.desk.invoices.void(self._one(self.invoices, n))
+
+    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10, 30]))
+    def refund(self, n: int, some: int | None) -> None:
+        with self._may_die():
+            self.house.desk.payments.refund(self._one(self.invoices, n), money(some) if some else None, to="gateway")
+
+    @rule(n=st.integers(0, 9))
+    def call_off(self, n: int) -> None:
+        found = self.house.desk.collections.find(biller=self.house.park, limit=500)
+        if found:
+            with self._may_die():
+                self.house.desk.collections.cancel(self._one(found, n))
+
+    @rule()
+    def collect(self) -> None:
+        with self._may_die():
+            self.house.desk.collect()
+
+    @rule()
+    def recover(self) -> None:
+        with self._may_die():
+            self.house.desk.recover()
+
+    @rule(hours=st.sampled_from([0.1, 0.3, 1, 5, 26, 80]))
+    def time_passes(self, hours: float) -> None:
+        self.house.move(hours=hours)
+
+    # --- payers and banks: what cannot happen now is passed over ---
+
+    def _payment(self, n: int) -> str | None:
+        made = [each.reference for each in self.house.charges()]
+        return self._one(made, n) if made else None
+
+    @rule(n=st.integers(0, 9), decline=st.booleans())
+    def payer_pays(self, n: int, decline: bool) -> None:
+        if self.pages:
+            code = sorted(self.house.bench.declines())[0] if decline else None
+            with _nothing_if_impossible():
+                self.house.bench.pay(self._one(self.pages, n), decline=code)
+
+    @rule(n=st.integers(0, 9))
+    def bank_collects(self, n: int) -> None:
+        if (name := self._payment(n)) and self._waits(name):
+            self.house.bench.collect(name)
+
+    @rule(n=st.integers(0, 9), code=st.sampled_from(["insufficient_funds", "bank_account_closed"]))
+    def bank_refuses(self, n: int, code: str) -> None:
+        if (name := self._payment(n)) and self._waits(name):
+            with _nothing_if_impossible():
+                self.house.bench.fail(name, code)
+
+    @rule(n=st.integers(0, 9), late=st.booleans())
+    def bank_takes_back(self, n: int, late: bool) -> None:
+        if (name := self._payment(n)) and self._kept(name) > 0:
+            kind = ReversalKind.LATE_FAILURE if late else ReversalKind.CHARGEBACK
+            with _nothing_if_impossible():
+                self.house.bench.reverse(name, kind)
+
+    @rule(n=st.integers(0, 9))
+    def bank_gives_again(self, n: int) -> None:
+        name = self._payment(n)
+        if name and self._disputed(name):
+            with _nothing_if_impossible():
+                self.house.bench.undo_reversal(name)
+
+    @rule(n=st.integers(0, 9), failed=st.booleans())
+    def refund_settles(self, n: int, failed: bool) -> None:
+        given = [each for each in all_of(store_of(self.house.desk), self.house.park, Refund) if each.reference]
+        if given:
+            refund = self._one(given, n)
+            over = {e.reference for e in self.house.charges(EffectKind.REFUND_FAILED)}
+            if refund.reference not in over:
+                with _nothing_if_impossible():
+                    self.house.bench.settle_refund(refund.reference, failed=failed)
+
+    @rule(n=st.integers(0, 3))
+    def payer_gives_up_a_method(self, n: int) -> None:
+        if self.methods and (reference := self._one(self.methods, n).reference):
+            with _nothing_if_impossible():
+                self.house.bench.revoke(reference)
+
+    def _waits(self, name: str) -> bool:
+        """Whether the bank has still to decide on a payment."""
+        match self.provider:
+            case "stripe":
+                return bool(self.house.bench.simulator.account.objects[name]["status"] == "processing")
+            case "gocardless":
+                payment = self.house.bench.provider.account.payments[name]
+                return payment.status in ("pending_submission", "submitted") and payment.mandate in (
+                    self.house.bench.provider.account.mandates
+                )
+        return bool(self.house.bench.provider._things[name]["waits"])
+
+    def _kept(self, name: str) -> int:
+        """What of a payment came and was not taken back, in minor units, by the provider's ledger."""
+        key = next(each.key for each in self.house.charges() if each.reference == name)
+        signs = {EffectKind.COLLECTED: 1, EffectKind.REVERSAL: -1, EffectKind.REVERSAL_CANCELLED: 1}
+        mine = [each for each in self.house.bench.effects() if each.key == key and each.kind in signs and each.amount]
+        return int(sum(each.amount.amount * 100 * signs[each.kind] for each in mine if each.amount))
+
+    def _disputed(self, name: str) -> bool:
+        if self.provider == "gocardless":
+            return bool(self.house.bench.provider.account.payments[name].status == "charged_back")
+        if self.provider == "stripe":
+            last = [d for d in self.house.bench.simulator.account.all("dispute") if d["payment_intent"] == name]
+            return bool(last) and last[0]["status"] == "needs_response"
+        return any(not each["cancelled"] for each in self.house.bench.provider._things[name]["reversals"])
+
+    # --- the wire ---
+
+    @rule()
+    def webhooks_come(self) -> None:
+        with self._may_die():
+            self.house.deliver()
+
+    @rule()
+    def webhooks_are_lost(self) -> None:
+        self.house.sent()
+
+    @rule(order=st.randoms(use_true_random=False))
+    def webhooks_come_twice_and_mixed(self, order: Any) -> None:
+        some = self.house.sent() * 2
+        order.shuffle(some)
+        with self._may_die():
+            for each in some:
+                with contextlib.suppress(*REFUSED):
+                    self.house.hand(each)
+
+    @rule()
+    def missed_are_fetched(self) -> None:
+        from providers import NOON
+
+        with self._may_die():
+            self.house.desk.receive_missed(self.provider, since=NOON)
+
+    @rule(operation=st.sampled_from(OPERATIONS), fault=st.sampled_from(QUICK_FAULTS))
+    def the_wire_breaks(self, operation: str, fault: Fault) -> None:
+        self.house.bench.fault(operation, fault)
+
+    @rule()
+    def the_wire_is_mended(self) -> None:
+        self.house.bench.clear_faults()
+
+    @rule(operation=st.sampled_from(OPERATIONS), when=st.sampled_from(["before", "after"]))
+    def killed_at_a_request(self, operation: str, when: str) -> None:
+        self.house.gateway.plan(operation, Killed(), when=when)
+
+    @rule(transaction=st.integers(1, 6), when=st.sampled_from(["before", "after"]))
+    def killed_at_a_commit(self, transaction: int, when: str) -> None:
+        self.house.store.dies(transaction, when)
+
+
+class OverMemory(Collecting):
+    """The memory gateway."""
+
+
+class OverStripe(Collecting):
+    """The Stripe adapter, its SDK, and its simulator; cards, and bank debits on pages."""
+
+    provider = "stripe"
+    on_disk = True
+
+
+class OverGoCardless(Collecting):
+    """The GoCardless adapter, its SDK, and its simulator."""
+
+    provider = "gocardless"
+    on_disk = True
+
+
+@contextlib.contextmanager
+def _nothing_if_impossible() -> Iterator[None]:
+    """A provider's world refuses what cannot happen there now."""
+    from invoicecore_adapters.simulators.gocardless.refusals import Refusal
+    from invoicecore_adapters.simulators.stripe.refusals import Refused
+
+    with contextlib.suppress(InvoicecoreError, Refusal, Refused, LookupError):
+        yield
+
+
+def _fastest() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _sized(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples * (20 if LONG else 1),
+        stateful_step_count=steps,
+        derandomize=not LONG,
+        deadline=None,
+        print_blob=True,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+TestOverMemory = OverMemory.TestCase
+TestOverMemory.settings = _sized(60, 50)
+TestOverMemory.pytestmark = [pytest.mark.rule("D3", "D6", "P2")]  # type: ignore[attr-defined]
+TestOverStripe = OverStripe.TestCase
+TestOverStripe.settings = _sized(12, 40)
+TestOverGoCardless = OverGoCardless.TestCase
+TestOverGoCardless.settings = _sized(12, 40)
+
+
+def test_every_state_can_be_reached() -> None:
+    """The words of the machine are the library's: a new state needs a rule that leads there."""
+    assert len(CollectionState) == 10
+    assert {each.value for each in PaymentMethod} >= {"card", "direct_debit"}
