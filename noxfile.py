@@ -119,7 +119,7 @@ def plugin(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         away = Path(folder).resolve()
         # From a copy: a build may leave its traces where it is done.
-        copy = shutil.copytree(PLUGIN, away / "plugin", ignore=shutil.ignore_patterns("__pycache__"))
+        copy = shutil.copytree(PLUGIN, away / "plugin", ignore=shutil.ignore_patterns("__pycache__", ".*"))
         session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(away), str(HERE))
         [wheel] = away.glob("invoicecore-*.whl")
         session.install(f"invoicecore[testing] @ {wheel.as_uri()}", str(copy))

@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 
+import attrs
+
 from invoicecore import Billing, Money
 from invoicecore.billing.wiring import Wiring
-from invoicecore.collection import Collection
+from invoicecore.collection import Collection, CollectionState, SavedMethod
 from invoicecore.credit_notes import CreditNote
 from invoicecore.credits import CreditEntry
 from invoicecore.documents import Letter, Sheet
 from invoicecore.invoices import Invoice
 from invoicecore.money import total, zero
-from invoicecore.parties import Biller
-from invoicecore.payments import Facts, Payment, Refund, Reversal
+from invoicecore.parties import Biller, Customer
+from invoicecore.payments import Facts, Payment, PaymentMethod, Refund, Reversal
 from invoicecore.plugins import Plugins
 from invoicecore.ports import FINDABLE, Clock, Composed, InvoiceQuery, Mail, Record, Store
 from invoicecore_adapters.memory import MemoryGateway
@@ -104,7 +106,7 @@ class Drawer:
         return b"%PDF " + repr(sheet).encode()
 
 
-def wiring(plugins: Plugins, clock: Clock, **parts: typing.Any) -> Wiring:
+def wiring(plugins: Plugins, clock: Clock | None = None, **parts: typing.Any) -> Wiring:
     """A desk's outside in memory: a mailer, a renderer, a composer, a gateway and pay pages, or what is given instead."""
     given = {"mailer": Post(), "renderer": Drawer(), "composer": Scribe(), "base_url": BASE}
     return Wiring(plugins, **{**given, "gateway": MemoryGateway(clock=clock), **parts})
@@ -150,6 +152,37 @@ def unreachable(gateway: MemoryGateway, *, after: bool = False) -> Iterator[None
         yield
     finally:
         provider.answer = answer  # type: ignore[method-assign]  # as it was
+
+
+def save(billing: Billing, who: Customer, kind: str = "direct_debit") -> SavedMethod:
+    """A card or mandate that a customer has saved at the gateway in memory, and that can be charged."""
+    page = billing.methods.setup(who, kind=kind, return_url="https://app.example/")
+    gateway_of(billing).save(page.url)
+    return billing.methods.refresh(page.method)
+
+
+def fly(billing: Billing, invoice: Invoice, amount: Money) -> None:
+    """Have so much of an invoice be in flight and no more: a debit that is on its way, or none."""
+    ref, owner = invoice.id, invoice.biller
+    with store_of(billing).writing() as tx:
+        now = tx.get(Invoice, owner, [ref])[ref]
+        before = [each for each in tx.find(Collection, owner, {"invoice": ref}) if each.live]
+        tx.replace([attrs.evolve(each, state=CollectionState.CANCELLED) for each in before])
+        if amount.amount > 0:
+            flying = Collection(
+                id=f"{owner}_col_{ref.rpartition('_')[2]}{now.version}",
+                biller=owner,
+                invoice=ref,
+                customer=now.customer,
+                gateway="memory",
+                kind=PaymentMethod.DIRECT_DEBIT,
+                amount=amount,
+                collected=zero(now.currency),
+                made_at=billing._desk.clock.now(),
+                state=CollectionState.PENDING,
+            )
+            tx.add([flying])
+        tx.replace([attrs.evolve(now, facts=attrs.evolve(now.facts, in_flight=amount))])
 
 
 def faces(billing: Billing) -> Iterator[tuple[str, Verb]]:

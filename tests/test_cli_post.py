@@ -108,7 +108,7 @@ def test_the_link_stands_on_the_pdf_where_there_are_pay_pages(command, tmp_path:
 def test_a_link_needs_to_know_where_the_pages_are(command) -> None:
     answer = command("link", "INV-000001")
     assert answer.code == 1
-    assert "base_url" in answer.err
+    assert "--base-url" in answer.err
     wrong = command("link", "INV-000001", "--base-url", "pay.example.com")
     assert wrong.code == 1
     assert "is not the address of a site" in wrong.err

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 
-import attrs
 import pytest
 
-from desks import all_of, everything, facts_from_rows, money, store_of
+from desks import all_of, everything, facts_from_rows, fly, money, store_of
 from invoicecore import Billing, Money, Status
 from invoicecore.credits import CreditKind
 from invoicecore.errors import (
@@ -40,13 +39,6 @@ def issue(billing: Billing, park: Biller, guest: Customer) -> Issue:
         return billing.invoices.publish(draft, **rest)  # type: ignore[arg-type]
 
     return made
-
-
-def in_flight(billing: Billing, invoice: Invoice, amount: Money) -> None:
-    """A collection under way, as a gateway will record it: desk verbs for it come with the gateways."""
-    with store_of(billing).writing() as tx:
-        now = tx.get(Invoice, invoice.biller, [invoice.id])[invoice.id]
-        tx.replace([attrs.evolve(now, facts=attrs.evolve(now.facts, in_flight=amount))])
 
 
 @pytest.mark.rule("C7")
@@ -99,7 +91,7 @@ def test_parts_add_up_until_nothing_is_recordable(billing: Billing, issue: Issue
 @pytest.mark.rule("C7", "D2")
 def test_only_what_is_not_in_flight_is_recordable(billing: Billing, issue: Issue) -> None:
     invoice = issue()
-    in_flight(billing, invoice, money(70))
+    fly(billing, invoice, money(70))
     with pytest.raises(Overpayment) as caught:
         billing.payments.record(invoice, money(31))
     assert (caught.value.amount, caught.value.due) == (money(31), money(30))
@@ -137,7 +129,7 @@ def test_a_receipt_over_several_leaves_out_what_is_in_flight_on_each(
     billing: Billing, issue: Issue, amount: Money | None
 ) -> None:
     first, second = issue(100), issue(100)
-    in_flight(billing, first, money(70))
+    fly(billing, first, money(70))
     assert billing.payments.record([first, second], amount).allocations == (
         Allocation(invoice=first.id, amount=money(30)),
         Allocation(invoice=second.id, amount=money(100)),
@@ -487,7 +479,7 @@ def test_void_is_refused_while_money_is_held_and_returns_applied_credit(
 @pytest.mark.rule("R14")
 def test_void_is_refused_while_a_collection_is_live(billing: Billing, issue: Issue) -> None:
     invoice = issue()
-    in_flight(billing, invoice, money(1))
+    fly(billing, invoice, money(1))
     with pytest.raises(MoneyHeld, match="in flight"):
         billing.invoices.void(invoice)
 

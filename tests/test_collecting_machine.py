@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from tempfile import mkdtemp
@@ -117,14 +117,33 @@ class Collecting(RuleBasedStateMachine):
     @rule(n=st.integers(0, 5))
     def charge(self, n: int) -> None:
         with self._may_die():
-            self.house.desk.payments.charge(self._one(self.invoices, n))
+            self.house.desk.payments.charge(self._one(self._open(), n))
+
+    def _open(self) -> list[Invoice]:
+        """The invoices something is owed of, if there are any."""
+        now = [self.house.desk.invoices.get(each) for each in self.invoices]
+        return [each for each in now if each.recordable.amount > 0] or self.invoices
+
+    @rule(n=st.integers(0, 5), fault=st.sampled_from(QUICK_FAULTS))
+    def charge_over_a_broken_wire(self, n: int, fault: Fault) -> None:
+        self.house.bench.fault("charge", fault)
+        self.charge(n)
+
+    @rule(n=st.integers(0, 5), when=st.sampled_from(["before", "after"]), operation=st.sampled_from(["charge", ""]))
+    def charge_and_die(self, n: int, when: str, operation: str) -> None:
+        if operation:
+            self.house.gateway.plan(operation, Killed(), when=when)
+        else:
+            self.house.store.dies(n % 3 + 1, when)
+        self.charge(n)
 
     @rule(n=st.integers(0, 5))
     def open_page(self, n: int) -> None:
         with self._may_die():
-            self.pages.append(self.house.page(self._one(self.invoices, n)))
+            self.pages.append(self.house.page(self._one(self._open(), n)))
 
-    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10]))
+    @precondition(lambda self: len(self.invoices) > 2)
+    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10, 10]))
     def record(self, n: int, some: int | None) -> None:
         with self._may_die():
             self.house.desk.payments.record(self._one(self.invoices, n), money(some) if some else None)
@@ -134,15 +153,21 @@ class Collecting(RuleBasedStateMachine):
         with self._may_die():
             self.house.desk.credits.apply(self._one(self.invoices, n))
 
+    @precondition(lambda self: len(self.invoices) == MOST)
     @rule(n=st.integers(0, 5))
     def void(self, n: int) -> None:
         with self._may_die():
             self.house.desk.invoices.void(self._one(self.invoices, n))
 
-    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10, 30]))
+    @precondition(lambda self: self._came())
+    @rule(n=st.integers(0, 9), some=st.sampled_from([None, 10, 30]))
     def refund(self, n: int, some: int | None) -> None:
-        with self._may_die():
-            self.house.desk.payments.refund(self._one(self.invoices, n), money(some) if some else None, to="gateway")
+        found = self.house.desk.collections.find(biller=self.house.park, limit=500)
+        some_of = [each for each in found if each.collected.amount > 0]
+        if some_of:
+            with self._may_die():
+                whole = money(some) if some else None
+                self.house.desk.payments.refund(self._one(some_of, n).invoice, whole, to="gateway")
 
     @rule(n=st.integers(0, 9))
     def call_off(self, n: int) -> None:
@@ -167,42 +192,46 @@ class Collecting(RuleBasedStateMachine):
 
     # --- payers and banks: what cannot happen now is passed over ---
 
-    def _payment(self, n: int) -> str | None:
-        made = [each.reference for each in self.house.charges()]
-        return self._one(made, n) if made else None
+    def _names(self, fit: Callable[[str], bool]) -> list[str]:
+        return [each.reference for each in self.house.charges() if fit(each.reference)]
 
-    @rule(n=st.integers(0, 9), decline=st.booleans())
+    def _came(self) -> list[str]:
+        return self._names(lambda name: self._kept(name) > 0)
+
+    @precondition(lambda self: self.pages)
+    @rule(n=st.integers(0, 9), decline=st.sampled_from([False, False, True]))
     def payer_pays(self, n: int, decline: bool) -> None:
-        if self.pages:
-            code = sorted(self.house.bench.declines())[0] if decline else None
-            with _nothing_if_impossible():
-                self.house.bench.pay(self._one(self.pages, n), decline=code)
+        code = sorted(self.house.bench.declines())[0] if decline else None
+        with _nothing_if_impossible():
+            self.house.bench.pay(self._one(self.pages[::-1], n), decline=code)
 
+    @precondition(lambda self: self._names(self._waits))
     @rule(n=st.integers(0, 9))
     def bank_collects(self, n: int) -> None:
-        if (name := self._payment(n)) and self._waits(name):
-            self.house.bench.collect(name)
+        with _nothing_if_impossible():
+            self.house.bench.collect(self._one(self._names(self._waits), n))
 
-    @rule(n=st.integers(0, 9), code=st.sampled_from(["insufficient_funds", "bank_account_closed"]))
+    @precondition(lambda self: self._names(self._waits))
+    @rule(n=st.integers(0, 9), code=st.sampled_from(["insufficient_funds"] * 3 + ["bank_account_closed"]))
     def bank_refuses(self, n: int, code: str) -> None:
-        if (name := self._payment(n)) and self._waits(name):
-            with _nothing_if_impossible():
-                self.house.bench.fail(name, code)
+        with _nothing_if_impossible():
+            self.house.bench.fail(self._one(self._names(self._waits), n), code)
 
+    @precondition(lambda self: self._came())
     @rule(n=st.integers(0, 9), late=st.booleans())
     def bank_takes_back(self, n: int, late: bool) -> None:
-        if (name := self._payment(n)) and self._kept(name) > 0:
-            kind = ReversalKind.LATE_FAILURE if late else ReversalKind.CHARGEBACK
-            with _nothing_if_impossible():
-                self.house.bench.reverse(name, kind)
+        with _nothing_if_impossible():
+            self.house.bench.reverse(
+                self._one(self._came(), n), ReversalKind.LATE_FAILURE if late else ReversalKind.CHARGEBACK
+            )
 
+    @precondition(lambda self: self._names(self._disputed))
     @rule(n=st.integers(0, 9))
     def bank_gives_again(self, n: int) -> None:
-        name = self._payment(n)
-        if name and self._disputed(name):
-            with _nothing_if_impossible():
-                self.house.bench.undo_reversal(name)
+        with _nothing_if_impossible():
+            self.house.bench.undo_reversal(self._one(self._names(self._disputed), n))
 
+    @precondition(lambda self: self.house.charges(EffectKind.REFUND))
     @rule(n=st.integers(0, 9), failed=st.booleans())
     def refund_settles(self, n: int, failed: bool) -> None:
         given = [each for each in all_of(store_of(self.house.desk), self.house.park, Refund) if each.reference]
@@ -213,6 +242,7 @@ class Collecting(RuleBasedStateMachine):
                 with _nothing_if_impossible():
                     self.house.bench.settle_refund(refund.reference, failed=failed)
 
+    @precondition(lambda self: len(self.invoices) > 3)
     @rule(n=st.integers(0, 3))
     def payer_gives_up_a_method(self, n: int) -> None:
         if self.methods and (reference := self._one(self.methods, n).reference):

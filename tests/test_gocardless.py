@@ -93,6 +93,25 @@ class TestGoCardless(GatewayContract):
         return lambda: GoCardlessBench(opened)
 
 
+class TestGoCardlessThatJudgesBeforeItKnowsAKey(GatewayContract):
+    """The other order in which GoCardless may look at a creation: what is asked for first, then the key."""
+
+    rows = 20
+
+    @pytest.fixture(autouse=True)
+    def _short_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("invoicecore_adapters.gocardless.account.PAGE", self.rows)
+
+    @pytest.fixture
+    def bench_factory(self) -> BenchFactory:
+        def made() -> GoCardlessBench:
+            bench = GoCardlessBench(opened)
+            bench.provider.account.keys_first = False
+            return bench
+
+        return made
+
+
 @pytest.fixture
 def bench() -> Iterator[GoCardlessBench]:
     bench = GoCardlessBench(opened)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from desks import everything, store_of
+from desks import everything, fly, store_of
 from invoicecore import Billing, Item, Money, Status
 from invoicecore.errors import MoneyHeld, NotAllowed
 from invoicecore.invoices import Invoice
@@ -143,10 +143,7 @@ def scene(billing: Billing, preset: str, state: State) -> Scene:
     if state.voided:
         billing.invoices.void(invoice)
     if state.in_flight:
-        with store_of(billing).writing() as tx:
-            now = tx.get(Invoice, biller.id, [invoice.id])[invoice.id]
-            flying = attrs.evolve(now.facts, in_flight=money(state.in_flight, currency))
-            tx.replace([attrs.evolve(now, facts=flying)])
+        fly(billing, invoice, money(state.in_flight, currency))
     return Scene(biller, customer, billing.invoices.get(invoice))
 
 

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
-import attrs
 import pytest
 
-from desks import BASE, all_of, everything, gateway_of, money, resent, store_of, wired
+from desks import BASE, all_of, everything, fly, gateway_of, money, resent, store_of, wired
 from invoicecore import Billing, Plugins, hookimpl
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.linking import PayState
@@ -56,12 +55,6 @@ def issued(billing: Billing, biller: Biller, who: Customer | None, amount: str =
 
 def token_of(url: str) -> str:
     return url.rpartition("/")[2]
-
-
-def in_flight(billing: Billing, invoice: Invoice, amount: str) -> None:
-    with store_of(billing).writing() as tx:
-        now = tx.get(Invoice, invoice.biller, [invoice.id])[invoice.id]
-        tx.replace([attrs.evolve(now, facts=attrs.evolve(now.facts, in_flight=money(amount)))])
 
 
 # --- the link ---------------------------------------------------------------------------------------------------------
@@ -166,7 +159,7 @@ def test_whoever_makes_the_link_at_once_makes_one(billing: Billing, park: Biller
 
 STATES: dict[PayState, Callable[[Billing, Invoice], object]] = {
     PayState.PAYABLE: lambda b, i: b.payments.record(i, money(10)),
-    PayState.IN_FLIGHT: lambda b, i: in_flight(b, i, "100"),
+    PayState.IN_FLIGHT: lambda b, i: fly(b, i, money(100)),
     PayState.OFF: lambda b, i: b.billers.edit(i.biller, payments=False),
     PayState.PAID: lambda b, i: b.payments.record(i),
     PayState.REFUNDED: lambda b, i: (b.payments.record(i), b.payments.refund(i)),
@@ -206,7 +199,7 @@ def test_while_a_part_is_in_flight_nothing_else_is_collected_online(
     billing: Billing, gateway: MemoryGateway, invoice: Invoice
 ) -> None:
     token = token_of(billing.payments.link(invoice))
-    in_flight(billing, invoice, "40")
+    fly(billing, invoice, money(40))
     page = billing.payments.page(token)
     assert page is not None
     assert (page.state, page.invoice.recordable) == (PayState.IN_FLIGHT, money(60))

@@ -173,7 +173,8 @@ def assert_sound(url: str) -> None:
             " LEFT JOIN leases l ON l.biller = i.biller AND l.id = i.lease"
             " LEFT JOIN messages m ON m.biller = i.biller AND m.invoice = i.id"
             " GROUP BY i.biller, i.id HAVING count(m.id) <>"
-            " (i.number IS NOT NULL AND c.email IS NOT NULL AND coalesce(l.method, '') <> 'direct_debit')"
+            # Nobody has a mandate: a debit is sent a link, but for one made late, which is not collected by itself.
+            " (i.number IS NOT NULL AND c.email IS NOT NULL AND (coalesce(l.method, '') <> 'direct_debit' OR NOT i.late))"
         )
         none(
             "SELECT lease FROM invoices WHERE lease IS NOT NULL GROUP BY biller, lease, period_index HAVING count(*) > 1"

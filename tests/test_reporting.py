@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from conftest import NOON
-from desks import all_of, facts_from_rows, money, store_of
+from desks import all_of, facts_from_rows, fly, money, store_of
 from invoicecore import Billing, Frequency, InvoiceMethod, Item, Plugins, Status
 from invoicecore.billing.reporting import Summary
 from invoicecore.credits import CreditEntry
@@ -591,13 +591,19 @@ class Desk(RuleBasedStateMachine):
     @precondition(lambda self: self.invoices)
     @step(pick=picks, share=st.integers(0, 2))
     def collect(self, pick: int, share: int) -> None:
-        """A collection begins, covers a part or all, or ends: what a gateway will record."""
-        with store_of(self.billing).writing() as tx:
-            ref = self.some(self.invoices, pick)
-            now = tx.get(Invoice, self.biller.id, [ref])[ref]
-            if now.lifecycle is Lifecycle.OPEN:
-                live = self.money(minor(now.balance) * share // 2)
-                tx.replace([attrs.evolve(now, facts=attrs.evolve(now.facts, in_flight=live))])
+        """A collection begins, covers a part or all, or ends."""
+        now = self.billing.invoices.get(self.some(self.invoices, pick))
+        if now.lifecycle is Lifecycle.OPEN:
+            fly(self.billing, now, self.money(minor(now.balance) * share // 2))
+
+    @precondition(lambda self: self.invoices)
+    @step(pick=picks, amount=st.none() | amounts)
+    def credit(self, pick: int, amount: int | None) -> None:
+        given = None if amount is None else self.money(amount)
+        try:
+            self.billing.credit_notes.issue(self.some(self.invoices, pick), amount=given)
+        except InvoicecoreError:
+            return
 
     @invariant()
     def cards_add_up_and_agree_with_every_invoice(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desks import everything, store_of
+from desks import everything, save, store_of
 from invoicecore import Billing, Frequency, Invoice, Money, Period, Plugins, Status, hookimpl
 from invoicecore.billing import outcomes, running
 from invoicecore.billing.outcomes import Outcome, Report, Tally
@@ -685,6 +685,8 @@ def test_where_the_policy_does_not_issue_the_run_leaves_drafts_with_references(
         ("direct_debit", True, None, True),
         ("direct_debit", None, True, True),
         ("direct_debit", False, True, False),
+        ("no mandate", None, None, True),  # a link is sent in place of the debit, always
+        ("no mandate", False, False, True),
     ],
 )
 def test_an_e_mailed_lease_always_queues_its_mail_and_another_follows_the_wishes(
@@ -692,10 +694,13 @@ def test_an_e_mailed_lease_always_queues_its_mail_and_another_follows_the_wishes
 ) -> None:
     billing.billers.edit(park, policy={"notify_on_publish": policy})
     who = billing.customers.add(biller=park, name="Ann", email="ann@example.com", locale="en_GB", notify=wish)
-    by_run, by_hand = add(billing, who, method=method), add(billing, who, method=method)
+    if method == "direct_debit":
+        save(billing, who)
+    how = "email_pdf" if method == "email_pdf" else "direct_debit"
+    by_run, by_hand = add(billing, who, method=how), add(billing, who, method=how)
     assert counts(billing.run(on=d("2026-03-20"))) == {}
     billing.leases.generate(by_hand, on=d("2026-03-25"))
-    billing.run(on=d("2026-04-20"))
+    billing.run(on=d("2026-03-31"))
     wanted = {of_lease(billing, lease)[0].id for lease in (by_run, by_hand)} if mailed else set()
     queued = messages(billing, park)
     assert {message.invoice for message in queued} == wanted
@@ -706,12 +711,12 @@ def test_an_e_mailed_lease_always_queues_its_mail_and_another_follows_the_wishes
 def test_a_tenant_without_an_address_is_billed_with_a_warning(billing: Billing, park: Biller) -> None:
     silent = billing.customers.add(biller=park, name="Sam Silent")
     lease = add(billing, silent)
-    add(billing, silent, method="direct_debit")
+    debit = add(billing, silent, method="direct_debit")
     report = billing.run(on=d("2026-03-31"))
-    assert counts(report) == {"created": 2, "warnings": 1}
-    (warning,) = report.warnings
-    assert (warning.code, warning.lease) == ("no_email", lease.id)
-    assert "Sam Silent" in warning.text
+    assert counts(report) == {"created": 2, "warnings": 2}
+    warnings = {warning.code: warning for warning in report.warnings}
+    assert (warnings["no_email"].lease, warnings["no_method"].lease) == (lease.id, debit.id)
+    assert "Sam Silent" in warnings["no_email"].text
     assert messages(billing, park) == []
 
 

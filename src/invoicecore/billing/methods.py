@@ -54,6 +54,7 @@ class Methods:
         biller, who = self._desk.owner("customer", customer)
         how = member(PaymentMethod, kind, "kind")
         back = text(return_url, "return_url", longest=2000)
+        away = text(cancel_url, "cancel_url", longest=2000) if cancel_url is not None else back
         with self._desk.view() as tx:
             currency = self._desk.currency(tx, biller)
         provider = self._desk.wiring.gateway_for(Capability.SETUP, currency=currency, kind=how, name=gateway)
@@ -79,7 +80,7 @@ class Methods:
             name=payer.name,
             locale=locale,
             return_url=back,
-            cancel_url=text(cancel_url, "cancel_url", longest=2000) if cancel_url is not None else back,
+            cancel_url=away,
             email=payer.email,
             scheme=begun.scheme or None,
         )

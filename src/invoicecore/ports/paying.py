@@ -198,7 +198,7 @@ class PaymentSnapshot:
 
     `reference` is the provider's name of the payment, or of its page while there is none; `key` is the operation's,
     None for what was not made by us. `amount` is what was asked for. `collected` is all that was ever collected,
-    before `reversals` and `refunds`, which are cumulative: zero while PENDING. `decline` says why a FAILED one failed.
+    before `reversals` and `refunds`, which are cumulative; while PENDING it is zero, or what was taken back before. `decline` says why a FAILED one failed.
     `expected_on` is the day a debit is collected.
     """
 

@@ -46,17 +46,18 @@ def opened(
         raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
     try:
         billing = Billing.open(url, mailer=mailer, gateway=gateway, base_url=base_url, clock=clock, plugins=plugins)
-        if gateway:
-            try:
-                _ = billing.gateways  # what cannot be opened is said before anything is done
-            except BaseException:
-                billing.close()
-                raise
-        return billing
     except InvalidValue as error:
         if error.field == "base_url":
             raise
         raise StoreError(str(error)) from error
+    try:
+        _ = billing.gateways  # one that cannot be opened is named before anything is done
+    except BaseException as error:
+        billing.close()
+        if isinstance(error, InvalidValue):
+            raise StoreError(f"a gateway cannot be opened: {error}") from error
+        raise
+    return billing
 
 
 def opened_if_there(url: str) -> Billing | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from invoicecore import Billing
+from invoicecore import Billing, Money
 from invoicecore.alerts import Alert
 from invoicecore.collection import SavedMethod
 from invoicecore.errors import InvalidValue, NotWired
@@ -64,8 +65,17 @@ def _key(keys: Sequence[str], name: str) -> str:
 
 def _desk(args: argparse.Namespace) -> Billing:
     if not args.gateway:
-        raise NotWired("gateway", "")
+        raise NotWired("gateway", "give --gateway URL, such as stripe://, or set INVOICECORE_GATEWAY")
     return opened(args.db, gateway=args.gateway)
+
+
+def _known(billing: Billing, name: str) -> str:
+    """The name of a gateway that is here, as it was given."""
+    names = [info.name for info in billing.gateways]
+    if name not in names:
+        way_out = f"name one of those given with --gateway: {', '.join(names)}"
+        raise InvalidValue("gateway", name, "is none of those here", way_out)
+    return name
 
 
 def _collect(args: argparse.Namespace) -> int:
@@ -91,7 +101,7 @@ def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Ca
             screen.table(columns, [[str(tally.count) for tally in tallies.values()]])
             for key in _NAMED:
                 for outcome in tallies[key].items[:_SHOWN]:
-                    told = ", ".join(filter(None, (_invoice(billing, outcome.invoice), _why(outcome, locale))))
+                    told = ", ".join(filter(None, (_invoice(billing, outcome.invoice), _why(billing, outcome, locale))))
                     screen.line(fact(tell(key, locale), told, locale), "yellow")
                 if tallies[key].count > _SHOWN:
                     screen.line(tell("and_more", locale, count=tallies[key].count - _SHOWN))
@@ -101,11 +111,15 @@ def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Ca
     return _PARTLY if failed or report.stopped else _DONE
 
 
-def _why(outcome: Outcome, locale: str) -> str:
-    """Why something failed, in the reader's words where there are any."""
-    for key in (f"decline.{outcome.text}", f"collection.{outcome.code}"):
-        if can_say(key) and (key.startswith("decline.") or not outcome.text):
-            return say(key, locale)
+def _why(billing: Billing, outcome: Outcome, locale: str) -> str:
+    """Why something failed or is warned of, in the reader's words where there are any."""
+    if outcome.code == "after_due" and outcome.about is not None and outcome.due_on is not None:
+        expected = billing.collections.get(outcome.about).expected_on or outcome.due_on
+        return tell("after_due", locale, day=format_date(expected, locale), due=format_date(outcome.due_on, locale))
+    if can_say(f"decline.{outcome.text}"):
+        return say(f"decline.{outcome.text}", locale)
+    if not outcome.text and can_say(f"collection.{outcome.code}"):
+        return say(f"collection.{outcome.code}", locale)
     name, colon, rest = outcome.text.partition(": ")
     return rest if colon and name.isidentifier() else outcome.text or outcome.code
 
@@ -120,9 +134,9 @@ def _receive(args: argparse.Namespace) -> int:
     with _desk(args) as billing:
         if args.since is not None:
             since = datetime.combine(args.since, time(), UTC)
-            told = billing.receive_missed(args.name, since=since, actor=args.actor)
+            told = billing.receive_missed(_known(billing, args.name), since=since, actor=args.actor)
         else:
-            told = billing.receive(args.name, _body(args.body), _headers(args.header))
+            told = billing.receive(_known(billing, args.name), _body(args.body), _headers(args.header))
         if args.json:
             answer({"events": told})
         else:
@@ -167,7 +181,7 @@ def _reconcile(args: argparse.Namespace) -> int:
         _, locale = spoken_by(the_billers(billing, args.biller), args.lang)
         since = datetime.combine(args.since, time(), UTC)
         until = datetime.combine(args.until + timedelta(days=1), time(), UTC) if args.until is not None else None
-        found = billing.reconcile(args.name, since=since, until=until, biller=biller)
+        found = billing.reconcile(_known(billing, args.name), since=since, until=until, biller=biller)
         if args.json:
             answer(
                 {
@@ -192,8 +206,8 @@ def _reconcile(args: argparse.Namespace) -> int:
                     _invoice(billing, each.invoice),
                     each.reference,
                     tell(_key(_DIFFERENCES, each.kind.value), locale),
-                    each.there,
-                    each.here,
+                    _side(each.there, locale),
+                    _side(each.here, locale),
                 ]
                 for each in found.differences
             ]
@@ -202,6 +216,14 @@ def _reconcile(args: argparse.Namespace) -> int:
             else:
                 screen.line(tell("no_differences", locale), "green")
     return _PARTLY if found.differences else _DONE
+
+
+def _side(told: str, locale: str) -> str:
+    """What one side holds: an amount or a state in the reader's words, anything else as it is told."""
+    amount, _, code = told.partition(" ")
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", amount) and re.fullmatch("[A-Z]{3}", code):
+        return format_money(Money(amount, code), locale)
+    return say(f"collection.{told}", locale) if can_say(f"collection.{told}") else told
 
 
 def _mandates(args: argparse.Namespace) -> int:
@@ -253,7 +275,7 @@ def _set_up(args: argparse.Namespace, billing: Billing) -> int:
         the_customer(billing, biller, args.set_up),
         return_url=args.return_url,
         kind=args.kind,
-        gateway=args.by,
+        gateway=_known(billing, args.by) if args.by is not None else None,
         actor=args.actor,
     )
     if args.json:

@@ -272,7 +272,7 @@ def _void(args: argparse.Namespace) -> int:
 
 def _refund(args: argparse.Namespace) -> int:
     if args.to == "gateway" and not args.gateway:
-        raise NotWired("gateway", "")
+        raise NotWired("gateway", "give --gateway URL, such as stripe://, or set INVOICECORE_GATEWAY")
     with opened(args.db, gateway=args.gateway if args.to == "gateway" else None) as billing:
         biller, invoice = the_invoice(billing, args.invoice, args.biller)
         locale = spoken(biller, args.lang)

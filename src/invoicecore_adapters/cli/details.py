@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         customer: str | None
         period: Period | None
         amount: Money | None
+        about: str | None
+        due_on: date | None
 
     class Tally(Protocol):
         """How many outcomes, and the first of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -39,7 +39,7 @@ from invoicecore.ports import (
 from invoicecore_adapters.gocardless import snapshots, webhooks
 from invoicecore_adapters.gocardless.account import Account
 from invoicecore_adapters.gocardless.books import Books, Past, is_page
-from invoicecore_adapters.gocardless.faults import told
+from invoicecore_adapters.gocardless.faults import told, translate
 from invoicecore_adapters.gocardless.reading import (
     METADATA_KEY,
     Raw,
@@ -53,11 +53,13 @@ from invoicecore_adapters.gocardless.reading import (
 )
 from invoicecore_adapters.gocardless.schemes import INFO, LANGUAGES, NAME, scheme_for
 from invoicecore_adapters.gocardless.settings import Environment, checked
-from invoicecore_adapters.gocardless.wire import Wire
+from invoicecore_adapters.gocardless.wire import Answered, Wire
 
 _KEY: Final = re.compile(r"[!-~]{1,64}")
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_DESCRIPTION: Final = 100
+
+_EVER: Final = datetime(2011, 1, 1, tzinfo=UTC)  # before there was anything
 
 
 class GoCardlessGateway:
@@ -232,7 +234,13 @@ class GoCardlessGateway:
             "metadata": _metadata(key, "charge"),
             **({"charge_date": wanted.charge_on.isoformat()} if wanted.charge_on else {}),
         }
-        made, again = self._account.create(self._account.payments, params, key, "charge")
+        try:
+            made, again = self._account.create(self._account.payments, params, key, "charge")
+        except Answered as refusal:
+            before = self._before(refusal, Operation.CHARGE, key, mandate)
+            if isinstance(before, PaymentSnapshot) and before.amount == amount:
+                return before
+            raise _other("charge") from None
         _agree("charge", made, key, money(made) == amount and link(made, "mandate") == mandate)
         snapshot = snapshots.payment(made)
         if snapshot.status is PayStatus.PENDING and not again:
@@ -277,6 +285,23 @@ class GoCardlessGateway:
             raise StateConflict(NAME, operation, "nobody has paid on this page yet")
         return name
 
+    def _before(
+        self, refusal: Answered, operation: Operation, key: str, within: str
+    ) -> PaymentSnapshot | RefundSnapshot | MethodSnapshot:
+        """What the key made before, though its creation is refused now; raises the refusal when it made nothing.
+
+        Whether a used key is noticed before what is asked for is judged is written nowhere: the refunds of a payment
+        may have grown by this very one.
+        """
+        fault = translate(refusal, operation.value, self._account.secrets)
+        if not isinstance(fault, (StateConflict, InvalidRequest)):
+            raise refusal
+        look = partial(self._books.find, operation, key, _EVER, within)
+        found = self._account.after(look, operation.value)
+        if found is None:
+            raise refusal
+        return found
+
     # --- refunds ------------------------------------------------------------------------------------------------------
 
     @told("refund")
@@ -295,7 +320,13 @@ class GoCardlessGateway:
             "links": {"payment": payment},
             "metadata": metadata,
         }
-        made, _ = self._account.create(self._account.refunds, params, key, "refund")
+        try:
+            made, _ = self._account.create(self._account.refunds, params, key, "refund")
+        except Answered as refusal:
+            there = self._before(refusal, Operation.REFUND, key, payment)
+            if isinstance(there, RefundSnapshot) and there.amount == amount:
+                return there
+            raise _other("refund") from None
         _agree("refund", made, key, money(made) == amount and link(made, "payment") == payment)
         return snapshots.refund(made)
 
@@ -386,6 +417,10 @@ def _amount(amount: object, capability: Capability, operation: str) -> Money:
 
 def _described(words: str) -> str:
     return words[:_LONGEST_DESCRIPTION]
+
+
+def _other(operation: str) -> KeyMismatch:
+    return KeyMismatch(NAME, operation, "the key has made something else before")
 
 
 def _agree(operation: str, made: Raw, key: str, same: bool) -> None:

@@ -36,7 +36,7 @@ class TestPennypay(GatewayContract):
         with pytest.raises(OutcomeUnknown):
             list(scene.gateway.payments(scene.bench.now(), scene.bench.now()))
 
-    def test_a_status_that_nobody_knows_claims_nothing(self, scene: Scene) -> None:
+    def test_an_order_in_a_state_that_nobody_knows_is_unrecognised(self, scene: Scene) -> None:
         page = scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key())
         scene.bench.fault("payment", Fault.UNKNOWN_STATUS)
         assert scene.gateway.payment(page.reference).status is PayStatus.UNRECOGNISED
