@@ -373,7 +373,7 @@ def cards(invoices: Sequence[Invoice], day: date, currency: str) -> Summary:
 
     late = [each for each in counted if day > each.due_on]
     return Summary(
-        total=add(each.total for each in counted),
+        total=add(each.total - each.facts.noted for each in counted),
         paid=add(each.facts.held for each in counted),
         open=add(each.balance for each in counted if each not in late),
         overdue=add(each.balance for each in late),

@@ -137,6 +137,8 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
         error="" if state is not before.state else before.error,
     )
     if state is CollectionState.SUCCEEDED and before.reversible_until is None:
+        currency = before.amount.currency.code
+        currency = told.amount.currency.code
         spec = next((spec for spec in info.methods if spec.kind is told.kind and currency in spec.currencies), None)
         if spec is not None and spec.reversible_for is not None:
             now = attrs.evolve(now, reversible_until=change.on + spec.reversible_for)

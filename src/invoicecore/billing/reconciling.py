@@ -12,7 +12,7 @@ import attrs
 
 from invoicecore.billing.desk import Desk, first_id
 from invoicecore.collection import LIVE, Collection, CollectionState
-from invoicecore.errors import InvalidValue
+from invoicecore.errors import InvalidValue, ObjectNotFound
 from invoicecore.money import Money, total, zero
 from invoicecore.parties import Biller
 from invoicecore.payments import Payment, Refund, Reversal
@@ -140,7 +140,8 @@ class Reconciling:
                     CollectionState.SUCCEEDED,
                     CollectionState.PENDING,
                 )
-                if found.gateway == name and sent and found.id not in seen and self._since <= there < self._until:
+                inside = found.id not in seen and self._since <= there < self._until
+                if found.gateway == name and sent and inside and not self._later(found):
                     yield Difference(
                         kind=DifferenceKind.MISSING_THERE,
                         biller=biller.id,
@@ -153,6 +154,15 @@ class Reconciling:
             if len(page) < PAGE:
                 return
             after = page[-1].id
+
+    def _later(self, found: Collection) -> bool:
+        """Whether it is a page of this period whose payment was made after it."""
+        if found.method is not None:
+            return False
+        try:
+            return self._gateway.payment(found.reference or "").created_at >= self._until
+        except ObjectNotFound:
+            return False
 
 
 @attrs.frozen

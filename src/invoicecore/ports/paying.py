@@ -198,8 +198,8 @@ class PaymentSnapshot:
 
     `reference` is the provider's name of the payment, or of its page while there is none; `key` is the operation's,
     None for what was not made by us. `amount` is what was asked for. `collected` is all that was ever collected,
-    before `reversals` and `refunds`, which are cumulative; while PENDING it is zero, or what was taken back before. `decline` says why a FAILED one failed.
-    `expected_on` is the day a debit is collected.
+    before `reversals` and `refunds`, which are cumulative; while PENDING it is zero, or what was taken back before.
+    `decline` says why a FAILED one failed. `expected_on` is the day a debit is collected.
     """
 
     reference: str
@@ -250,8 +250,8 @@ class About(StrEnum):
 class Notice:
     """One event of a provider, a doorbell: what it is about is fetched afresh. `id` is the event's own.
 
-    `key` is the operation's if the event carries it. `live` is False for a test mode's event. Nothing in it names a
-    person or an account.
+    `key` is the operation's if the event carries it. `live` is False for a test mode's event: an object of another
+    mode is not found when it is fetched, so this is for logs. Nothing in it names a person or an account.
     """
 
     id: str

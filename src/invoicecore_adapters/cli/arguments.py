@@ -26,7 +26,7 @@ exit codes:
   0  done
   1  refused by a rule, or a file with faults; nothing was changed
   2  the command line is not understood
-  3  done, but some items failed; the report names them
+  3  done, but some items failed or are in doubt; the report names them
   4  the store, a provider, a plugin, an extra or the output cannot be used
   5  a mistake in invoicecore itself
 
