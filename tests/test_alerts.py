@@ -55,7 +55,7 @@ def test_an_alert_is_there_until_somebody_says_how_it_was_dealt_with(
     assert billing.alerts.find(biller=park) == []
     assert billing.alerts.find(biller=park, state="resolved") == billing.alerts.find(biller=park, state=None) == [done]
     assert billing.alerts.get(alert.id) == done
-    [step] = billing.invoices.timeline(done)
+    [step] = billing.invoices.timeline(done.id)
     assert (step.action, step.actor, step.detail) == ("resolved", "ana", "The guest was called.")
     with pytest.raises(NotAllowed, match="resolve"):
         billing.alerts.resolve(alert, resolution="again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -464,6 +465,17 @@ def test_a_provider_that_cannot_be_used_exits_4(park: Park, fault: Fault, told: 
     assert answer.code == 4
     assert told in answer.err
     assert "billing." not in answer.err
+
+
+@pytest.mark.parametrize("words", [("alerts",), ("mandates",), ("reconcile", "stripe", "--since", "2026-04-01")])
+def test_a_list_that_cannot_be_told_has_changed_nothing(
+    park: Park, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        answer = park(*words)
+        monkeypatch.undo()
+    assert (answer.code, "the answer could not be written" in answer.err) == (4, True)
 
 
 def lines(answer: Answer) -> list[str]:

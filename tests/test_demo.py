@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
+from email import policy
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,23 @@ def test_what_is_collected_is_told_day_by_day_in_the_billers_words(who: str, tol
     assert days == list(STORIES[who])
 
 
+@pytest.mark.rule("S9")
+def test_a_declined_card_is_answered_with_an_e_mail_that_has_the_reason_and_a_link(
+    told: list[dict], place: Path
+) -> None:
+    mails = [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in place.rglob("*.eml")]
+    (mail,) = [
+        mail for mail in mails if "sophie.lt@example.org" in mail["to"] and "La carte a expiré." in text_of(mail)
+    ]
+    assert "https://pay.example.com/pay/" in text_of(mail)
+
+
+def text_of(mail: EmailMessage) -> str:
+    """An e-mail's plain text."""
+    body = mail.get_body(("plain",))
+    return body.get_content() if body is not None else ""
+
+
 def plain(text: str) -> str:
     """With one kind of space."""
     return " ".join(text.split())
@@ -148,8 +168,9 @@ def test_another_demo_is_the_same_and_shows_each_system_in_its_own_words(
         "Encaissé par prélèvement et par carte",
         "Collected by Direct Debit and card",
         *(story["invoice"] for one in told for story in one["collected"]),
+        *(news for days in STORIES.values() for _, _, told_then in days for news in told_then),
     ):
-        assert words in out, words
+        assert words in plain(out), words
     listing = ["invoices", "--json", "--on", str(LAST), "--order=-created", "--limit", "1000"]
     assert main([*listing, "--db", f"sqlite:///{database}"]) == 0
     again = json.loads(capsys.readouterr().out)["billers"]

@@ -58,7 +58,7 @@ def test_a_method_can_be_charged_once_the_provider_says_it_is_saved_and_not_when
     assert saved.reference != saved.setup == begun.setup
     assert "••••" in saved.label
     assert billing.methods.get(begun) == saved
-    assert [step.action for step in billing.invoices.timeline(saved)] == ["set-up begun", "method active"]
+    assert [step.action for step in billing.invoices.timeline(saved.id)] == ["set-up begun", "method active"]
 
 
 @pytest.mark.rule("C6", "D6")
@@ -101,7 +101,7 @@ def test_a_method_given_up_here_is_given_up_at_the_provider_and_is_charged_no_mo
     for asked in ({}, {"method": method}):
         with pytest.raises(NoSavedMethod):
             billing.payments.charge(invoice, **asked)  # type: ignore[arg-type]  # one argument or none
-    assert billing.invoices.timeline(method)[-1].actor == "ana"
+    assert billing.invoices.timeline(method.id)[-1].actor == "ana"
 
 
 @pytest.mark.rule("C6", "N3")
