@@ -260,7 +260,7 @@ def facts_from_rows(store: Store, biller: Biller, invoice: Invoice) -> Facts:
         paid=paid,
         # What the ledger gave the invoice, less what a void took back; what refunds returned is counted as refunded.
         credit=nothing - total([row.amount for row in entries], invoice.currency) + to_credit,
-        refunded=total([refund.amount for refund in refunds], invoice.currency),
+        refunded=total([refund.leaving for refund in refunds], invoice.currency),
         refunded_credit=total([refund.from_credit for refund in refunds], invoice.currency),
         in_flight=total([each.amount for each in collections if each.live], invoice.currency),
         noted=total([note.settled for note in notes], invoice.currency),

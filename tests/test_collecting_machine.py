@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -21,10 +22,17 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from desks import all_of, money, store_of
-from invoicecore.collection import SavedMethod
+from invoicecore.collection import Collection, CollectionState, SavedMethod
 from invoicecore.errors import InvoicecoreError
 from invoicecore.invoices import Invoice
 from invoicecore.payments import Refund, ReversalKind
@@ -316,6 +324,45 @@ class Collecting(RuleBasedStateMachine):
                 with contextlib.suppress(*REFUSED):
                     self.house.hand(each)
 
+    def _meanwhile(self, operation: str, what: str) -> None:
+        """Have the payer or the bank act, and the webhook of it come, while the next such request is under way."""
+
+        def does() -> None:
+            if what == "bank":
+                for name in self._names(self._waits):
+                    self.house.bench.collect(name)
+            if what == "payer" and self.pages:
+                with _nothing_if_impossible():
+                    self.house.bench.pay(self.pages[-1])
+            if what == "dispute":
+                for name in self._came():
+                    self.house.bench.reverse(name, ReversalKind.CHARGEBACK)
+            with contextlib.suppress(*REFUSED):
+                self.house.deliver()
+
+        self.house.gateway.when(operation, "after", does)
+
+    @rule(n=st.integers(0, 5), what=st.sampled_from(["bank", "payer", "dispute"]))
+    def charge_while_something_happens(self, n: int, what: str) -> None:
+        self._meanwhile("charge", what)
+        self.charge(n)
+
+    @rule(what=st.sampled_from(["bank", "payer", "dispute"]), hours=st.sampled_from([1, 80]))
+    def look_while_something_happens(self, what: str, hours: int) -> None:
+        self._meanwhile("payment", what)
+        self.house.move(hours=hours)
+        self.recover()
+
+    @invariant()
+    def one_at_a_time(self) -> None:
+        """At no moment do two things collect one invoice, nor is it paid beyond what the provider has."""
+        found = all_of(store_of(self.house.desk), self.house.park, Collection)
+        live = Counter(each.invoice for each in found if each.unfinished)
+        assert set(live.values()) <= {1}, f"two collections of one invoice: {live}"
+        there = {each.key for each in self.house.charges(EffectKind.COLLECTED)}
+        early = [each.id for each in found if each.state is CollectionState.SUCCEEDED and each.id not in there]
+        assert not early, f"I3: {early} is said to be collected, the provider has nothing"
+
     @rule()
     def missed_are_fetched(self) -> None:
         with self._may_die():
@@ -371,7 +418,7 @@ ALWAYS = {"collected", "reversal", "refund", "succeeded", "cancelled", "not_exec
 """What a run of each machine must have come through, or it tells nothing."""
 
 MACHINES = [
-    (OverMemory, 300, ALWAYS | {"failed", "pending", "refund_failed", "reversal_cancelled", "refunded"}),
+    (OverMemory, 400, ALWAYS | {"failed", "pending", "refund_failed", "reversal_cancelled", "refunded"}),
     (OverStripe, 20, ALWAYS),
     (OverGoCardless, 25, ALWAYS | {"failed", "pending"}),
 ]

@@ -383,7 +383,11 @@ def test_one_whose_key_is_forgotten_is_looked_up_and_never_sent_again(
     desk.recover()
     assert gateway.calls.count("charge") == calls
     agree()
-    assert status(desk, invoice) is (Status.PAID if after else Status.OPEN)
+    assert status(desk, invoice) is (Status.PAID if after else Status.PENDING)
+    desk.collect()  # what the provider certainly never had goes out under a new key
+    agree()
+    assert status(desk, invoice) is Status.PAID
+    assert sum(each.kind == "payment" for each in gateway.inner.provider.ledger) == 1
 
 
 def test_what_nobody_can_tell_is_left_to_a_person_and_their_word_is_kept(
@@ -416,7 +420,7 @@ def test_what_nobody_can_tell_is_left_to_a_person_and_their_word_is_kept(
     assert desk.alerts.find(biller=park) == []
     assert {each.state for each in desk.alerts.find(biller=park, state=None)} == {AlertState.RESOLVED}
     with pytest.raises(NotAllowed):
-        desk.collections.resolve(paid, outcome="collected", note="again")
+        desk.collections.resolve(paid, outcome="collected", note="again", reference="pi_1")
 
 
 def test_a_key_that_made_something_else_is_quarantined(
@@ -435,7 +439,6 @@ def test_a_key_that_made_something_else_is_quarantined(
 LATER: list[GatewayError] = [
     NotSent("memory", "charge", "refused"),
     RateLimited("memory", "charge", "too many", retry_after=30),
-    ConfigurationProblem("memory", "charge", "the key was revoked"),
 ]
 
 
@@ -454,8 +457,25 @@ def test_while_a_provider_cannot_be_reached_collections_wait_in_their_order_and_
     assert gateway.calls.count("charge") == 1, "the others were not even tried"
     assert [status(desk, each) for each in invoices] == [Status.PENDING] * 3
     assert desk.messages.find(biller=park) == []
-    alerts = 1 if isinstance(fault, ConfigurationProblem) else 0
-    assert len(desk.alerts.find(biller=park)) == alerts
+    assert desk.alerts.find(biller=park) == []
+    clock.advance(timedelta(hours=13))
+    assert desk.collect().succeeded == 3
+    agree()
+
+
+def test_a_key_without_rights_stops_its_gateway_only_when_two_are_refused_and_is_alerted_once(
+    desk: Billing, park: Biller, issue: Issue, save: Save, gateway: Faulty, clock: FixedClock, agree: Callable[[], None]
+) -> None:
+    save(PaymentMethod.CARD)
+    desk.billers.edit(park, policy={"collect_saved": True})
+    for _ in range(3):
+        issue(due=TODAY)
+    gateway.plan("charge", ConfigurationProblem("memory", "charge", "the key was revoked"), times=2)  # F30
+    report = desk.collect()
+    assert (report.waiting, gateway.calls.count("charge")) == (2, 2)
+    assert report.stopped
+    assert [each.kind for each in desk.alerts.find(biller=park)] == [AlertKind.CONFIGURATION]
+    assert desk.messages.find(biller=park) == []
     clock.advance(timedelta(hours=13))
     assert desk.collect().succeeded == 3
     agree()

@@ -17,6 +17,7 @@ from invoicecore.payments import (
     PaymentMethod,
     Refund,
     after_credit,
+    after_failed_refund,
     after_payment,
     after_refund,
     after_reversal,
@@ -246,6 +247,16 @@ def test_whatever_happens_money_is_neither_made_nor_lost(steps: list[tuple[str, 
         after = invoice(TOTAL, now)
         assert minor(after.balance) + minor(now.settled) == TOTAL
         assert (after.phase in (Phase.PAID, Phase.REFUNDED)) == is_zero(after.balance)
+
+
+@pytest.mark.rule("D2", "D6", "S12")
+def test_what_of_a_refund_was_taken_from_credit_had_left_no_invoice() -> None:
+    before = facts(paid=60)
+    whole = attrs.evolve(refund(100, 0, 0), of_credit=eur(40))
+    after = after_refund(before, whole)
+    assert (refund(100, 0, 0).leaving, whole.leaving) == (eur(100), eur(60))
+    assert (after.refunded, after.held) == (eur(60), eur(0))
+    assert after_failed_refund(after, whole) == before
 
 
 @pytest.mark.rule("D1", "D2")

@@ -273,8 +273,8 @@ def test_a_value_no_database_takes_is_refused_and_named(store: SqlStore) -> None
         writer.add([Customer(id="c9", biller="b1", name="\ud800")])
     with pytest.raises(InvalidValue, match="cannot be stored"), store.reading() as reader:
         reader.get(Customer, "b1", ["\ud800"])
-    with pytest.raises(InvalidValue), store.writing() as writer:
-        writer.replace([samples.payment(HERE, "p1")])
+    with pytest.raises(InvalidValue, match="has no version"), store.writing() as writer:
+        writer.replace([samples.credit(HERE, 1)])
 
 
 def test_a_run_changes_only_the_schedule_of_its_leases(store: SqlStore) -> None:

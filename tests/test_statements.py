@@ -19,8 +19,9 @@ from invoicecore.credits import CreditKind
 from invoicecore.documents.account import statement_sheet
 from invoicecore.errors import InvalidValue, InvoicecoreError, NotFound
 from invoicecore.invoices import Invoice
+from invoicecore.money import total
 from invoicecore.parties import Biller, Customer
-from invoicecore.payments import Payment, Refund, RefundState, Reversal
+from invoicecore.payments import Payment, PaymentMethod, Refund, RefundState, Reversal, ReversalKind
 from invoicecore.statements import Statement
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory
@@ -213,6 +214,8 @@ ACTS: dict[str, Act] = {
         pick(inv, n), amount=money(f"{n % 30 + 1}"), to=pick(["source", "credit"], n), on=on
     ),
     "restore": lambda b, park, who, inv, pay, n, on: restored(b, pick(pay, n), on),
+    "dispute a part": lambda b, park, who, inv, pay, n, on: disputed(b, pick(pay, n), money(f"{n % 60 + 1}"), on),
+    "refund with credit": lambda b, park, who, inv, pay, n, on: refunded_with_credit(b, pick(pay, n), n % 2 == 0, on),
     "refund fails": lambda b, park, who, inv, pay, n, on: came_back(b, pick(b.payments.refunds(pick(inv, n)), n), on),
 }  # fmt: skip
 
@@ -228,6 +231,35 @@ def restored(billing: Billing, payment: Payment, on: date) -> None:
             if reversal.cancelled_on is None:
                 ledger.undo(reversal)
         ledger.write()
+
+
+def disputed(billing: Billing, payment: Payment, part: Money, on: date) -> None:
+    """A part of a payment, beside others, is taken back through the payer's bank, as far as it is there."""
+    with billing._desk.change("dispute", payment.biller, on=on) as change:
+        earlier = change.tx.find(Reversal, payment.biller, {"payment": payment.id})
+        taken = total([each.amount for each in earlier if each.cancelled_on is None], "EUR")
+        if part <= payment.amount - taken:
+            ledger, name = Ledger(change), f"dp_{len(earlier)}"
+            ledger.reverse(payment, part, kind=ReversalKind.CHARGEBACK, reference=name)
+            ledger.write()
+
+
+def refunded_with_credit(billing: Billing, payment: Payment, arrives: bool, on: date) -> None:
+    """A provider gives back what a payment holds on its first invoice, and the credit it had left."""
+    [invoice, *_] = [billing.invoices.get(part.invoice) for part in payment.allocations]
+    left = min(max(invoice.facts.cash_held, money(0)), payment.allocations[0].amount)
+    with billing._desk.change("refund", payment.biller, on=on) as change:
+        ledger = Ledger(change)
+        spare = payment.credited - ledger.take_credit_back(payment, payment.credited)
+        refund = Refund(
+            id=change.ids("ref")[0], biller=payment.biller, invoice=invoice.id, amount=left + spare, to_credit=money(0),
+            from_credit=money(0), of_credit=spare, method=PaymentMethod.CARD, refunded_on=on, gateway="cards",
+            payment=payment.id,
+        )  # fmt: skip
+        ledger.refund(refund)
+        ledger.write()
+    if not arrives:
+        came_back(billing, refund, on)
 
 
 def came_back(billing: Billing, refund: Refund, on: date, state: RefundState = RefundState.FAILED) -> None:
@@ -298,6 +330,62 @@ def test_a_refund_that_came_back_and_a_payment_that_was_restored_are_both_told(
         ("2026-03-07", "refund_failed", "100.00", "100.00", "0.00"),
     ]
     assert billing.invoices.sheet(invoice).notes == ("Plus rien à payer",)
+
+
+@pytest.mark.rule("D2", "D6", "S12", "D1")
+def test_a_refund_of_credit_too_lowers_what_is_charged_by_what_left_the_invoice_alone(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    day = [TODAY + timedelta(days=n) for n in range(9)]
+    invoice = issued(billing, park, guest)
+    payment = billing.payments.record(invoice, money(140), rest="credit", on=day[1])
+    refunded_with_credit(billing, payment, arrives=True, on=day[2])
+    [refund] = billing.payments.refunds(invoice)
+    assert (refund.amount, refund.leaving) == (money(140), money(100))
+    assert billing.invoices.get(invoice).facts.held == billing.credits.balance(guest) == money(0)
+    assert "100,00" in billing.invoices.sheet(invoice).notes[0]
+    came_back(billing, refund, day[3])
+    assert told(billing.customers.statement(guest, since=TODAY, until=day[8])) == [
+        ("2026-03-02", "invoice", "100.00", "0.00", "100.00"),
+        ("2026-03-03", "payment", "0.00", "140.00", "-40.00"),
+        ("2026-03-04", "refund", "-100.00", "-140.00", "0.00"),
+        ("2026-03-05", "refund_failed", "100.00", "140.00", "-40.00"),
+    ]
+    assert billing.credits.balance(guest) == money(40)
+
+
+@pytest.mark.rule("D2", "D6", "S12")
+def test_an_invoice_says_nothing_of_what_was_given_back_of_credit_alone(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest)
+    payment = billing.payments.record(invoice, money(140), rest="credit")
+    billing.payments.refund(invoice)
+    refunded_with_credit(billing, payment, arrives=True, on=TODAY)
+    assert [refund.leaving for refund in billing.payments.refunds(invoice)] == [money(100), money(0)]
+    notes = [note for note in billing.invoices.sheet(invoice).notes if "00" in note]
+    assert len(notes) == 1, notes
+    assert told(billing.customers.statement(guest, since=TODAY))[-1][1:] == ("refund", "0.00", "-40.00", "0.00")
+
+
+@pytest.mark.rule("D2", "D3", "D1")
+def test_parts_of_a_payment_are_taken_back_one_after_the_other(billing: Billing, park: Biller, guest: Customer) -> None:
+    day = [TODAY + timedelta(days=n) for n in range(12)]
+    first, second = issued(billing, park, guest), issued(billing, park, guest, "50")
+    payment = billing.payments.record([first, second], on=day[1])
+    disputed(billing, payment, money(70), day[2])
+    billing.payments.refund(second, on=day[3])
+    billing.invoices.void(second, on=day[4])
+    disputed(billing, payment, money(50), day[5])
+    disputed(billing, payment, money(30), day[6])
+    statement = billing.customers.statement(guest, since=TODAY, until=day[9])
+    assert [row[1:4] for row in told(statement) if row[1] in ("void", "reversal")] == [
+        ("reversal", "0.00", "-70.00"),
+        ("void", "0.00", "0.00"),
+        ("reversal", "-20.00", "-50.00"),
+        ("reversal", "-30.00", "-30.00"),
+    ]
+    assert statement.closing == billing.invoices.outstanding(customer=guest) - billing.credits.balance(guest)
 
 
 @pytest.mark.rule("S12", "D1")

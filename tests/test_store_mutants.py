@@ -502,7 +502,25 @@ class LetsAnOpenPageBeBesideAnother(MemoryWriter):
 @noticed_by("test_a_cancelled_reversal_makes_room_for_another")
 class NeverReversesAgain(TakesMore):
     def also(self, record):
-        return record.payment if isinstance(record, Reversal) else None
+        return (record.payment, record.reference) if isinstance(record, Reversal) else None
+
+
+@noticed_by("test_a_payment_has_one_reversal_of_each_reference", "test_keys_that_differ_or_are_not_set_do_not_clash")
+class ReversesAPaymentOnce(TakesMore):
+    def also(self, record):
+        return record.payment if isinstance(record, Reversal) and record.cancelled_on is None else None
+
+
+@noticed_by(
+    "test_a_payment_has_one_reversal_of_each_reference",
+    "test_every_unique_key_is_kept_and_a_clash_takes_everything_back",
+)
+class LetsAProviderReverseTwice(MemoryWriter):
+    def _put(self, record):
+        super()._put(record)
+        if isinstance(record, Reversal) and record.reference and record.cancelled_on is None:
+            key = (Reversal, record.biller, ("reversal of payment", record.payment, record.reference))
+            self._tables.taken[key[:2] + (("nothing", record.id),)] = self._tables.taken.pop(key)
 
 
 @noticed_by("test_keys_that_differ_or_are_not_set_do_not_clash")

@@ -26,7 +26,8 @@ class SavedMethod:
     """A customer's card or mandate, saved at a provider, to be charged without the customer (C6, S9).
 
     `id` is the key its set-up was made under. `setup` is the provider's name of the set-up, `reference` of the card or
-    mandate once there is one, `owner` of the customer there. `label` masks the number: "Visa •••• 4242".
+    mandate once there is one, `owner` of the customer there. `label` masks the number: "Visa •••• 4242". `next_try_at`
+    is when a set-up that nobody told the end of is asked for again, `tries` counts those askings.
     """
 
     id: str
@@ -42,6 +43,8 @@ class SavedMethod:
     scheme: str = ""
     label: str = ""
     reason: str = ""
+    tries: int = 0
+    next_try_at: datetime | None = None
     version: int = 1
 
     @property
@@ -164,6 +167,9 @@ class Collection:
         return self.state in UNFINISHED
 
 
+RETRYING: Final = "being tried again by its provider"
+"""The `error` of an UNKNOWN collection whose provider was asked to try it again."""
+
 SUBMIT_LEASE: Final = timedelta(minutes=15)
 """How long a submitter has; after that the collection counts as doubtful and is looked up."""
 
@@ -178,6 +184,16 @@ DOUBTS: Final = (
 
 POLLS: Final = (timedelta(hours=1), timedelta(days=1))
 """How long to wait before a pending one is asked for, webhooks or not; the last one repeats."""
+
+
+SETUP_POLLS: Final = (
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+    timedelta(days=3),
+)
+"""How long to wait between asking what became of a set-up that nobody told the end of; after the last one it is over."""
 
 
 def wait(waits: tuple[timedelta, ...], tries: int) -> timedelta:

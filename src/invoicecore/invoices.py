@@ -351,12 +351,15 @@ def check(action: str, invoice: Invoice, policy: Policy, on: date) -> None:
     if (action, invoice.lifecycle) in TRANSITIONS:
         if action == "void" and invoice.lifecycle is Lifecycle.OPEN:
             raise MoneyHeld(status, can, invoice.facts.cash_held, _void_blocked(invoice))
-        paid = "nothing is left to pay" if is_zero(invoice.balance) else _in_flight(invoice)
+        flying = is_zero(invoice.recordable) and not is_zero(invoice.balance)
+        paid = _in_flight(invoice) if flying else "nothing is left to pay"
         reason = {
             "void": "this biller deletes drafts instead",
             "delete": "this biller voids drafts instead",
             "refund": "no money is held on it",
         }.get(action, paid)
+        if flying and reason == paid:
+            raise NotAllowed(action, status, can, reason, "Call it off with collections.cancel, or wait for it")
     raise NotAllowed(action, status, can, reason)
 
 

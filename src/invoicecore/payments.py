@@ -101,8 +101,9 @@ class RefundState(StrEnum):
 class Refund:
     """Money of an invoice given back (S12).
 
-    `amount` = what left the invoice; `to_credit` of it became credit, the rest went to the payer;
-    `from_credit` of it had been paid by credit and may only go to credit. One that a provider makes names its
+    `amount` = what was given back in all; `to_credit` of it became credit, the rest went to the payer;
+    `from_credit` of it had been paid by credit and may only go to credit. `of_credit` is the part of it that was taken
+    from the credit its payment had become; it had left no invoice. One that a provider makes names its
     `gateway`, the `payment` it is of and how much of that was `refunded_before`; its `id` is the operation's key there,
     `reference` the provider's name of it, `failed_on` the day it came back. `reversible_until` travels with a result and is never stored: until
     when the payment itself can still be taken back (P4).
@@ -129,7 +130,13 @@ class Refund:
     failed_on: date | None = None
     error: str = ""
     version: int = 1
+    of_credit: Money | None = None
     reversible_until: date | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def leaving(self) -> Money:
+        """What of it left the invoice."""
+        return self.amount if self.of_credit is None else self.amount - self.of_credit
 
 
 @attrs.frozen(kw_only=True)
@@ -190,14 +197,14 @@ def after_reversal(facts: Facts, amount: Money) -> Facts:
 def after_refund(facts: Facts, refund: Refund) -> Facts:
     """The facts once money was returned; the balance does not rise (D2)."""
     return attrs.evolve(
-        facts, refunded=facts.refunded + refund.amount, refunded_credit=facts.refunded_credit + refund.from_credit
+        facts, refunded=facts.refunded + refund.leaving, refunded_credit=facts.refunded_credit + refund.from_credit
     )
 
 
 def after_failed_refund(facts: Facts, refund: Refund) -> Facts:
     """The facts once a refund came back: its money is held again."""
     return attrs.evolve(
-        facts, refunded=facts.refunded - refund.amount, refunded_credit=facts.refunded_credit - refund.from_credit
+        facts, refunded=facts.refunded - refund.leaving, refunded_credit=facts.refunded_credit - refund.from_credit
     )
 
 

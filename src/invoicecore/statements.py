@@ -104,7 +104,7 @@ def _charges(
 ) -> Iterator[Entry]:
     """Invoices as they were issued, and as they were voided."""
     none = zero(currency)
-    by_id = {payment.id: payment for payment in payments}
+    payments = list(payments)
     for invoice in issued.values():
         charge = Entry(
             on=invoice.issued_on or date.max, kind=EntryKind.INVOICE, charged=invoice.total, paid=none,
@@ -116,20 +116,23 @@ def _charges(
         # What had been settled by money on that day stays charged, and what credit notes had taken off is not taken off
         # again; credit that had been applied has become credit again. A payment that bounced later had settled it then.
         day = voided[invoice.id]
-        kept = [_allocated(payment, payment.amount, invoice.id) for payment in by_id.values()]
-        gone = [
-            _allocated(by_id[each.payment], each.amount, invoice.id)
-            for each in reversals
-            if each.reversed_on <= day and (each.cancelled_on is None or each.cancelled_on > day)
+        gone: dict[str, Money] = {}
+        for each in reversals:
+            if each.reversed_on <= day and (each.cancelled_on is None or each.cancelled_on > day):
+                gone[each.payment] = gone.get(each.payment, none) + each.amount
+        kept = [
+            _allocated(payment, payment.amount, invoice.id)
+            - _allocated(payment, gone.get(payment.id, none), invoice.id)
+            for payment in payments
         ]
         noted = [note.settled for note in notes if note.invoice == invoice.id]
-        settled = total(kept, currency) - total(gone, currency) + total(noted, currency) + invoice.facts.credit
+        settled = total(kept, currency) + total(noted, currency) + invoice.facts.credit
         yield attrs.evolve(charge, on=day, kind=EntryKind.VOID, charged=settled - invoice.total)
 
 
 def _received(
     payments: Iterable[Payment],
-    reversals: Iterable[Reversal],
+    reversals: Sequence[Reversal],
     voided: Mapping[str, date],
     numbers: Mapping[str, str],
     currency: str,
@@ -145,21 +148,21 @@ def _received(
             reference=payment.reference or _named(about, numbers), about=about,
         )  # fmt: skip
         yield told[payment.id]
-    for reversal in reversals:
+    steps = [(each.reversed_on, EntryKind.REVERSAL, each) for each in reversals]
+    steps += [(each.cancelled_on, EntryKind.REVERSAL_CANCELLED, each) for each in reversals if each.cancelled_on]
+    gone: dict[str, Money] = {}  # of each payment: several parts of it may be taken back, one after the other
+    for day, kind, reversal in sorted(steps, key=lambda step: step[:2]):
         payment, entry = by_id[reversal.payment], told[reversal.payment]
-        for kind, day in (
-            (EntryKind.REVERSAL, reversal.reversed_on),
-            (EntryKind.REVERSAL_CANCELLED, reversal.cancelled_on),
-        ):
-            if day is None:
-                continue
-            away = kind is EntryKind.REVERSAL
-            # What a void invoice had been settled with is owed by nobody when it bounces.
-            void = [_allocated(payment, reversal.amount, ref) for ref in entry.about if voided.get(ref, date.max) < day]
-            charged, paid = total(void, currency), reversal.amount
-            yield attrs.evolve(
-                entry, on=day, kind=kind, charged=-charged if away else charged, paid=-paid if away else paid
-            )
+        before = gone.get(payment.id, zero(currency))
+        after = before + reversal.amount if kind is EntryKind.REVERSAL else before - reversal.amount
+        gone[payment.id] = after
+        # What a void invoice had been settled with is owed by nobody when it bounces.
+        void = [
+            _allocated(payment, before, ref) - _allocated(payment, after, ref)
+            for ref in entry.about
+            if voided.get(ref, date.max) < day
+        ]
+        yield attrs.evolve(entry, on=day, kind=kind, charged=total(void, currency), paid=before - after)
 
 
 def _returned(
@@ -167,7 +170,7 @@ def _returned(
 ) -> Iterator[Entry]:
     """Credit notes, refunds, and those refunds that came back."""
     none = zero(currency)
-    amounts = {refund.id: refund.amount for refund in refunds}
+    amounts = {refund.id: refund.leaving for refund in refunds}
     noted = set()
     for note in notes:
         # What had been given back before the note is no longer charged since then.
@@ -180,14 +183,14 @@ def _returned(
     for refund in refunds:
         cash = refund.amount - refund.to_credit
         entry = Entry(
-            on=refund.refunded_on, kind=EntryKind.REFUND, charged=none if refund.id in noted else -refund.amount,
+            on=refund.refunded_on, kind=EntryKind.REFUND, charged=none if refund.id in noted else -refund.leaving,
             paid=-cash, reference=_named((refund.invoice,), numbers), about=(refund.invoice,),
         )  # fmt: skip
         if entry.charged.amount or entry.paid.amount:  # what a note gave as credit stands in the note alone
             yield entry
         if refund.failed_on is not None:
             yield attrs.evolve(
-                entry, on=refund.failed_on, kind=EntryKind.REFUND_FAILED, charged=refund.amount, paid=cash
+                entry, on=refund.failed_on, kind=EntryKind.REFUND_FAILED, charged=refund.leaving, paid=cash
             )
 
 

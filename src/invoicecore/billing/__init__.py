@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
-from invoicecore.billing.collecting import Collecting, Credits
 from invoicecore.billing.crediting import CreditNotes
 from invoicecore.billing.debiting import ChargingPayments, Collections
 from invoicecore.billing.desk import Desk
@@ -21,6 +20,7 @@ from invoicecore.billing.methods import Methods
 from invoicecore.billing.notifying import Messages
 from invoicecore.billing.outcomes import Attempts, Deliveries, Report
 from invoicecore.billing.publishing import Publishing
+from invoicecore.billing.recording import Credits, Recording
 from invoicecore.billing.refunding import Refunding
 from invoicecore.billing.registering import Billers, Registering, Units
 from invoicecore.billing.reporting import Reporting
@@ -46,7 +46,7 @@ class Customers(Registering, DocumentingCustomers):
     """Who pays: `billing.customers`."""
 
 
-class Payments(Collecting, ChargingPayments, Refunding, Linking, DocumentingPayments):
+class Payments(Recording, ChargingPayments, Refunding, Linking, DocumentingPayments):
     """Money received and returned, its receipts, and the links to pay by: `billing.payments`."""
 
 
@@ -201,11 +201,11 @@ class Billing:
         provider that cannot be reached keeps its own waiting, in their order. Raises StoreError inside a transaction
         (P2), Refused.
         """
-        from invoicecore.billing.recovering import Collecting as Sending
+        from invoicecore.billing.collecting import Collecting
 
-        sending = Sending(self._desk, actor=actor, progress=progress)
-        self._for(biller, sending.collect, sending.collect_each)
-        return sending.report
+        collecting = Collecting(self._desk, actor=actor, progress=progress)
+        self._for(biller, collecting.collect, collecting.collect_each)
+        return collecting.ended()
 
     def recover(
         self,
@@ -225,7 +225,7 @@ class Billing:
 
         recovering = Recovering(self._desk, actor=actor, progress=progress)
         self._for(biller, recovering.recover, recovering.recover_each)
-        return recovering.report
+        return recovering.ended()
 
     def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
         """What became of each event of a gateway's webhook (D6).

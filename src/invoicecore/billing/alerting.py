@@ -7,7 +7,7 @@ from datetime import date
 import attrs
 
 from invoicecore.alerts import Alert, AlertKind, AlertState
-from invoicecore.billing.desk import Change, Desk, biller_in, one
+from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, member, text
@@ -15,12 +15,11 @@ from invoicecore.payments import Reversal
 
 
 def alert(change: Change, kind: AlertKind, about: str, told: str, *, invoice: str | None = None) -> None:
-    """Raise an alert; one that was raised before of the same thing is opened again and says the newest."""
+    """Raise an alert; one of the same thing that was raised before is opened again when there is something new to say."""
     before = [a for a in change.tx.find(Alert, change.biller.id, {"about": about}) if a.kind is kind]
     if before:
-        again = attrs.evolve(before[0], text=told, state=AlertState.OPEN, raised_at=change.at)
-        if attrs.evolve(again, raised_at=before[0].raised_at) != before[0]:
-            change.tx.replace([again])
+        if before[0].text != told:
+            change.tx.replace([attrs.evolve(before[0], text=told, state=AlertState.OPEN, raised_at=change.at)])
         return
     change.tx.add(
         [
@@ -42,6 +41,14 @@ def overdrawn(change: Change, invoice: Invoice, reversal: Reversal) -> None:
     if invoice.facts.held.amount < 0:
         told = f"{-invoice.facts.held.amount} {invoice.currency} had been refunded before it was taken back"
         alert(change, AlertKind.REVERSED_AFTER_REFUND, reversal.id, told, invoice=invoice.id)
+
+
+def settle_overdrawn(change: Change, invoice: Invoice) -> None:
+    """Resolve the alerts of more having gone out than came in, once that is not so any more."""
+    if invoice.facts.held.amount >= 0:
+        found = change.tx.find(Alert, change.biller.id, {"invoice": invoice.id, "state": AlertState.OPEN.value})
+        which = [each for each in found if each.kind is AlertKind.REVERSED_AFTER_REFUND]
+        change.tx.replace([_resolved(each, change, "the refund was not made") for each in which])
 
 
 def settle_alerts(change: Change, about: str, kind: AlertKind, how: str) -> None:
@@ -73,8 +80,9 @@ class Alerts:
     ) -> list[Alert]:
         """Alerts of a biller or of one invoice, oldest first, those after an id; open ones unless another state is given.
 
-        `state=None` is every one. Raises InvalidValue for an unknown state, NotFound.
+        `state=None` is every one. Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
+        checked_page(after, limit)
         if invoice is not None:
             owner, ref = self._desk.owner("invoice", invoice, biller)
             where = {"invoice": ref}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
 from invoicecore.alerts import AlertKind
-from invoicecore.billing.alerting import alert, overdrawn, settle_alerts
+from invoicecore.billing.accounting import write_money
+from invoicecore.billing.alerting import alert, settle_alerts
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
-from invoicecore.billing.notifying import queue, tell_payer
+from invoicecore.billing.notifying import tell_once
 from invoicecore.clock import start_of
 from invoicecore.collection import (
     DOUBTS,
@@ -28,11 +29,9 @@ from invoicecore.collection import (
 )
 from invoicecore.errors import Conflict
 from invoicecore.invoices import Invoice, Lifecycle
-from invoicecore.messages import Message, MessageKind
-from invoicecore.money import Money, zero
-from invoicecore.parties import Customer, Policy
-from invoicecore.payments import Payment, Refund, RefundState, Reversal
-from invoicecore.ports import GatewayInfo, PaymentSnapshot, PayStatus, RefundSnapshot, ReversalSnapshot
+from invoicecore.messages import MessageKind
+from invoicecore.parties import Policy
+from invoicecore.ports import GatewayInfo, PaymentSnapshot, PayStatus
 
 _AGAIN = 8  # how often a snapshot is fetched anew because somebody else applied one meanwhile
 
@@ -48,6 +47,7 @@ def take_in(
     *,
     actor: str | None = None,
     beside: Callable[[Change], None] = lambda change: None,
+    calling_off: bool = False,
 ) -> Collection:
     """Fetch a payment afresh and apply it to its collection; `beside` is written in the same transaction.
 
@@ -61,7 +61,7 @@ def take_in(
             with desk.change(action, current.biller, actor=actor, subject=current.id) as change:
                 found = one(change.tx, Collection, current.biller, current.id)
                 if found.version == current.version:
-                    after = apply_payment(change, found, snapshot, info)
+                    after = apply_payment(change, found, snapshot, info, calling_off=calling_off)
                     beside(change)
                     return after
                 current = found
@@ -71,10 +71,13 @@ def take_in(
     raise Conflict(f"collection {collection.id}", "others keep changing it")
 
 
-def apply_payment(change: Change, before: Collection, told: PaymentSnapshot, info: GatewayInfo) -> Collection:
+def apply_payment(
+    change: Change, before: Collection, told: PaymentSnapshot, info: GatewayInfo, *, calling_off: bool = False
+) -> Collection:
     """Write down what a snapshot says beyond what is known: money, what was taken back or returned, and the state.
 
-    Money a provider reports is always stored in full (D6). The collection as it is afterwards.
+    Money a provider reports is always stored in full (D6). `calling_off`: that it is cancelled is what was wanted. The
+    collection as it is afterwards.
     """
     currency = before.amount.currency.code
     if told.amount.currency.code != currency:
@@ -87,20 +90,26 @@ def apply_payment(change: Change, before: Collection, told: PaymentSnapshot, inf
     if told.status is PayStatus.UNRECOGNISED:
         odd = "the provider shows a status that is not known here; nothing was concluded from it"
         alert(change, AlertKind.UNRECOGNISED, before.id, odd, invoice=before.invoice)
+    over = told.status in (PayStatus.SUCCEEDED, PayStatus.FAILED, PayStatus.CANCELLED)
+    if over and told.collected < before.collected:
+        odd = f"the provider holds {told.collected.amount} {currency}, {before.collected.amount} was written down here"
+        alert(change, AlertKind.MISMATCH, before.id, odd, invoice=before.invoice)
     ledger = Ledger(change)
     now = _moved(change, before, told, info)
     if before.live and not now.live:
         ledger.fly(before.invoice, -before.amount)
     elif now.live and not before.live:
         ledger.fly(before.invoice, before.amount)
-    _money(change, ledger, now, told)
+    write_money(change, ledger, now, told)
     now = attrs.evolve(now, collected=max(before.collected, told.collected))
     given_up = _provider_retries(before) and not _provider_retries(now)
     if now.state is CollectionState.FAILED and (before.state is not CollectionState.FAILED or given_up):
         now = failed(change, ledger, now)
+    elif now.state is CollectionState.CANCELLED and before.live and now.method is not None and not calling_off:
+        now = _cancelled(change, ledger, now)
     sent = before.state in (CollectionState.SUBMITTING, CollectionState.UNKNOWN) and now.method is not None
     if sent and now.state is CollectionState.PENDING and change.biller.policy.notify_collections:
-        tell(change, MessageKind.COLLECTION_NOTICE, ledger.invoice(now.invoice), now.id)
+        tell_once(change, MessageKind.COLLECTION_NOTICE, ledger.invoice(now.invoice), now.id)
     if now != before:
         change.tx.replace([now])
     if before.state in (CollectionState.UNKNOWN, CollectionState.SUBMITTING) and now.state is not before.state:
@@ -134,10 +143,9 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
         decline=decline if state is not CollectionState.SUCCEEDED else None,
         expected_on=told.expected_on or before.expected_on,
         reversible_until=before.reversible_until,
-        error="" if state is not before.state else before.error,
+        error="" if before.next_try_at is not None else before.error,
     )
     if state is CollectionState.SUCCEEDED and before.reversible_until is None:
-        currency = before.amount.currency.code
         currency = told.amount.currency.code
         spec = next((spec for spec in info.methods if spec.kind is told.kind and currency in spec.currencies), None)
         if spec is not None and spec.reversible_for is not None:
@@ -148,6 +156,8 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
 def _schedule(change: Change, before: Collection, now: Collection) -> dict[str, Any]:
     """When it is looked at next: what was told before its time changes nothing of that."""
     same = now.state is before.state
+    if now.state is CollectionState.PENDING and not _owed(change, now):
+        return {"next_try_at": change.at} if not same else {}  # to be called off
     if same and (before.next_try_at is None or before.next_try_at > change.at):
         return {}
     if now.state in UNFINISHED:
@@ -157,6 +167,12 @@ def _schedule(change: Change, before: Collection, now: Collection) -> dict[str, 
     if retried:
         return {}
     return {"next_try_at": change.at + POLLS[-1] if _provider_retries(now) else None}
+
+
+def _owed(change: Change, collection: Collection) -> bool:
+    """Whether its invoice still asks for what a collection collects."""
+    invoice = one(change.tx, Invoice, collection.biller, collection.invoice)
+    return invoice.lifecycle is Lifecycle.OPEN and invoice.balance >= collection.amount
 
 
 def _provider_retries(collection: Collection) -> bool:
@@ -202,164 +218,6 @@ def _other(change: Change, mine: Collection) -> bool:
     return any(each.id != mine.id for each in found)
 
 
-# --- money ------------------------------------------------------------------------------------------------------------
-
-
-def _money(change: Change, ledger: Ledger, now: Collection, told: PaymentSnapshot) -> None:
-    """Payments, reversals and refunds the snapshot tells of beyond those recorded, in the order they can have happened."""
-    arrived = _chunks(told.collected - now.collected, told.amount)
-    if not (arrived or told.reversals or told.refunds):
-        return
-    payments = change.tx.find(Payment, now.biller, {"collection": now.id}) if now.collected.amount > 0 else []
-    known = _reversals(change, payments)
-    # What was cancelled since takes nothing, so it comes first, whatever the order it is told in.
-    fresh = sorted((each for each in told.reversals if each.id not in known), key=lambda each: not each.cancelled)
-    for each in told.reversals:
-        if each.cancelled and each.id in known and known[each.id].cancelled_on is None:
-            ledger.undo(known[each.id])
-            settle_alerts(change, known[each.id].id, AlertKind.CHARGEBACK, "cancelled by the bank")
-    taken = {reversal.payment for reversal in known.values() if reversal.cancelled_on is None}
-    while arrived or fresh:
-        there = [payment for payment in payments if payment.id not in taken]
-        if fresh and there:
-            reversal = _take_back(change, ledger, now, there[-1], fresh.pop(0))
-            if reversal.cancelled_on is None:
-                taken.add(reversal.payment)
-        elif arrived:
-            payments.append(_collect(change, ledger, now, arrived.pop(0), told))
-        else:
-            odd = f"the provider took {fresh[0].amount.amount} back beyond what was collected ({fresh[0].id})"
-            alert(change, AlertKind.MISMATCH, now.id, odd, invoice=now.invoice)
-            break
-    for refund in told.refunds:
-        apply_refund(change, ledger, payments, refund, now.gateway)
-
-
-def _chunks(amount: Money, most: Money) -> list[Money]:
-    # Money that was collected, taken back and collected again came in as many payments.
-    parts = []
-    while amount.amount > 0:
-        parts.append(min(amount, most))
-        amount = amount - parts[-1]
-    return parts
-
-
-def _reversals(change: Change, payments: Sequence[Payment]) -> dict[str, Reversal]:
-    if not payments:
-        return {}
-    found = change.tx.find(Reversal, payments[0].biller, {"payment": [payment.id for payment in payments]})
-    return {reversal.reference: reversal for reversal in found}
-
-
-def _collect(change: Change, ledger: Ledger, collection: Collection, amount: Money, told: PaymentSnapshot) -> Payment:
-    invoice = ledger.invoice(collection.invoice)
-    owed = invoice.balance if invoice.lifecycle is Lifecycle.OPEN else zero(invoice.currency)
-    part = min(amount, owed) if invoice.customer is not None else amount  # nobody else could hold the rest
-    payment = ledger.pay(
-        [invoice],
-        amount,
-        [part],
-        customer=invoice.customer,
-        method=told.kind,
-        received_on=change.on,
-        reference=told.reference,
-        collection=collection.id,
-    )
-    if amount > owed:
-        held = "it is the customer's credit" if invoice.customer is not None else "it is held on the invoice"
-        odd = f"{(amount - owed).amount} {invoice.currency} more than was owed came in; {held}, refund it or keep it"
-        alert(change, AlertKind.OVERPAID, payment.id, odd, invoice=invoice.id)
-    if part.amount > 0:
-        tell_payer(change, MessageKind.RECEIPT, invoice, payment.id, notify=None)
-    return payment
-
-
-def _take_back(
-    change: Change, ledger: Ledger, collection: Collection, payment: Payment, told: ReversalSnapshot
-) -> Reversal:
-    reversal = ledger.reverse(
-        payment, min(told.amount, payment.amount), kind=told.kind, reason=told.reason, reference=told.id
-    )
-    if told.cancelled:
-        return ledger.undo(reversal)
-    text = f"{told.amount.amount} {told.amount.currency.code} was taken back ({told.kind.value}): {told.reason or 'no reason given'}"
-    alert(change, AlertKind(told.kind.value), reversal.id, text, invoice=collection.invoice)
-    invoice = ledger.invoice(collection.invoice)
-    overdrawn(change, invoice, reversal)
-    if change.biller.policy.notify_collections and invoice.balance.amount > 0:
-        tell(change, MessageKind.PAYMENT_REVERSED, invoice, reversal.id)
-    return reversal
-
-
-def apply_refund(
-    change: Change, ledger: Ledger, payments: Sequence[Payment], told: RefundSnapshot, gateway: str
-) -> Refund | None:
-    """Write down where a refund stands; one that was made elsewhere is recorded too (D6). None: nothing to hang it on."""
-    biller = change.biller.id
-    refund = change.tx.get(Refund, biller, [told.key]).get(told.key) if told.key else None
-    if refund is None:
-        same = change.tx.find(Refund, biller, {"payment": [payment.id for payment in payments]})
-        refund = next((each for each in same if each.reference == told.reference), None)
-    if refund is None:
-        return _refunded_elsewhere(change, ledger, payments, told, gateway)
-    after = attrs.evolve(refund, reference=told.reference)
-    if refund.state.counts and not told.state.counts:
-        after = attrs.evolve(ledger.refund_failed(refund, RefundState.FAILED, told.reason), reference=told.reference)
-        text = f"{refund.amount.amount} {refund.amount.currency.code} did not reach the payer: {told.reason or 'no reason given'}"
-        alert(change, AlertKind.REFUND_FAILED, refund.id, text, invoice=refund.invoice)
-    elif not refund.state.counts and told.state.counts:
-        ledger.refund_again(refund)
-        after = attrs.evolve(after, state=told.state, failed_on=None, error="")
-    elif told.state.counts:
-        after = attrs.evolve(after, state=told.state, next_try_at=None, error="")
-        if told.state is RefundState.PENDING:
-            early = refund.state is told.state and refund.next_try_at is not None and refund.next_try_at > change.at
-            tries = refund.tries if early else 1 if refund.state is not told.state else refund.tries + 1
-            poll = refund.next_try_at if early else change.at + wait(POLLS, tries)
-            after = attrs.evolve(after, tries=tries, next_try_at=poll)
-    if after != refund:
-        change.tx.replace([after])
-        if refund.state in (RefundState.UNKNOWN, RefundState.SUBMITTING):
-            settle_alerts(change, refund.id, AlertKind.DOUBTFUL, f"the provider told: {after.state.value}")
-        return attrs.evolve(after, version=refund.version + 1)
-    return refund
-
-
-def _refunded_elsewhere(
-    change: Change, ledger: Ledger, payments: Sequence[Payment], told: RefundSnapshot, gateway: str
-) -> Refund | None:
-    if not told.state.counts or not payments:
-        return None
-    payment = payments[-1]
-    text = f"{told.amount.amount} {told.amount.currency.code} was refunded at the provider, not from here ({told.reference})"
-    invoice = ledger.invoice(payment.allocations[0].invoice) if payment.allocations else None
-    alert(
-        change, AlertKind.REFUNDED_ELSEWHERE, told.reference, text, invoice=invoice.id if invoice is not None else None
-    )
-    if invoice is None:
-        return None
-    nothing = zero(invoice.currency)
-    refund = Refund(
-        id=change.ids("ref")[0],
-        biller=change.biller.id,
-        invoice=invoice.id,
-        amount=told.amount,
-        to_credit=nothing,
-        from_credit=nothing,
-        method=payment.method,
-        refunded_on=change.on,
-        reference=told.reference,
-        reason=told.reason,
-        state=told.state,
-        gateway=gateway,
-        payment=payment.id,
-        next_try_at=change.at + POLLS[0] if told.state is RefundState.PENDING else None,
-    )
-    ledger.refund(refund)
-    ledger.note(invoice.id, "refunded", f"{told.amount.amount} at the provider")
-    return refund
-
-
 def drop(change: Change, ledger: Ledger, found: Collection, why: str, decline: Decline | None = None) -> Collection:
     """End a collection that never reached the provider; with a decline, the customer is asked to pay another way."""
     ended = attrs.evolve(found, state=CollectionState.NOT_EXECUTED, next_try_at=None, error=why, decline=decline)
@@ -398,9 +256,21 @@ def failed(change: Change, ledger: Ledger, now: Collection) -> Collection:
             now, next_try_at=start_of(change.on + timedelta(days=days), change.biller.timezone), tries=0
         )
     invoice = ledger.invoice(now.invoice)
-    if policy.link_on_failure and invoice.balance.amount > 0:
-        tell(change, MessageKind.COLLECTION_FAILED, invoice, now.id)
+    owed = invoice.lifecycle is Lifecycle.OPEN and invoice.balance.amount > 0
+    if owed and policy.link_on_failure and not tell_once(change, MessageKind.COLLECTION_FAILED, invoice, now.id):
+        told = f"a collection of {now.amount.amount} {invoice.currency} failed and the customer has no e-mail address"
+        alert(change, AlertKind.REFUSED, now.id, told, invoice=invoice.id)
     return now
+
+
+def _cancelled(change: Change, ledger: Ledger, now: Collection) -> Collection:
+    """After a debit was cancelled at the provider or with its mandate: it is asked for in another way (S9)."""
+    invoice = ledger.invoice(now.invoice)
+    if invoice.lifecycle is not Lifecycle.OPEN or invoice.balance.amount <= 0:
+        return now
+    decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD)
+    alert(change, AlertKind.NO_METHOD, now.id, "the debit was cancelled, or its mandate", invoice=invoice.id)
+    return failed(change, ledger, attrs.evolve(now, decline=now.decline or decline))
 
 
 def _retry_in(policy: Policy, failed: Collection) -> int | None:
@@ -409,14 +279,3 @@ def _retry_in(policy: Policy, failed: Collection) -> int | None:
     if failed.method is None or not helps or failed.attempt > len(policy.collection_retries):
         return None
     return policy.collection_retries[failed.attempt - 1]
-
-
-def tell(change: Change, kind: MessageKind, invoice: Invoice, about: str) -> None:
-    """Queue an e-mail to the payer of an invoice, once; nothing without one who has an address."""
-    if invoice.customer is None:
-        return
-    queued = change.tx.find(Message, change.biller.id, {"invoice": invoice.id})
-    if any(message.kind is kind and message.about == about for message in queued):
-        return
-    who = one(change.tx, Customer, change.biller.id, invoice.customer)
-    queue(change, kind, [(invoice, who)], about)

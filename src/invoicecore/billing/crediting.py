@@ -12,9 +12,9 @@ from invoicecore.billing.desk import Change, Desk, biller_in, one
 from invoicecore.billing.documenting import notes_of
 from invoicecore.billing.issuing import move_credit
 from invoicecore.billing.leasing import unused_of
-from invoicecore.billing.ledger import close_pages
 from invoicecore.billing.notifying import tell_payer
 from invoicecore.billing.refunding import by_gateway, submit_refund
+from invoicecore.billing.scheduling import close_pages
 from invoicecore.credit_notes import (
     CreditNote,
     Proposal,
@@ -112,7 +112,7 @@ class CreditNotes:
                 note = attrs.evolve(note, refund=refund.id)
             change.tx.replace([after])
             change.tx.add([note])
-            close_pages(change, [ref])
+            close_pages(change, [after])
             change.made(note.id)
             tell_payer(change, MessageKind.CREDIT_NOTE, before, note.id, notify=notify)
         if refund is not None and refund.gateway is not None:

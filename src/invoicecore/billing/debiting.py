@@ -9,7 +9,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import settle_alerts
-from invoicecore.billing.desk import Change, Desk, biller_in, one
+from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.scheduling import reserved, usable
 from invoicecore.collection import UNFINISHED, Collection, CollectionState, SavedMethod
@@ -97,6 +97,10 @@ class ChargingPayments:
         if found is None:
             raise NoSavedMethod(invoice.customer, wanted)
         self._desk.wiring.gateway_named(found.gateway)  # refuses before anything is written
+        # What was to be tried again is tried now.
+        waits = [CollectionState.FAILED.value, CollectionState.NOT_EXECUTED.value]
+        later = tx.find(Collection, biller, {"invoice": invoice.id, "state": waits})
+        tx.replace([attrs.evolve(each, next_try_at=None) for each in later if each.next_try_at is not None])
         collection = reserved(change, invoice, found, id=change.ids("col")[0], charge_on=invoice.due_on)
         tx.add([collection])
         ledger = Ledger(change)
@@ -124,8 +128,9 @@ class Collections:
     ) -> list[Collection]:
         """Collections of a biller, an invoice or a customer, in one state if given, oldest first, those after an id.
 
-        Raises InvalidValue for an unknown state, NotFound.
+        Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
+        checked_page(after, limit)
         where: dict[str, str] = {}
         owner = None
         for kind, record in (("invoice", invoice), ("customer", customer)):
@@ -184,14 +189,14 @@ class Collections:
         """Settle a doubtful collection by what a person found at the provider: "collected" or "not_collected".
 
         Only an UNKNOWN one; the note says how it was found out, and is on the invoice's timeline with who said so
-        (R18). `reference` is the provider's name of the payment. Should the provider tell otherwise later, that counts.
-        Raises NotAllowed, InvalidValue, NotFound.
+        (R18). `reference` is the provider's name of the payment, needed for "collected". Money the provider tells
+        of later counts; that it holds less than was written down is an alert. Raises NotAllowed, InvalidValue, NotFound.
         """
         biller, ref = self._desk.owner("collection", collection)
         if outcome not in ("collected", "not_collected"):
             raise InvalidValue("outcome", outcome, "is not known", "give 'collected' or 'not_collected'")
         how = text(note, "note")
-        named = text(reference, "reference", required=False)
+        named = text(reference, "reference", required=outcome == "collected")
         with self._desk.change("collections.resolve", biller, on=on, actor=actor, subject=ref) as change:
             found = one(change.tx, Collection, biller, ref)
             if found.state is not CollectionState.UNKNOWN:
@@ -275,4 +280,4 @@ def call_off(desk: Desk, pending: Collection, *, actor: str | None, action: str)
                 raise
             return gateway.payment(name)  # it may have happened: look
 
-    return take_in(desk, action, pending, fetch, actor=actor)
+    return take_in(desk, action, pending, fetch, actor=actor, calling_off=True)

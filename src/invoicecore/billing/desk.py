@@ -91,12 +91,25 @@ def first_id(biller: str, kind: str, at: datetime) -> str:
 class Desk:
     """What one Billing stands on: store, clock, plugins, wiring, and the biller it is scoped to, if any."""
 
-    def __init__(self, store: Store, clock: Clock, plugins: Plugins, wiring: Wiring, scope: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        plugins: Plugins,
+        wiring: Wiring,
+        scope: str | None = None,
+        unheard: list[ObserverFailed] | None = None,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.plugins = plugins
         self.wiring = wiring
         self.scope = scope
+        self._unheard = unheard
+
+    def quiet(self, unheard: list[ObserverFailed]) -> Desk:
+        """The same desk for bulk work: observers that fail are collected, and stop nothing (R18)."""
+        return Desk(self.store, self.clock, self.plugins, self.wiring, self.scope, unheard)
 
     def today(self, biller: Biller, at: datetime | None = None) -> date:
         """The biller's local date at an instant, now by default (M1)."""
@@ -172,9 +185,10 @@ class Desk:
         try:
             self.plugins.observe(events)
         except ObserverFailed as error:
-            if unheard is None:
+            heard = unheard if unheard is not None else self._unheard
+            if heard is None:
                 raise
-            unheard.append(error)
+            heard.append(error)
 
 
 class Change:
@@ -272,6 +286,14 @@ def ref_of(kind: str, record: object) -> str:
     if not isinstance(ref, str):
         raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
     return ref
+
+
+def checked_page(after: object, limit: object) -> None:
+    """Refuse what cannot say which page of a list is wanted: an id to go on after, and 1 to 1000 of them."""
+    if not isinstance(after, str):
+        raise InvalidValue("after", after, "is no id", "give the id of the last one of the page before")
+    if type(limit) is not int or not 1 <= limit <= 1000:
+        raise InvalidValue("limit", limit, "is not 1 to 1000", "ask for smaller pages, each after the last id")
 
 
 def checked_key(key: str) -> str:

@@ -11,10 +11,10 @@ from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.issuing import move_credit
-from invoicecore.collection import Collection, CollectionState
+from invoicecore.billing.scheduling import close_pages
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.invoices import Invoice, Lifecycle
-from invoicecore.money import Money, zero
+from invoicecore.money import Money, total, zero
 from invoicecore.payments import (
     Allocation,
     Payment,
@@ -72,7 +72,7 @@ class Ledger:
         """Write every invoice that changed, and have the pages closed that ask for what is not owed any more."""
         changed = [each for ref, each in self._now.items() if each is not self._before[ref] or ref in self._steps]
         self._change.tx.replace(changed)
-        close_pages(self._change, [each.id for each in changed if each.balance != self._before[each.id].balance])
+        close_pages(self._change, [each for each in changed if each.balance != self._before[each.id].balance])
 
     def pay(
         self,
@@ -130,12 +130,12 @@ class Ledger:
         reference: str = "",
     ) -> Reversal:
         """Take `amount` of a payment back: its invoices are owed again, credit it left is taken back where it is (D2)."""
-        change = self._change
-        for ref, part in _parts(payment, amount):
+        change, before = self._change, self._reversed(payment)
+        for ref, part in _parts(payment, before, before + amount):
             invoice = self.invoice(ref)
             self._put(attrs.evolve(invoice, facts=after_reversal(invoice.facts, part)))
             self.note(ref, "payment reversed", str(part.amount))
-        lost = self._take_credit_back(payment, _beyond(payment, amount))
+        lost = self.take_credit_back(payment, _credit(payment, before, before + amount))
         reversal = Reversal(
             id=change.ids("rev")[0],
             biller=change.biller.id,
@@ -158,9 +158,11 @@ class Ledger:
         """
         change = self._change
         payment = one(change.tx, Payment, change.biller.id, reversal.payment)
-        beyond, spare = _beyond(payment, reversal.amount), zero(change.biller.currency)
+        before = self._reversed(payment)
+        beyond = _credit(payment, before - reversal.amount, before)
+        spare = zero(change.biller.currency)
         kept = {part.invoice: part.amount for part in payment.allocations}
-        for ref, part in _parts(payment, reversal.amount):
+        for ref, part in _parts(payment, before - reversal.amount, before):
             invoice = self.invoice(ref)
             owed = invoice.balance if invoice.lifecycle is Lifecycle.OPEN else zero(invoice.currency)
             back = min(part, owed) if payment.customer is not None else part
@@ -178,6 +180,11 @@ class Ledger:
         change.tx.replace([cancelled])
         return cancelled
 
+    def _reversed(self, payment: Payment) -> Money:
+        """How much of a payment is taken back as it stands."""
+        found = self._change.tx.find(Reversal, payment.biller, {"payment": payment.id})
+        return total([each.amount for each in found if each.cancelled_on is None], payment.amount.currency.code)
+
     def refund(self, refund: Refund) -> None:
         """Record a new refund: its money has left the invoice, or is leaving it (S12)."""
         invoice = self.invoice(refund.invoice)
@@ -187,8 +194,12 @@ class Ledger:
             move_credit(self._change, invoice.customer, CreditKind.RETURNED, refund.to_credit, invoice=invoice.id)
 
     def refund_failed(self, refund: Refund, state: RefundState, why: str) -> Refund:
-        """A refund that gave nothing back, or came back: its money is held again."""
+        """A refund that gave nothing back, or came back: its money is held again, and its credit there again."""
         invoice = self.invoice(refund.invoice)
+        if refund.of_credit is not None and refund.of_credit.amount > 0 and invoice.customer is not None:
+            move_credit(
+                self._change, invoice.customer, CreditKind.OVERPAYMENT, refund.of_credit, payment=refund.payment
+            )
         self._put(attrs.evolve(invoice, facts=after_failed_refund(invoice.facts, refund)))
         self.note(refund.invoice, "refund failed", str(refund.amount.amount))
         return attrs.evolve(refund, state=state, failed_on=self._change.on, next_try_at=None, error=why)
@@ -204,7 +215,7 @@ class Ledger:
         invoice = self.invoice(ref)
         self._put(attrs.evolve(invoice, facts=after_flight(invoice.facts, amount)))
 
-    def _take_credit_back(self, payment: Payment, wanted: Money) -> Money:
+    def take_credit_back(self, payment: Payment, wanted: Money) -> Money:
         """Take back credit a payment left, also where it was applied meanwhile; what could not be taken back."""
         change, customer = self._change, payment.customer
         nothing = zero(change.biller.currency)
@@ -230,31 +241,21 @@ class Ledger:
         return lost
 
 
-def _parts(payment: Payment, amount: Money) -> list[tuple[str, Money]]:
-    """How `amount` of a payment is spread over its invoices, in their order."""
-    left, parts = amount, []
+def _parts(payment: Payment, after: Money, until: Money) -> list[tuple[str, Money]]:
+    """How the part of a payment from `after` to `until` is spread over its invoices, in their order."""
+    parts, start = [], zero(payment.amount.currency.code)
     for allocation in payment.allocations:
-        part = min(left, allocation.amount)
+        end = start + allocation.amount
+        part = min(end, until) - max(start, after)
         if part.amount > 0:
             parts.append((allocation.invoice, part))
-            left = left - part
+        start = end
     return parts
 
 
-def _beyond(payment: Payment, amount: Money) -> Money:
-    """The part of `amount` that had not settled invoices but become credit."""
-    left = amount
-    for _, part in _parts(payment, amount):
-        left = left - part
-    return min(left, payment.credited)
-
-
-def close_pages(change: Change, refs: Sequence[str]) -> None:
-    """Have the providers' pages of some invoices closed: what they ask for is not what is owed any more."""
-    if not refs:
-        return
-    wanted = {"invoice": list(refs), "state": CollectionState.OPEN.value}
-    opened = change.tx.find(Collection, change.biller.id, wanted)
-    change.tx.replace(
-        [attrs.evolve(page, state=CollectionState.CLOSING, next_try_at=change.at, tries=0) for page in opened]
-    )
+def _credit(payment: Payment, after: Money, until: Money) -> Money:
+    """The rest of that part: what had not settled invoices but become credit."""
+    rest = until - after
+    for _, part in _parts(payment, after, until):
+        rest = rest - part
+    return min(max(rest, zero(rest.currency.code)), payment.credited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from invoicecore.billing.desk import Desk, one
-from invoicecore.billing.ledger import close_pages
+from invoicecore.billing.scheduling import close_pages
 from invoicecore.collection import Collection, CollectionState
 from invoicecore.errors import Conflict, NotAllowed, NotFound, NotWired, PaymentsOff
 from invoicecore.invoices import Invoice, Lifecycle, Status
@@ -91,7 +92,7 @@ class Linking:
             links = change.tx.find(PayLink, biller, {"invoice": ref})
             live = _live(links)
             change.tx.replace([attrs.evolve(link, revoked_at=change.at) for link in live])
-            close_pages(change, [ref])  # opened by that link
+            close_pages(change, [found])  # opened by that link
             if live:
                 change.note(ref, found.version, "link revoked", step=_REVOKED + len(links))
             return len(live)
@@ -122,7 +123,7 @@ class Linking:
         nothing to pay now, NotWired without a gateway, StoreError inside a transaction (P2), GatewayError.
         """
         from invoicecore.billing.debiting import close_page
-        from invoicecore.errors import KeyMismatch
+        from invoicecore.errors import GatewayError, KeyMismatch
         from invoicecore.ports import Capability
 
         self._desk.outside()
@@ -140,9 +141,10 @@ class Linking:
             except KeyMismatch:  # something that is in the request has changed since
                 stale = collection
                 continue
-            if hosted.reference != collection.reference:
-                self._opened_as(collection, hosted)
-            return hosted.url
+            if hosted.reference == collection.reference or self._opened_as(collection, hosted):
+                return hosted.url
+            with suppress(GatewayError):  # nobody was sent there, and nobody will be
+                gateway.expire(hosted.reference, f"{collection.id}/close")
         raise NotAllowed("pay online", "open", (), "its page is being changed", "Try again in a moment")
 
     def _payable(self, token: str) -> PayPage:
@@ -209,14 +211,18 @@ class Linking:
             email=invoice.bill_to.email if invoice.bill_to is not None else None,
         )
 
-    def _opened_as(self, collection: Collection, hosted: HostedPage) -> None:
+    def _opened_as(self, collection: Collection, hosted: HostedPage) -> bool:
+        """Keep the name of a page that was made; False when it was called off while it was being made."""
         with self._desk.change("payments.checkout", collection.biller, actor=_PAYER, subject=collection.id) as change:
             found = one(change.tx, Collection, collection.biller, collection.id)
             if found.reference is None:
                 change.tx.replace([attrs.evolve(found, reference=hosted.reference)])
+            return found.state is CollectionState.OPEN
 
     def _opened(self, tx: Reader, token: str) -> PayLink | None:
         # What cannot be a token is looked for like one that is not there.
+        given: object = token
+        token = given if isinstance(given, str) else ""
         link = tx.pay_link(token if token.isascii() and token.isprintable() and len(token) <= 100 else "")
         if link is None or link.revoked_at is not None or self._desk.scope not in (None, link.biller):
             return None

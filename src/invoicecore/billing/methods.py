@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, biller_in, one
-from invoicecore.collection import MethodState, SavedMethod
+from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
+from invoicecore.collection import SETUP_POLLS, MethodState, SavedMethod
 from invoicecore.errors import Conflict, Executed, GatewayError, NotAllowed
 from invoicecore.parties import Biller, Customer, member, text
 from invoicecore.payments import PaymentMethod
 
 if TYPE_CHECKING:
-    from invoicecore.ports import MethodSnapshot
+    from invoicecore.ports import MethodSnapshot, PaymentGateway
 
 
 @attrs.frozen(kw_only=True)
@@ -42,12 +42,13 @@ class Methods:
         scheme: str | None = None,
         on: date | None = None,
         actor: str | None = None,
+        key: str | None = None,
     ) -> SetupPage:
         """Begin the set-up of a card or a mandate on the provider's page, with the gateway named or the first that can.
 
         `return_url` is where the customer comes back to, which proves nothing: the provider's webhook, or `refresh`,
-        tells whether the method can be charged (C6, S9). Raises NotWired and NotSupported without a gateway for it, PaymentsOff
-        (R1), StoreError inside a transaction (P2), GatewayError, InvalidValue, NotFound.
+        tells whether the method can be charged (C6, S9). Raises NotWired and NotSupported without a gateway for it,
+        PaymentsOff (R1), StoreError inside a transaction (P2), GatewayError, InvalidValue, NotFound, KeyReused.
         """
         from invoicecore.ports import Capability, Setup  # only who uses a gateway pays for it
 
@@ -62,17 +63,23 @@ class Methods:
         with self._desk.change("methods.setup", biller, on=on, actor=actor, subject=who) as change:
             payer = one(change.tx, Customer, biller, who)
             change.payments_on()
-            begun = SavedMethod(
-                id=change.ids("met")[0],
-                biller=biller,
-                customer=who,
-                gateway=provider.info.name,
-                kind=how,
-                made_at=change.at,
-                scheme=text(scheme or "", "scheme", required=False, longest=50),
-            )
-            change.tx.add([begun])
-            change.note(begun.id, 1, "set-up begun", f"{how.value} with {begun.gateway}")
+            asked = {"customer": who, "kind": how, "gateway": gateway, "scheme": scheme, "return_url": back}
+            if (made := change.replayed(key, asked)) is not None:
+                begun = change.again(SavedMethod, made)[0]
+            else:
+                begun = SavedMethod(
+                    id=change.ids("met")[0],
+                    biller=biller,
+                    customer=who,
+                    gateway=provider.info.name,
+                    kind=how,
+                    made_at=change.at,
+                    scheme=text(scheme or "", "scheme", required=False, longest=50),
+                    next_try_at=change.at + SETUP_POLLS[0],
+                )
+                change.tx.add([begun])
+                change.made(begun.id)
+                change.note(begun.id, 1, "set-up begun", f"{how.value} with {begun.gateway}")
             locale = payer.locale or change.biller.locale
         wanted = Setup(
             kind=how,
@@ -98,7 +105,8 @@ class Methods:
         name = found.reference or found.setup
         if name is None:
             return found
-        snapshot = self._desk.wiring.gateway_named(found.gateway).method(name)
+        self._desk.outside()
+        snapshot = newest(self._desk.wiring.gateway_named(found.gateway), name)
         return take_method(self._desk, found, snapshot, actor=actor, action="methods.refresh")
 
     def revoke(self, method: SavedMethod | str, *, on: date | None = None, actor: str | None = None) -> SavedMethod:
@@ -114,6 +122,7 @@ class Methods:
                 "revoke", found.state.value, (), "it is not set up yet", "Wait, or leave it: it is not charged"
             )
         gateway = self._desk.wiring.gateway_named(found.gateway)
+        self._desk.outside()
         try:
             snapshot = gateway.revoke(found.reference, f"{found.id}/revoke")
         except GatewayError as error:
@@ -140,8 +149,9 @@ class Methods:
     ) -> list[SavedMethod]:
         """Saved methods of a biller or of one customer, in one state if given, oldest first, those after an id.
 
-        Raises InvalidValue for an unknown state, NotFound.
+        Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
+        checked_page(after, limit)
         if customer is not None:
             owner, ref = self._desk.owner("customer", customer, biller)
             where = {"customer": ref}
@@ -154,6 +164,16 @@ class Methods:
             if customer is not None:
                 one(tx, Customer, owner, where["customer"])
             return tx.find(SavedMethod, owner, where, after=after, limit=limit)
+
+
+def newest(gateway: PaymentGateway, reference: str) -> MethodSnapshot:
+    """A method as the provider has it now, or the one that has replaced it; the key is the first one's."""
+    told = gateway.method(reference)
+    for _ in range(5):
+        if told.replaced_by is None:
+            break
+        told = attrs.evolve(gateway.method(told.replaced_by), key=told.key)
+    return told
 
 
 def take_method(
@@ -191,7 +211,9 @@ def _told(before: SavedMethod, told: MethodSnapshot) -> SavedMethod:
         return before if before.reference is not None else attrs.evolve(before, setup=before.setup or told.reference)
     return attrs.evolve(
         before,
-        state=told.state,
+        state=MethodState.PENDING if told.replaced_by is not None else told.state,
+        tries=0,
+        next_try_at=None,
         reference=told.replaced_by or told.reference,
         kind=told.kind,
         owner=told.owner or before.owner,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from invoicecore.billing.desk import Change, Desk, biller_in, one
+from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
 from invoicecore.messages import Message, MessageKind, MessageState, tried_again
@@ -46,6 +46,18 @@ def tell_payer(change: Change, kind: MessageKind, invoice: Invoice, about: str, 
         queue(change, kind, [(invoice, who)], about)
 
 
+def tell_once(change: Change, kind: MessageKind, invoice: Invoice, about: str) -> bool:
+    """Queue an e-mail to an invoice's payer unless it was before; False when there is nobody with an address."""
+    who = change.tx.get(Customer, change.biller.id, [invoice.customer]) if invoice.customer is not None else {}
+    payer = who.get(invoice.customer or "")
+    if payer is None or not payer.email:
+        return False
+    queued = change.tx.find(Message, change.biller.id, {"invoice": invoice.id})
+    if not any(message.kind is kind and message.about == about for message in queued):
+        queue(change, kind, [(invoice, payer)], about)
+    return True
+
+
 class Messages:
     """The outbox: `billing.messages`."""
 
@@ -63,8 +75,9 @@ class Messages:
     ) -> list[Message]:
         """Messages of a biller, of one invoice or in one state if given, oldest first; those after an id (R7).
 
-        Raises InvalidValue for an unknown state, NotFound.
+        Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
+        checked_page(after, limit)
         if invoice is not None:
             owner, ref = self._desk.owner("invoice", invoice, biller)
             where = {"invoice": ref}

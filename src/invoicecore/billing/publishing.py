@@ -11,7 +11,7 @@ from invoicecore.billing.desk import Change, Desk, biller_in, one, payer_of
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.drafting import release_charges as open_again
 from invoicecore.billing.issuing import due_passed, issue, move_credit, out_of_order, payers_of, wishes
-from invoicecore.billing.ledger import close_pages
+from invoicecore.billing.scheduling import close_pages
 from invoicecore.credits import CreditKind
 from invoicecore.errors import InvoicecoreError, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import (
@@ -249,7 +249,7 @@ class Publishing:
                 after = attrs.evolve(after, facts=after_credit(after.facts, -back))
                 change.note(ref, before.version + 1, "credit returned", str(back.amount), step=1)
             change.tx.replace([after])
-            close_pages(change, [ref])
+            close_pages(change, [after])
             if release_charges or before.lifecycle is Lifecycle.DRAFT:
                 open_again(change, [before])
             change.made(ref)

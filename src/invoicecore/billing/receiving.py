@@ -11,14 +11,17 @@ from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
 from invoicecore.billing.applying import take_in
 from invoicecore.billing.desk import Change, Desk
-from invoicecore.billing.methods import apply_method
+from invoicecore.billing.methods import apply_method, newest
 from invoicecore.collection import Collection, SavedMethod
 from invoicecore.errors import (
     Conflict,
     GatewayError,
+    InvalidValue,
     NotFound,
     NotWired,
     ObjectNotFound,
+    ObserverFailed,
+    OutcomeUnknown,
     PluginError,
     Refused,
     StoreError,
@@ -51,20 +54,40 @@ class Receiving:
     """One call of `Billing.receive`, or of `Billing.receive_missed`."""
 
     def __init__(self, desk: Desk, *, actor: str | None = None) -> None:
-        self._desk = desk
+        self._unheard: list[ObserverFailed] = []
+        self._desk = desk.quiet(self._unheard)
         self._actor = actor
-        self._only_mine = False
+        self._elsewhere = False
+        self._failure: Exception | None = None
 
     def receive(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
         """Verify, store, then apply each event; NotFound for a gateway that is not here, WebhookRejected."""
         gateway = self._gateway(name)
+        given: object = body
+        if not isinstance(given, (bytes, bytearray)):
+            raise InvalidValue("body", type(given).__name__, "is not bytes", "give the request's body as it came")
+        named: object = headers
+        if not isinstance(named, Mapping) or not all(isinstance(each, str) for pair in named.items() for each in pair):
+            raise InvalidValue("headers", type(named).__name__, "are no headers", "give a mapping of names to texts")
+        self._desk.outside()
         lower = {header.lower(): value for header, value in headers.items()}
-        return tuple(self._take(gateway, gateway.notices(body, lower)))
+        told = self._take(gateway, gateway.notices(bytes(body), lower))
+        if self._failure is not None:
+            raise self._failure
+        if self._elsewhere:
+            # Somebody else's money: it is told again until a desk hears of it that may write it down.
+            raise NotFound("biller", "…")
+        if self._unheard:
+            raise self._unheard[0]
+        return tuple(told)
 
     def missed(self, name: str, since: datetime) -> tuple[Received, ...]:
         """Every event since an instant, those that were received skipped; under a scope those of its biller."""
-        self._only_mine = True
         gateway = self._gateway(name)
+        instant: object = since
+        if not isinstance(instant, datetime) or instant.tzinfo is None:
+            raise InvalidValue("since", since, "is no instant with its time zone", "give an aware datetime")
+        self._desk.outside()
         told: list[Received] = []
         cursor: str | None = None
         while True:
@@ -72,7 +95,12 @@ class Receiving:
             told += self._take(gateway, page.notices, unhurried=True)
             cursor = page.cursor
             if cursor is None:
-                return tuple(told)
+                break
+        if self._failure is not None:
+            raise self._failure
+        if self._unheard:
+            raise self._unheard[0]
+        return tuple(told)
 
     def _gateway(self, name: str) -> PaymentGateway:
         try:
@@ -83,21 +111,44 @@ class Receiving:
     def _take(self, gateway: PaymentGateway, notices: Sequence[Notice], *, unhurried: bool = False) -> list[Received]:
         began = self._desk.clock.now()
         stored = self._store(gateway, notices)
-        told: list[Received] = []
-        done: dict[tuple[str, str], Received] = {}
-        for notice in notices:
+        told: dict[str, Received] = {}
+        done: set[tuple[str, str]] = set()
+        # Those that are stored come first: what is foreign must not keep them waiting.
+        for notice in sorted(notices, key=lambda each: each.id not in stored):
             known = stored.get(notice.id)
+            late = not unhurried and self._desk.clock.now() - began > _BUDGET
+            about = (notice.about.value, notice.reference)
             if notice.about is About.NOTHING:
-                told.append(Received(event=notice.id, state=InboxState.IGNORED.value, why="of a kind not needed here"))
+                one_told = Received(event=notice.id, state=InboxState.IGNORED.value, why="of a kind not needed here")
             elif known is not None and known.state in (InboxState.APPLIED, InboxState.IGNORED):
-                told.append(Received(event=notice.id, state="repeated"))
-            elif known is not None and not unhurried and self._desk.clock.now() - began > _BUDGET:
-                told.append(Received(event=notice.id, state=known.state.value, why="applied soon"))
+                one_told = Received(event=notice.id, state="repeated")
+            elif known is not None and late:
+                one_told = Received(event=notice.id, state=known.state.value, why="applied soon")
+            elif known is None and late:
+                self._failure = self._failure or OutcomeUnknown(
+                    gateway.info.name, "receive", "there was no time for all"
+                )
+                continue
+            elif known is not None and about in done:
+                one_told = self._beside(known)
             else:
-                event = known or self._event(gateway, notice, "", began)
-                told.append(self.apply(event))
-                done[notice.about, notice.reference] = told[-1]
-        return told
+                try:
+                    one_told = self.apply(known or self._event(gateway, notice, "", began))
+                except (StoreError, PluginError, Refused):
+                    raise
+                except Exception as error:  # not stored, so its provider tells it again; the others are dealt with
+                    self._failure = self._failure or error
+                    continue
+                if one_told.state == InboxState.APPLIED.value:
+                    done.add(about)
+            told[notice.id] = one_told
+        return [told[notice.id] for notice in notices if notice.id in told]
+
+    def _beside(self, event: InboxEvent) -> Received:
+        """An event about what was just fetched for another one."""
+        with self._desk.change("receive", event.biller, actor=self._actor or event.gateway) as change:
+            _mark(change, event, event.biller)
+        return Received(event=event.id.partition("/")[2], state=InboxState.APPLIED.value)
 
     def _store(self, gateway: PaymentGateway, notices: Sequence[Notice]) -> dict[str, InboxEvent]:
         """The stored events of those notices whose biller is known, new ones among them, in one transaction a biller."""
@@ -126,10 +177,8 @@ class Receiving:
 
     def _known(self, biller: str) -> bool:
         if self._desk.scope not in (None, biller):
-            if self._only_mine:
-                return False
-            # Somebody else's money: it is told again until a desk hears of it that may write it down.
-            raise NotFound("biller", biller)
+            self._elsewhere = True
+            return False
         with self._desk.view() as tx:
             return biller in tx.get(Biller, biller, [biller])
 
@@ -193,7 +242,7 @@ class Receiving:
         return Received(event=name, state=InboxState.APPLIED.value, invoice=after.invoice, payment=newest)
 
     def _method(self, event: InboxEvent, name: str, gateway: PaymentGateway) -> Received:
-        told = gateway.method(event.reference)
+        told = newest(gateway, event.reference)
         owner = self._owner(told.key)
         if owner is None or told.key is None:
             return self._ignored(event, name, "it is not ours")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from invoicecore.alerts import AlertKind
-from invoicecore.billing.alerting import alert, settle_alerts
+from invoicecore.billing.alerting import alert, settle_alerts, settle_overdrawn
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import tell_payer
@@ -22,11 +22,12 @@ from invoicecore.errors import (
     NotAllowed,
     NotEnough,
     NotSent,
+    NotSupported,
     RateLimited,
 )
-from invoicecore.invoices import Invoice, check
+from invoicecore.invoices import Invoice, Lifecycle, check
 from invoicecore.messages import MessageKind
-from invoicecore.money import Money, positive, zero
+from invoicecore.money import Money, positive, total, zero
 from invoicecore.parties import member, text, yes_or_no
 from invoicecore.payments import Payment, PaymentMethod, Refund, RefundState, Reversal, refund_shares
 
@@ -61,7 +62,8 @@ class Refunding:
 
         `to="source"` records what you gave back yourself, by `method`; `to="credit"` makes it the customer's credit;
         `to="gateway"` has the provider give it back where it came from: of the payment named, or of the newest with
-        enough left. The share that was paid by credit goes to credit only. A refund by a provider is stored before it
+        enough left; of one that is named, what became credit as well. The share that was paid by credit goes to credit
+        only. A refund by a provider is stored before it
         is asked for, so that no two are more than is held; what came of it is its `state`, and `reversible_until`
         warns until when the payment can still be taken back as well (P4). `notify` tells the payer or does not; None
         leaves it to the policy.
@@ -88,7 +90,8 @@ class Refunding:
                 refund = change.again(Refund, made)[0]
             else:
                 before = one(change.tx, Invoice, biller, ref)
-                check("refund", before, change.biller.policy, change.on)
+                if named is None or before.lifecycle is Lifecycle.DRAFT:
+                    check("refund", before, change.biller.policy, change.on)
                 if to == "gateway":
                     refund = by_gateway(change, before, asked, named, reason)
                     self._desk.wiring.gateway_named(refund.gateway or "")  # refuses before anything is written
@@ -99,6 +102,43 @@ class Refunding:
         if refund.gateway is None or refund.state is not RefundState.RESERVED:
             return refund
         return self._sent(refund, actor)
+
+    def resolve_refund(
+        self,
+        refund: Refund | str,
+        *,
+        outcome: str,
+        note: str,
+        reference: str = "",
+        on: date | None = None,
+        actor: str | None = None,
+    ) -> Refund:
+        """Settle a doubtful refund by what a person found at the provider: "refunded" or "not_refunded".
+
+        Only an UNKNOWN one; the note says how it was found out, and is on the invoice's timeline with who said so
+        (R18). `reference` is the provider's name of the refund, needed for "refunded". Raises NotAllowed, InvalidValue,
+        NotFound.
+        """
+        biller, ref = self._desk.owner("refund", refund)
+        if outcome not in ("refunded", "not_refunded"):
+            raise InvalidValue("outcome", outcome, "is not known", "give 'refunded' or 'not_refunded'")
+        how = text(note, "note")
+        named = text(reference, "reference", required=outcome == "refunded")
+        with self._desk.change("payments.resolve_refund", biller, on=on, actor=actor, subject=ref) as change:
+            found = one(change.tx, Refund, biller, ref)
+            if found.state is not RefundState.UNKNOWN:
+                raise NotAllowed("resolve", found.state.value, (), "only an unknown one is in doubt")
+            ledger = Ledger(change)
+            if outcome == "refunded":
+                after = attrs.evolve(found, state=RefundState.SUCCEEDED, reference=named, next_try_at=None, error=how)
+            else:
+                after = ledger.refund_failed(found, RefundState.NOT_EXECUTED, how)
+            change.tx.replace([after])
+            ledger.note(found.invoice, f"refund {after.state.value}", how)
+            ledger.write()
+            for kind in (AlertKind.DOUBTFUL, AlertKind.MISMATCH):
+                settle_alerts(change, found.id, kind, how)
+            return one(change.tx, Refund, biller, ref)
 
     def _sent(self, refund: Refund, actor: str | None) -> Refund:
         until = reversible_until(self._desk, refund)
@@ -147,36 +187,47 @@ def _by_hand(
 def by_gateway(change: Change, before: Invoice, asked: Money | None, named: str | None, reason: str) -> Refund:
     """A refund for a provider to make, of one payment of an invoice that it took; the caller writes and submits it.
 
-    Raises NotAllowed without such a payment, NotEnough when none of them has so much left.
+    Of a payment that is named, what it left as credit can be given back too, as far as that is still there. Raises
+    NotAllowed without such a payment, NotEnough when none of them has so much left.
     """
     tx, biller, nothing = change.tx, change.biller.id, zero(before.currency)
-    payments = [each for each in tx.find(Payment, biller, {"invoice": before.id}) if each.collection is not None]
     if named is not None:
-        one(tx, Payment, biller, named)
-        payments = [each for each in payments if each.id == named]
-    back = {each.payment for each in _standing(change, payments)}
-    payments = [each for each in payments if each.id not in back]
+        payments = [one(tx, Payment, biller, named)]
+    else:
+        payments = tx.find(Payment, biller, {"invoice": before.id})
+    ours = tx.get(Collection, biller, [each.collection for each in payments if each.collection is not None])
+    of = {each.id: ours[each.collection] for each in payments if each.collection in ours}
+    back = tx.find(Reversal, biller, {"payment": list(of)})
+    gone = {reversal.payment for reversal in back if reversal.cancelled_on is None}
+    payments = [each for each in payments if each.id in of and of[each.id].invoice == before.id and each.id not in gone]
     if not payments:
         why = "no payment that came through a provider is held on it"
         raise NotAllowed("refund by the provider", before.status_on(change.on).value, ("refund by hand",), why)
-    given: dict[str, Money] = {}
-    for each in tx.find(Refund, biller, {"payment": [payment.id for payment in payments]}):
-        if each.state.counts and each.payment is not None:
-            given[each.payment] = given.get(each.payment, nothing) + each.amount
+    refunds = [each for each in tx.find(Refund, biller, {"payment": list(of)}) if each.state.counts]
 
-    def left(payment: Payment) -> Money:
-        here = sum((part.amount.amount for part in payment.allocations if part.invoice == before.id), nothing.amount)
-        free = Money(here, before.currency) - given.get(payment.id, nothing)
-        return max(min(free, before.facts.cash_held), nothing)
+    def settled(payment: Payment) -> Money:
+        here = total([part.amount for part in payment.allocations if part.invoice == before.id], before.currency)
+        given = total([each.leaving for each in refunds if each.payment == payment.id], before.currency)
+        return max(min(here - given, before.facts.cash_held), nothing)
+
+    def spare(payment: Payment) -> Money:
+        if named is None or payment.customer is None:
+            return nothing
+        last = tx.last_credits(biller, [payment.customer], before.currency).get(payment.customer)
+        given = total([each.of_credit or nothing for each in refunds if each.payment == payment.id], before.currency)
+        return max(min(payment.credited - given, last.balance if last is not None else nothing), nothing)
 
     newest = sorted(payments, key=lambda payment: payment.id, reverse=True)
-    enough = [payment for payment in newest if left(payment) >= (asked or left(payment)) and left(payment).amount > 0]
+    left = {payment.id: settled(payment) + spare(payment) for payment in newest}
+    enough = [payment for payment in newest if left[payment.id].amount > 0 and left[payment.id] >= (asked or nothing)]
     if not enough:
-        most = max(left(payment) for payment in newest)
+        most = max(left.values())
         raise NotEnough("money of one payment through a provider", asked or most, most)
     payment = enough[0]
-    amount = asked or left(payment)
-    collection = one(tx, Collection, biller, payment.collection or "")
+    amount = asked or left[payment.id]
+    collection = of[payment.id]
+    siblings = [each.id for each in tx.find(Payment, biller, {"collection": collection.id})]
+    all_of_it = [each for each in tx.find(Refund, biller, {"payment": siblings}) if each.state.counts]
     return Refund(
         id=change.ids("ref")[0],
         biller=biller,
@@ -184,6 +235,7 @@ def by_gateway(change: Change, before: Invoice, asked: Money | None, named: str 
         amount=amount,
         to_credit=nothing,
         from_credit=nothing,
+        of_credit=max(amount - settled(payment), nothing) if named is not None else None,
         method=payment.method,
         refunded_on=change.on,
         reason=text(reason, "reason", required=False, longest=2000, lines=True),
@@ -191,14 +243,9 @@ def by_gateway(change: Change, before: Invoice, asked: Money | None, named: str 
         state=RefundState.RESERVED,
         gateway=collection.gateway,
         payment=payment.id,
-        refunded_before=given.get(payment.id, nothing),
+        refunded_before=total([each.amount for each in all_of_it], before.currency),
         next_try_at=change.at,
     )
-
-
-def _standing(change: Change, payments: list[Payment]) -> list[Reversal]:
-    found = change.tx.find(Reversal, change.biller.id, {"payment": [payment.id for payment in payments]})
-    return [reversal for reversal in found if reversal.cancelled_on is None]
 
 
 def reversible_until(desk: Desk, refund: Refund) -> date | None:
@@ -228,6 +275,14 @@ def submit_refund(
             return found, None
         payment = one(change.tx, Payment, found.biller, found.payment or "")
         collection = one(change.tx, Collection, found.biller, payment.collection or "")
+        standing = change.tx.find(Reversal, found.biller, {"payment": payment.id})
+        if not doubtful and any(each.cancelled_on is None for each in standing):
+            ledger = Ledger(change)
+            why = "the payment was taken back before it could be refunded"
+            change.tx.replace([ledger.refund_failed(found, RefundState.NOT_EXECUTED, why)])
+            ledger.write()
+            settle_overdrawn(change, ledger.invoice(found.invoice))
+            return one(change.tx, Refund, found.biller, found.id), None
         claimed = attrs.evolve(
             found,
             state=RefundState.SUBMITTING,
@@ -252,11 +307,11 @@ def submit_refund(
 
 def settle_refund(desk: Desk, refund: Refund, told: RefundSnapshot, *, actor: str | None, action: str) -> Refund:
     """Write down how the provider has a refund of ours now."""
-    from invoicecore.billing.applying import apply_refund
+    from invoicecore.billing.accounting import settle
 
     with desk.change(action, refund.biller, actor=actor, subject=refund.id) as change:
         ledger = Ledger(change)
-        apply_refund(change, ledger, [], attrs.evolve(told, key=refund.id), refund.gateway or "")
+        settle(change, ledger, one(change.tx, Refund, refund.biller, refund.id), told)
         ledger.write()
         return one(change.tx, Refund, refund.biller, refund.id)
 
@@ -323,12 +378,16 @@ def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
     if refund.state is RefundState.PENDING or refund.reference:
         return settle_refund(desk, refund, gateway.refund_of(refund.reference), actor=actor, action="recover")
     since = refund.submitted_at or desk.clock.now()
-    if desk.clock.now() < since + gateway.info.key_window - timedelta(hours=1) and refund.tries <= 3:
+    within = desk.clock.now() < since + gateway.info.key_window - timedelta(hours=1)
+    if within and refund.tries <= 3:
         return submit_refund(desk, refund, actor=actor, action="recover", replay=True)[0]
     with desk.view() as tx:
         payment = one(tx, Payment, refund.biller, refund.payment or "")
         collection = one(tx, Collection, refund.biller, payment.collection or "")
-    told = gateway.find(Operation.REFUND, refund.id, since=since - timedelta(days=1), within=collection.reference)
+    try:
+        told = gateway.find(Operation.REFUND, refund.id, since=since - timedelta(days=1), within=collection.reference)
+    except NotSupported:
+        told = None
     if isinstance(told, RefundSnapshot):
         return settle_refund(desk, refund, told, actor=actor, action="recover")
     with desk.change("recover", refund.biller, actor=actor, subject=refund.id) as change:
@@ -340,10 +399,14 @@ def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
             after = ledger.refund_failed(found, RefundState.NOT_EXECUTED, "the provider never had it")
             settle_alerts(change, found.id, AlertKind.DOUBTFUL, "the provider never had it")
             alert(change, AlertKind.REFUND_FAILED, found.id, "the provider never had it", invoice=found.invoice)
+        elif within:
+            later = change.at + wait(DOUBTS, found.tries)
+            after = attrs.evolve(found, state=RefundState.UNKNOWN, tries=found.tries + 1, next_try_at=later)
         else:
             after = attrs.evolve(found, state=RefundState.UNKNOWN, next_try_at=None)
-            text = f"nobody knows whether {found.amount.amount} {found.amount.currency.code} was refunded; look at the provider for {found.id}"
-            alert(change, AlertKind.DOUBTFUL, found.id, text, invoice=found.invoice)
+            what = f"{found.amount.amount} {found.amount.currency.code}"
+            told_so = f"nobody knows whether {what} was refunded; look at the provider for {found.id}, then payments.resolve_refund"
+            alert(change, AlertKind.DOUBTFUL, found.id, told_so, invoice=found.invoice)
         change.tx.replace([after])
         ledger.write()
         return one(change.tx, Refund, refund.biller, refund.id)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 
 from invoicecore.billing.desk import Change, Desk, biller_in, new_biller_id, one, unit_in
+from invoicecore.billing.scheduling import close_all_pages
 from invoicecore.errors import InvalidValue, NotFound
 from invoicecore.leases import Lease, moved_on
 from invoicecore.money import currency_of
@@ -100,7 +101,8 @@ class Billers:
     ) -> Biller:
         """Change what may change of a biller; currency and time zone may not (R1, D4).
 
-        New advance days move the next run date of every lease that follows the policy (S4). Raises InvalidValue.
+        New advance days move the next run date of every lease that follows the policy (S4). With payments switched off,
+        providers' pages that were open are closed by `recover`, and what was reserved waits. Raises InvalidValue.
         """
         ref = self._desk.biller_id(biller)
         with self._desk.change("billers.edit", ref, on=on, actor=actor, subject=ref) as change:
@@ -117,6 +119,8 @@ class Billers:
             change.tx.replace([after])
             if _advance(before.policy) != _advance(after.policy):
                 _reschedule(change, after.policy)
+            if before.payments and not after.payments:
+                close_all_pages(change)
             change.note(ref, before.version + 1, "edited")
         return attrs.evolve(after, version=before.version + 1)
 

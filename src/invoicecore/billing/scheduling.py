@@ -1,4 +1,4 @@
-"""Scheduling: the intent to collect an invoice by a saved method, stored with what causes it (S9, C6)."""
+"""Scheduling: what is to be collected, and what is to be called off, stored with what causes it (S9, C6, D6)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import attrs
 
 from invoicecore.billing.desk import Change
 from invoicecore.clock import start_of
-from invoicecore.collection import Collection, SavedMethod
-from invoicecore.invoices import Invoice
+from invoicecore.collection import Collection, CollectionState, SavedMethod
+from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import zero
 from invoicecore.parties import InvoiceMethod
 from invoicecore.payments import PaymentMethod, after_flight
@@ -96,3 +96,25 @@ def usable(methods: Sequence[SavedMethod]) -> SavedMethod | None:
     """The saved method to charge: the newest that can be."""
     good = [method for method in methods if method.chargeable]
     return max(good, key=lambda method: method.id) if good else None
+
+
+def close_all_pages(change: Change) -> None:
+    """Have every provider's page of a biller closed: it takes no payments any more (R1)."""
+    opened = change.tx.find(Collection, change.biller.id, {"state": CollectionState.OPEN.value})
+    change.tx.replace([attrs.evolve(each, state=CollectionState.CLOSING, next_try_at=change.at) for each in opened])
+
+
+def close_pages(change: Change, invoices: Sequence[Invoice]) -> None:
+    """Have what asks for money that is not owed any more, of invoices as they are now, closed or called off soon."""
+    if not invoices:
+        return
+    now = {invoice.id: invoice for invoice in invoices}
+    states = [CollectionState.OPEN.value, CollectionState.PENDING.value]
+    changed = []
+    for found in change.tx.find(Collection, change.biller.id, {"invoice": list(now), "state": states}):
+        invoice = now[found.invoice]
+        if found.state is CollectionState.OPEN:
+            changed.append(attrs.evolve(found, state=CollectionState.CLOSING, next_try_at=change.at, tries=0))
+        elif invoice.lifecycle is not Lifecycle.OPEN or invoice.balance < found.amount:
+            changed.append(attrs.evolve(found, next_try_at=change.at))
+    change.tx.replace(changed)

@@ -11,7 +11,7 @@ from invoicecore.billing.alerting import alert
 from invoicecore.billing.applying import drop, take_in
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
-from invoicecore.billing.methods import take_method
+from invoicecore.billing.methods import newest, take_method
 from invoicecore.collection import (
     DOUBTS,
     SUBMIT_LEASE,
@@ -33,10 +33,9 @@ from invoicecore.errors import (
     StateConflict,
 )
 from invoicecore.invoices import Invoice, Lifecycle
-from invoicecore.ports import Capability, Charge, MethodSnapshot, PaymentGateway
+from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, PaymentGateway, PaymentSnapshot
 
-LATER = (NotSent, RateLimited, ConfigurationProblem)
-"""What says nothing of this collection: the provider cannot be reached at present, for any."""
+_LATER = (NotSent, RateLimited, ConfigurationProblem)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,21 +54,22 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
     gateway = desk.wiring.gateway_named(collection.gateway)
     try:
         method, fresh = _method(desk, gateway, collection, actor, action)
-    except (*LATER, StateConflict, InvalidRequest) as error:
+    except (*_LATER, StateConflict, InvalidRequest) as error:
         return Sent(collection=_refused(desk, collection, error, actor, action), error=error)
     except GatewayError as error:  # only the method was asked for: nothing can have happened
-        return Sent(
-            collection=_refused(desk, collection, NotSent(error.gateway, error.operation, error.why), actor, action),
-            error=error,
-        )
+        later = NotSent(error.gateway, error.operation, error.why)
+        return Sent(collection=_refused(desk, collection, later, actor, action), error=later)
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
         found = one(change.tx, Collection, collection.biller, collection.id)
         if found.state is not CollectionState.RESERVED:
             return Sent(collection=found)
         ledger = Ledger(change)
         invoice = ledger.invoice(found.invoice)
-        if invoice.lifecycle is not Lifecycle.OPEN or invoice.balance < found.amount:
+        if invoice.lifecycle is not Lifecycle.OPEN or invoice.balance.amount <= 0:
             return Sent(collection=drop(change, ledger, found, "it is not owed any more"))
+        if invoice.balance < found.amount:  # a credit note took a part off: nothing was sent yet
+            ledger.fly(invoice.id, invoice.balance - found.amount)
+            found = attrs.evolve(found, amount=invoice.balance)
         if not method.chargeable:
             decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD, raw_code=method.reason)
             why = "the saved method can no longer be charged"
@@ -84,6 +84,7 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
             next_try_at=change.at + SUBMIT_LEASE,
         )
         change.tx.replace([claimed])
+        ledger.write()
         claimed = attrs.evolve(claimed, version=found.version + 1)
     return send(desk, gateway, claimed, method, invoice, actor=actor, action=action)
 
@@ -110,7 +111,13 @@ def send(
     )
     try:
         snapshot = gateway.charge(request, collection.id)
-        told = [snapshot]
+    except GatewayError as error:
+        found = _looked_up(gateway, collection, method) if replay and error.executed is Executed.OTHER else None
+        if found is None:
+            return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
+        snapshot = found  # the request is another one since, but what the first one made is what was wanted
+    told = [snapshot]
+    try:
         # Told by the answer; should a webhook have been quicker, by what the provider holds after that.
         after = take_in(
             desk,
@@ -119,9 +126,19 @@ def send(
             lambda _: told.pop() if told else gateway.payment(snapshot.reference),
             actor=actor,
         )
-    except GatewayError as error:
-        return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
+    except GatewayError as error:  # it happened: only how it stands is not known
+        return Sent(collection=_doubt(desk, collection, error, actor, action, replay=True), error=error)
     return Sent(collection=after)
+
+
+def _looked_up(gateway: PaymentGateway, collection: Collection, method: SavedMethod) -> PaymentSnapshot | None:
+    """What a doubtful charge made, if that is what is wanted and can be found."""
+    since = (collection.submitted_at or collection.made_at) - timedelta(days=1)
+    try:
+        found = gateway.find(Operation.CHARGE, collection.id, since=since)
+    except GatewayError:
+        return None
+    return found if isinstance(found, PaymentSnapshot) and found.amount == collection.amount else None
 
 
 def _method(
@@ -132,9 +149,7 @@ def _method(
         method = one(tx, SavedMethod, collection.biller, collection.method or "")
     if method.reference is None or not gateway.info.can(Capability.CHARGE_DATE, kind=method.kind):
         return method, None
-    fresh = gateway.method(method.reference)
-    if fresh.replaced_by is not None:
-        fresh = gateway.method(fresh.replaced_by)
+    fresh = newest(gateway, method.reference)
     return take_method(desk, method, fresh, actor=actor, action=action), fresh
 
 
@@ -152,7 +167,7 @@ def _refused(desk: Desk, collection: Collection, error: GatewayError, actor: str
         found = one(change.tx, Collection, collection.biller, collection.id)
         if found.state is not CollectionState.RESERVED:
             return found
-        return _not_executed(change, found, error)
+        return _not_executed(change, attrs.evolve(found, tries=found.tries + 1), error)
 
 
 def _doubt(
@@ -181,7 +196,7 @@ def _doubt(
 
 
 def _not_executed(change: Change, found: Collection, error: GatewayError) -> Collection:
-    if isinstance(error, LATER):
+    if isinstance(error, _LATER):
         pause = error.retry_after if isinstance(error, RateLimited) and error.retry_after is not None else None
         after = timedelta(seconds=pause) if pause is not None else wait(DOUBTS, found.tries)
         waiting = attrs.evolve(found, state=CollectionState.RESERVED, next_try_at=change.at + after, error=error.why)

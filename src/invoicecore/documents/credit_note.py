@@ -52,7 +52,7 @@ def credit_note_sheet(note: CreditNote, *, invoice: Invoice, refund: Refund | No
 
 def given_back(refund: Refund | None) -> tuple[Money, Money] | None:
     """(to credit, to the payer) of a note's refund; None without one, and for one that gave nothing back."""
-    return (refund.to_credit, refund.amount - refund.to_credit) if refund is not None and refund.state.counts else None
+    return (refund.to_credit, refund.leaving - refund.to_credit) if refund is not None and refund.state.counts else None
 
 
 def _lines(note: CreditNote, locale: str) -> Table:

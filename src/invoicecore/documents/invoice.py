@@ -257,11 +257,11 @@ def _notes(invoice: Invoice, beside: Beside, locale: str) -> tuple[str, ...]:
         if not refund.state.counts:
             continue
         if (note := by_note.get(refund.id)) is not None:
-            given = {"number": plain(note.number), "day": note.issued_on, "amount": refund.amount}
+            given = {"number": plain(note.number), "day": note.issued_on, "amount": refund.leaving}
             notes.append(say("doc.credit_note_given_back", locale, **given))
-        else:
+        elif not is_zero(refund.leaving):  # what was taken from the payer's credit had left no invoice
             key = "doc.refunded_to_credit" if refund.to_credit == refund.amount else "doc.refunded"
-            notes.append(say(key, locale, amount=refund.amount, day=refund.refunded_on))
+            notes.append(say(key, locale, amount=refund.leaving, day=refund.refunded_on))
     if invoice.lifecycle is Lifecycle.OPEN and is_zero(invoice.balance):
         notes.append(say("nothing_left", locale))
     return tuple(notes)

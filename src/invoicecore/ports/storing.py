@@ -205,7 +205,7 @@ VERSIONED: tuple[type[Record], ...] = (
 
 
 # Records that wait for their next_try_at, which due() is asked for.
-WAITING: tuple[type[Record], ...] = (Message, Collection, Refund, InboxEvent)
+WAITING: tuple[type[Record], ...] = (Message, Collection, Refund, InboxEvent, SavedMethod)
 
 
 class Reader(Protocol):
@@ -288,8 +288,8 @@ class Writer(Reader, Protocol):
         """Write new records, of any kinds, those that others refer to first. Raises Conflict when a key is taken.
 
         Unique within a biller: a unit's number; an invoice's number; (lease, period_index, revision) and
-        (customer, cycle) of invoices (N2, C9); a payment's reversal that is not cancelled; (customer, currency, seq)
-        of credit entries; (invoice, kind, about) of messages that have an `about`; an invoice's link that is not
+        (customer, cycle) of invoices (N2, C9); (payment, reference) of reversals that are
+        not cancelled; (customer, currency, seq) of credit entries; (invoice, kind, about) of messages that have an `about`; an invoice's link that is not
         revoked, its collection that is unfinished; (kind, about) of alerts; a credit note's number.
         """
         ...

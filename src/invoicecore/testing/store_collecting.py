@@ -42,6 +42,7 @@ def waiting(here: World, id: str, at: datetime | None) -> list[Record]:
         samples.collection(here, id, state=CollectionState.FAILED, next_try_at=at),
         samples.refund(here, id, next_try_at=at),
         samples.inbox_event(here, id, next_try_at=at),
+        samples.saved_method(here, id, next_try_at=at),
     ]
 
 
@@ -157,7 +158,7 @@ class CollectingContract:
 
     @rule("D3")
     def test_a_cancelled_reversal_makes_room_for_another(self, store: Store) -> None:
-        """A charge-back that was won is undone and stays to be read; two that count at once there are never."""
+        """A charge-back that was won is undone and stays to be read; two of one reference that count at once there are never."""
         here = world()
         first = samples.reversal(here, "r1")
         paid: list[Record] = [samples.invoice(here, "i1", number="INV-1"), samples.payment(here, "p1", ("i1", 5))]
@@ -173,6 +174,25 @@ class CollectingContract:
         write(store, samples.reversal(here, "r4", cancelled_on=DAY))
         with store.reading() as reader:
             assert ids(reader.find(Reversal, here.id, {"payment": "p1"})) == ["r1", "r2", "r4"]
+
+    @rule("D3")
+    def test_a_payment_has_one_reversal_of_each_reference(self, store: Store) -> None:
+        """A provider's partial disputes stand side by side, each once; by hand, without a reference, there is one."""
+        here = world()
+        paid: list[Record] = [samples.invoice(here, "i1", number="INV-1"), samples.payment(here, "p1", ("i1", 5))]
+        write(store, *here.records, *paid, samples.reversal(here, "by hand"))
+        for reference in ("dp_1", "dp_2", "DP_1"):
+            write(store, samples.reversal(here, reference, reference=reference))
+        for reference in ("", "dp_1", "dp_2"):
+            with pytest.raises(Conflict):
+                write(store, samples.reversal(here, "late", reference=reference))
+        with pytest.raises(Conflict):
+            transact(store, replacing(samples.reversal(here, "dp_1", reference="dp_2")))
+        transact(store, replacing(samples.reversal(here, "dp_1", reference="dp_1", cancelled_on=DAY)))
+        write(store, samples.reversal(here, "dp_1 again", reference="dp_1"))
+        with store.reading() as reader:
+            found = ids(reader.find(Reversal, here.id, {"payment": "p1"}))
+        assert found == ["DP_1", "by hand", "dp_1", "dp_1 again", "dp_2"]
 
     @rule("S12")
     def test_a_refund_is_found_by_where_it_stands(self, store: Store) -> None:

@@ -45,7 +45,7 @@ def one_of_each(here: World) -> list[Record]:
         samples.charge(here, "x3", state=ChargeState.DRAFTED, invoice="i3"),
         samples.charge(here, "x4", state=ChargeState.INVOICED, invoice="i1"),
         samples.saved_method(here, "w1", state=MethodState.ACTIVE, reference="card"),
-        samples.saved_method(here, "w2", "c2"),
+        samples.saved_method(here, "w2", "c2", tries=1, next_try_at=AT),
         samples.collection(here, "o1", state=CollectionState.SUCCEEDED, method="w1"),
         samples.collection(here, "o2", state=CollectionState.FAILED),
         samples.collection(here, "o3", next_try_at=AT),
@@ -56,7 +56,9 @@ def one_of_each(here: World) -> list[Record]:
         samples.reversal(here, "r1", "p2", cancelled_on=DAY),
         samples.reversal(here, "r2", "p2"),
         samples.refund(here, "f1"),
-        samples.refund(here, "f2", "i2", payment="p1", state=RefundState.PENDING, next_try_at=AT),
+        samples.refund(
+            here, "f2", "i2", payment="p1", state=RefundState.PENDING, next_try_at=AT, of_credit=here.money(3)
+        ),
         samples.credit_note(here, "n1", refund="f1", customer="c1"),
         samples.credit_note(here, "n2", "i2", lines=12),
         samples.credit(here, 1, invoice="i1", payment="p1"),

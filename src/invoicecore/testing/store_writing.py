@@ -72,7 +72,12 @@ def clashes(here: World) -> list[tuple[str, list[Record], Record]]:
             lease_invoice(here, "i2", 3),
         ),
         ("a customer's cycle", [cycle("i1")], cycle("i2")),
-        ("a payment's reversal", [*paid, samples.reversal(here, "r1")], samples.reversal(here, "r2")),
+        ("a payment's reversal by hand", [*paid, samples.reversal(here, "r1")], samples.reversal(here, "r2")),
+        (
+            "a payment's reversal by a provider",
+            [*paid, samples.reversal(here, "r1", reference="dp_1")],
+            samples.reversal(here, "r2", reference="dp_1"),
+        ),
         ("a ledger's number", [credit(here, 1)], credit(here, 1, id="another")),
         ("a message", [*paid, samples.message(here, "m1", about="+7")], samples.message(here, "m2", about="+7")),
         ("an invoice's link", [*paid, link("t1")], link("t2")),
@@ -161,7 +166,11 @@ class WritingContract:
             *(samples.collection(here, f"o-{invoice}", invoice) for invoice in ("i5", "i6")),
             samples.payment(here, "p1", ("i5", 5)),
             samples.payment(here, "p2", ("i5", 5)),
-            *(samples.reversal(here, f"r-{payment}", payment) for payment in ("p1", "p2")),
+            *(
+                samples.reversal(here, f"r-{payment}-{reference}", payment, reference=reference)
+                for payment in ("p1", "p2")
+                for reference in ("", "dp_1", "dp_2")
+            ),
             samples.alert(here, "a1", "o-i5"),
             samples.alert(here, "a2", "o-i5", kind=AlertKind.MISMATCH),
             samples.alert(here, "a3", "o-i6"),

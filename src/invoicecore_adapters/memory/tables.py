@@ -60,7 +60,7 @@ def unique_keys(record: Record) -> list[tuple[Value, ...]]:
     if isinstance(record, Unit):
         return [("unit number", record.number)]
     if isinstance(record, Reversal):
-        return [("reversal of payment", record.payment)] if record.cancelled_on is None else []
+        return [("reversal of payment", record.payment, record.reference)] if record.cancelled_on is None else []
     if isinstance(record, CreditEntry):
         return [("credit entry", record.customer, record.amount.currency.code, record.seq)]
     if isinstance(record, Message):

@@ -41,6 +41,8 @@ def saved_method_row(batch: Batch, it: SavedMethod) -> Row:
         it.scheme,
         it.label,
         it.reason,
+        it.tries,
+        batch.instants[it.next_try_at],
         it.version,
     )
 
@@ -150,7 +152,12 @@ def credit_line_rows(batch: Batch, it: CreditNote) -> Iterator[Row]:
 
 def saved_method(page: Page, row: Found) -> SavedMethod:
     """A saved method of its row."""
-    biller, id, customer, gateway, kind, made_at, state, setup, reference, owner, scheme, label, reason, version = row
+    # fmt: off
+    (
+        biller, id, customer, gateway, kind, made_at, state, setup, reference, owner, scheme, label, reason, tries,
+        next_try_at, version,
+    ) = row
+    # fmt: on
     return SavedMethod(
         id=id,
         biller=biller,
@@ -165,6 +172,8 @@ def saved_method(page: Page, row: Found) -> SavedMethod:
         scheme=scheme,
         label=label,
         reason=reason,
+        tries=tries,
+        next_try_at=next_try_at,
         version=version,
     )
 

@@ -19,6 +19,8 @@ saved_methods = table(
     text("scheme"),
     text("label"),
     text("reason"),
+    whole("tries"),
+    instant("next_try_at", null=True),
     whole("version"),
     refers("customer", "customers"),
 )

@@ -60,7 +60,7 @@ _index(schema.payments, "biller", "customer", "id")
 _index(schema.allocations, "biller", "invoice", "payment")
 _index(schema.payments, "biller", "collection", "id")
 _index(schema.reversals, "biller", "payment", "id")
-_index(schema.reversals, "biller", "payment", unique=True, where=schema.reversals.c.cancelled_on.is_(None))
+_index(schema.reversals, "biller", "payment", "reference", unique=True, where=schema.reversals.c.cancelled_on.is_(None))
 _index(schema.refunds, "biller", "invoice", "id")
 _index(schema.refunds, "biller", "payment", "id")
 _index(schema.refunds, "biller", "state", "id")
@@ -77,6 +77,7 @@ Index("pay_links_by_token", schema.pay_links.c.id)
 _index(schema.pay_links, "biller", "invoice", unique=True, where=schema.pay_links.c.revoked_at.is_(None))
 _index(collecting_schema.saved_methods, "biller", "customer", "id")
 _index(collecting_schema.saved_methods, "biller", "state", "id")
+_index(collecting_schema.saved_methods, "biller", "next_try_at", "id")
 _index(collecting_schema.collections, "biller", "invoice", "id")
 _index(
     collecting_schema.collections,
@@ -103,7 +104,7 @@ UNIQUE_KEYS: Final = {
     ("invoices", "number"): "the invoice number",
     ("invoices", "lease", "period_index", "revision"): "the lease's period (lease, period, revision)",
     ("invoices", "customer", "cycle"): "the customer's billing month",
-    ("reversals", "payment"): "the payment's reversal",
+    ("reversals", "payment", "reference"): "the payment's reversal",
     ("credit_entries", "customer", "currency", "seq"): "the customer's next credit entry",
     ("messages", "invoice", "kind", "about"): "the message",
     ("pay_links", "invoice"): "the invoice's link",

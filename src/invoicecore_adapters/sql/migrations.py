@@ -90,6 +90,7 @@ def _collecting(connection: Connection) -> None:
         ("refunds", "failed_on", "DATE"),
         ("refunds", "error", "TEXT NOT NULL DEFAULT ''"),
         ("refunds", "version", "INTEGER NOT NULL DEFAULT 1"),
+        ("refunds", "of_credit_minor", "BIGINT"),
     ):
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     # Credit notes are numbered CN- unless told otherwise, and must not look like the invoices of whoever uses that.
@@ -104,7 +105,7 @@ def _collecting(connection: Connection) -> None:
         "CREATE TABLE saved_methods (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, customer VARCHAR NOT NULL, "
         "gateway TEXT NOT NULL, kind TEXT NOT NULL, made_at TEXT NOT NULL, state TEXT NOT NULL, setup TEXT, "
         "reference TEXT, owner TEXT, scheme TEXT NOT NULL, label TEXT NOT NULL, reason TEXT NOT NULL, "
-        f"version INTEGER NOT NULL, PRIMARY KEY (biller, id), {of_customer})",
+        f"tries INTEGER NOT NULL, next_try_at TEXT, version INTEGER NOT NULL, PRIMARY KEY (biller, id), {of_customer})",
         "CREATE TABLE collections (biller VARCHAR NOT NULL, id VARCHAR NOT NULL, invoice VARCHAR NOT NULL, "
         "customer VARCHAR, method VARCHAR, gateway TEXT NOT NULL, kind TEXT NOT NULL, currency TEXT NOT NULL, "
         "amount_minor BIGINT NOT NULL, collected_minor BIGINT NOT NULL, made_at TEXT NOT NULL, state TEXT NOT NULL, "
@@ -135,9 +136,11 @@ def _collecting(connection: Connection) -> None:
         "position INTEGER NOT NULL, name TEXT NOT NULL, percent TEXT NOT NULL, category TEXT, "
         "base_minor BIGINT NOT NULL, tax_minor BIGINT NOT NULL, PRIMARY KEY (biller, credit_note, position), "
         f"{of.format('credit_note', 'credit_notes')}) WITHOUT ROWID",
-        # A charge-back that was won makes room for another: one reversal a payment was too strict.
+        # A charge-back that was won makes room for another, and a provider's partial ones stand side by side: one
+        # reversal a payment was too strict.
         "DROP INDEX reversals_unique_payment",
-        "CREATE UNIQUE INDEX reversals_unique_payment ON reversals (biller, payment) WHERE cancelled_on IS NULL",
+        "CREATE UNIQUE INDEX reversals_unique_payment_reference ON reversals (biller, payment, reference) "
+        "WHERE cancelled_on IS NULL",
         "CREATE INDEX reversals_by_payment ON reversals (biller, payment, id)",
         "CREATE INDEX payments_by_collection ON payments (biller, collection, id) WHERE collection IS NOT NULL",
         "CREATE INDEX refunds_by_payment ON refunds (biller, payment, id) WHERE payment IS NOT NULL",
@@ -145,6 +148,8 @@ def _collecting(connection: Connection) -> None:
         "CREATE INDEX refunds_by_next_try_at ON refunds (biller, next_try_at, id) WHERE next_try_at IS NOT NULL",
         "CREATE INDEX saved_methods_by_customer ON saved_methods (biller, customer, id)",
         "CREATE INDEX saved_methods_by_state ON saved_methods (biller, state, id)",
+        "CREATE INDEX saved_methods_by_next_try_at ON saved_methods (biller, next_try_at, id) "
+        "WHERE next_try_at IS NOT NULL",
         "CREATE INDEX collections_by_invoice ON collections (biller, invoice, id)",
         "CREATE UNIQUE INDEX collections_unique_invoice ON collections (biller, invoice) "
         "WHERE state IN ('closing', 'open', 'pending', 'reserved', 'submitting', 'unknown')",

@@ -316,6 +316,7 @@ class Page:
         (
             biller, id, invoice, currency, amount, to_credit, from_credit, method, on, reference, reason, actor, state,
             gateway, payment, before, submitted_at, next_try_at, tries, failed_on, error, version,
+            of_credit,
         ) = row
         # fmt: on
         moneys = self.moneys[currency]
@@ -341,6 +342,7 @@ class Page:
             failed_on=failed_on,
             error=error,
             version=version,
+            of_credit=None if of_credit is None else moneys[of_credit],
         )
 
     def credit_entry(self, row: Found) -> CreditEntry:

@@ -313,6 +313,7 @@ class Batch:
             self.days[it.failed_on],
             it.error,
             it.version,
+            None if it.of_credit is None else self.minor(it.of_credit, currency),
         )
 
     def credit_entry(self, it: CreditEntry) -> Row:

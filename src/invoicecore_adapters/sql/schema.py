@@ -289,6 +289,7 @@ refunds = table(
     day("failed_on", null=True),
     text("error"),
     whole("version"),
+    minor("of_credit_minor", null=True),
     refers("invoice", "invoices"),
 )
 

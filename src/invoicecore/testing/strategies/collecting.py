@@ -41,6 +41,8 @@ def saved_methods(here: World, id: str) -> SearchStrategy[SavedMethod]:
         scheme=st.sampled_from(["", "sepa_core"]),
         label=texts(20, required=False),
         reason=texts(required=False),
+        tries=st.integers(0, 20),
+        next_try_at=maybe(instants()),
         version=st.integers(1, 1000),
     )
 

@@ -242,6 +242,7 @@ def refunds(here: World, id: str, invoice: str, payment: str | None = None) -> S
         failed_on=maybe(dates()),
         error=texts(required=False),
         version=st.integers(1, 1000),
+        of_credit=maybe(amounts),
     )
 
 
