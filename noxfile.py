@@ -141,11 +141,13 @@ print(f"{row.name} {row.version} of {row.distribution}: found by its entry point
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib."""
-    session.install(".[sql,pdf,mail]")
+    """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib; collections
+    and events against the bare SDK."""
+    session.install(".[sql,pdf,mail,gocardless,testing]")
     scripts = [word for word in session.posargs if word.endswith(".py")] or [
         "benchmarks/run.py",
         "benchmarks/papers.py",
+        "benchmarks/collecting.py",
     ]
     for script in scripts:
         session.run("python", script, *(word for word in session.posargs if not word.endswith(".py")))

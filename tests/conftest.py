@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from collecting import agree, desk, gateway, issue, save
 from desks import BASE, Drawer, Post, Scribe
 from hygiene import pytest_runtest_call, pytest_runtest_makereport
 from invoicecore import Billing, Plugins
@@ -15,7 +16,8 @@ from invoicecore.parties import Biller, Customer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory, sql
 
-__all__ = ["NOON", "pytest_runtest_call", "pytest_runtest_makereport"]  # the hooks: nothing of collecting leaks a secret
+__all__ = ["NOON", "agree", "desk", "gateway", "issue", "pytest_runtest_call", "pytest_runtest_makereport", "save"]
+# The hooks: nothing of collecting leaks a secret; the fixtures in lower case: what tests of collecting stand on.
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """The instant at which the tests happen: a Monday, the same civil date in all three businesses' zones."""

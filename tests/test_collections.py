@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from threading import Thread
 
 import attrs
 import pytest
 
+from collecting import DUE, TODAY, Issue, Save, lease_by_debit, status
 from conftest import NOON
-from desks import money, wired
+from desks import money
 from invoicecore import Billing, Frequency, InvoiceMethod, Status
 from invoicecore.alerts import AlertKind, AlertState
-from invoicecore.collection import Collection, CollectionState, DeclineCode, MethodState, SavedMethod
+from invoicecore.collection import Collection, CollectionState, DeclineCode, MethodState
 from invoicecore.errors import (
     ConfigurationProblem,
     GatewayError,
@@ -36,81 +37,7 @@ from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
 from invoicecore.ports import Charge, Lookup
 from invoicecore.testing import FixedClock
-from invoicecore_adapters.memory import MemoryGateway
-from providers import Faulty, Killed, books_agree, deliver, until_quiet
-
-TODAY = NOON.date()
-DUE = date(2026, 3, 20)
-YEARS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
-
-
-@pytest.fixture
-def gateway(clock: FixedClock) -> Faulty:
-    return Faulty(MemoryGateway(clock=clock))
-
-
-@pytest.fixture
-def desk(billing: Billing, gateway: Faulty) -> Billing:
-    """The desk of each store, with a gateway whose requests can be made to go wrong."""
-    return wired(billing, gateway=gateway)
-
-
-@pytest.fixture
-def agree(desk: Billing, park: Biller, gateway: Faulty, clock: FixedClock) -> Callable[[], None]:
-    """Bring everything to rest, and hold what is stored against what the provider holds (I1–I4, I7)."""
-
-    def check() -> None:
-        def step() -> None:
-            deliver(desk, gateway)
-            desk.recover()
-
-        until_quiet(desk, park, step)
-        books_agree(desk, park, gateway.inner.payments(*YEARS))
-        keys = [effect.key for effect in gateway.inner.provider.ledger if effect.kind == "payment" and effect.key]
-        assert len(keys) == len(set(keys)), "a key was charged twice (I1)"
-
-    return check
-
-
-Save = Callable[..., SavedMethod]
-Issue = Callable[..., Invoice]
-
-
-@pytest.fixture
-def save(desk: Billing, guest: Customer, gateway: Faulty) -> Save:
-    """Saves a method of a customer, by default the guest's mandate."""
-
-    def made(kind: PaymentMethod = PaymentMethod.DIRECT_DEBIT, who: Customer = guest) -> SavedMethod:
-        page = desk.methods.setup(who, kind=kind, return_url="https://host.example/back")
-        gateway.inner.save(page.url)
-        deliver(desk, gateway)
-        return desk.methods.get(page.method)
-
-    return made
-
-
-@pytest.fixture
-def issue(desk: Billing, park: Biller, guest: Customer) -> Issue:
-    def made(amount: str | int = 100, *, due: date = DUE, who: Customer = guest, **rest: object) -> Invoice:
-        draft = desk.invoices.draft(biller=park, customer=who, title="Stay", amount=money(amount), due=due)
-        return desk.invoices.publish(draft, **rest)  # type: ignore[arg-type]
-
-    return made
-
-
-def status(desk: Billing, invoice: Invoice, on: date = TODAY) -> Status:
-    return desk.invoices.get(invoice).status_on(on)
-
-
-def lease_by_debit(desk: Billing, park: Biller, guest: Customer) -> Invoice:
-    """A lease by Direct Debit whose first period the run of today invoices, due on Friday."""
-    desk.leases.add(
-        biller=park, customer=guest, unit="12", rent=money(620), frequency=Frequency.MONTHLY,
-        starts=date(2026, 3, 7), method=InvoiceMethod.DIRECT_DEBIT,
-    )  # fmt: skip
-    (made,) = desk.run(on=TODAY).invoices
-    return made
-
+from providers import Faulty, Killed, deliver
 
 # --- the main paths ---------------------------------------------------------------------------------------------------
 

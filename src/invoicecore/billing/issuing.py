@@ -91,15 +91,20 @@ def issue(
             change.note(invoice.id, invoice.version + step, "collection reserved", amount, step=2)
         caveats = due_passed(biller, invoice.due_on, on)
         payer = who.get(invoice.id)
-        if payer is None or (payer.email is None and wants(invoice, payer)):
+        if payer is None or (payer.email is None and told_of(invoice)):
             unit = one(tx, Unit, biller.id, invoice.unit) if invoice.unit and payer is None and not new else None
             caveats += reach(biller, unit, payer)
         if invoice.id in without:
-            caveats += (Caveat(code="no_method", text=say("no_method", biller.locale)),)
+            caveats += (no_method(biller),)
         if step or caveats:
             invoice = attrs.evolve(invoice, version=invoice.version + step, warnings=caveats)
         written.append(invoice)
     return written
+
+
+def no_method(biller: Biller) -> Caveat:
+    """That a debit cannot be made, and the invoice is sent with a link instead (S9)."""
+    return Caveat(code="no_method", text=say("no_method", biller.locale))
 
 
 def _methods(tx: Reader, issued: Sequence[Invoice]) -> dict[str, InvoiceMethod]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
@@ -21,6 +21,7 @@ from invoicecore.ports import PaymentSnapshot, PayStatus, Reader
 T = TypeVar("T")
 
 PAGE = 500  # payments compared at once
+_BACK = timedelta(days=400)
 
 
 class DifferenceKind(StrEnum):
@@ -130,7 +131,8 @@ class Reconciling:
         )
 
     def _missing(self, biller: Biller, seen: set[str]) -> Iterator[Difference]:
-        after, name = first_id(biller.id, "col", self._since), self._gateway.info.name
+        # Made, perhaps, long before it was submitted: a card is charged on its due date.
+        after, name = first_id(biller.id, "col", self._since - _BACK), self._gateway.info.name
         while True:
             with self._desk.view() as tx:
                 page = tx.find(Collection, biller.id, {}, after=after, limit=PAGE)

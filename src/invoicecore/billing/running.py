@@ -13,9 +13,10 @@ from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
 from invoicecore.billing.desk import Change, Desk, id_stream
 from invoicecore.billing.drafting import draft_references
-from invoicecore.billing.issuing import issue, out_of_order, wishes
+from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
 from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
+from invoicecore.billing.scheduling import collected_by, lacking
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
 from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
@@ -99,7 +100,8 @@ class Running:
             if self.report.dry_run or not biller.payments:
                 with self._desk.view() as tx:
                     page = decide(tx, biller, on, after, limit=PAGE)
-                self._report(biller, page, page.drafts)
+                    drafts = _warned(tx, biller, page)
+                self._report(biller, page, drafts)
             else:
                 try:
                     page = self._write(decide, biller, on, after, limit=PAGE)
@@ -291,6 +293,15 @@ def _bill_cycle(
         page.charges += charge_rules.on_invoice(due, invoice.id, state)
     page.customers.append(attrs.evolve(customer, next_cycle_on=next_cycle_after(customer, day)))
     page.outcomes += outcomes
+
+
+def _warned(tx: Reader, biller: Biller, page: _Page) -> list[Invoice]:
+    """The drafts of a dry run, with what the run would warn of: debits that nobody can make."""
+    if not biller.policy.run_issues:
+        return page.drafts
+    without = lacking(collected_by(tx, biller, page.drafts, page.methods), page.methods)
+    caveat = no_method(biller)
+    return [attrs.evolve(each, warnings=(caveat,)) if each.id in without else each for each in page.drafts]
 
 
 def _commit(change: Change, page: _Page) -> list[Invoice]:

@@ -12,8 +12,9 @@ from invoicecore.clock import start_of
 from invoicecore.collection import Collection, CollectionState, SavedMethod
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import zero
-from invoicecore.parties import InvoiceMethod
+from invoicecore.parties import Biller, InvoiceMethod
 from invoicecore.payments import PaymentMethod, after_flight
+from invoicecore.ports import Reader
 
 
 def reserved(
@@ -52,44 +53,57 @@ def reserve_issued(
     `methods` are those of the invoices' leases, by invoice. Returns the invoices with their flight, the collections to
     write after them, and the ids of invoices by Direct Debit whose customer has no mandate: they are sent a link.
     """
-    policy = change.biller.policy
-    wanted = [
-        invoice
-        for invoice in issued
-        if (methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT if invoice.lease else policy.collect_saved)
-        and (policy.collect_late or not (invoice.lease and invoice.late))
-        and invoice.recordable.amount > 0
-        and invoice.customer is not None
-    ]
-    if not wanted or not change.biller.payments:
+    found = collected_by(change.tx, change.biller, issued, methods)
+    if not found:
         return list(issued), [], frozenset()
-    customers = {"customer": sorted({invoice.customer for invoice in wanted if invoice.customer is not None})}
-    saved: dict[str, list[SavedMethod]] = {}
-    for method in change.tx.find(SavedMethod, change.biller.id, customers):
-        saved.setdefault(method.customer, []).append(method)
-    ids = iter(change.ids("col", len(wanted)))
+    ids = iter(change.ids("col", len(found)))
     made: dict[str, Collection] = {}
-    without: set[str] = set()
-    for invoice in wanted:
-        debit = methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT
-        mine = saved.get(invoice.customer or "", [])
-        found = usable([each for each in mine if not debit or each.kind is PaymentMethod.DIRECT_DEBIT])
-        if found is not None:
-            collection = reserved(change, invoice, found, id=next(ids), charge_on=invoice.due_on)
-            if found.kind is not PaymentMethod.DIRECT_DEBIT and invoice.due_on > change.on:
-                # A card is charged on the day itself; a debit is announced to the bank days before.
-                due = start_of(invoice.due_on, change.biller.timezone)
-                collection = attrs.evolve(collection, next_try_at=due)
-            made[invoice.id] = collection
-        elif debit:
-            without.add(invoice.id)
+    for invoice in issued:
+        method = found.get(invoice.id)
+        if method is None or (invoice.lease and invoice.late and not change.biller.policy.collect_late):
+            continue  # what is caught up late is collected by staff, or not (S7)
+        collection = reserved(change, invoice, method, id=next(ids), charge_on=invoice.due_on)
+        if method.kind is not PaymentMethod.DIRECT_DEBIT and invoice.due_on > change.on:
+            # A card is charged on the day itself; a debit is announced to the bank days before.
+            collection = attrs.evolve(collection, next_try_at=start_of(invoice.due_on, change.biller.timezone))
+        made[invoice.id] = collection
     flying = [
         attrs.evolve(invoice, facts=after_flight(invoice.facts, made[invoice.id].amount))
         if invoice.id in made
         else invoice
         for invoice in issued
     ]
-    return flying, list(made.values()), frozenset(without)
+    return flying, list(made.values()), frozenset(lacking(found, methods))
+
+
+def collected_by(
+    tx: Reader, biller: Biller, invoices: Sequence[Invoice], methods: Mapping[str, InvoiceMethod]
+) -> dict[str, SavedMethod | None]:
+    """By which saved method each invoice that is to be collected by itself can be, by its id; None: by none (S9)."""
+    wanted = [
+        invoice
+        for invoice in invoices
+        if (methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT if invoice.lease else biller.policy.collect_saved)
+        and invoice.recordable.amount > 0
+        and invoice.customer is not None
+    ]
+    if not wanted or not biller.payments:
+        return {}
+    customers = sorted({invoice.customer for invoice in wanted if invoice.customer is not None})
+    saved: dict[str, list[SavedMethod]] = {}
+    for method in tx.find(SavedMethod, biller.id, {"customer": customers}):
+        saved.setdefault(method.customer, []).append(method)
+    found: dict[str, SavedMethod | None] = {}
+    for invoice in wanted:
+        debit = methods.get(invoice.id) is InvoiceMethod.DIRECT_DEBIT
+        mine = saved.get(invoice.customer or "", [])
+        found[invoice.id] = usable([m for m in mine if not debit or m.kind is PaymentMethod.DIRECT_DEBIT])
+    return found
+
+
+def lacking(found: Mapping[str, SavedMethod | None], methods: Mapping[str, InvoiceMethod]) -> list[str]:
+    """The invoices by Direct Debit among them whose customer has no mandate."""
+    return [id for id, method in found.items() if method is None and methods.get(id) is InvoiceMethod.DIRECT_DEBIT]
 
 
 def usable(methods: Sequence[SavedMethod]) -> SavedMethod | None:

@@ -107,7 +107,9 @@ class MoneyHeld(NotAllowed):
 
     def __init__(self, status: str, allowed: Iterable[str], held: object, reason: str) -> None:
         self.held = held
-        super().__init__("void", status, allowed, reason, "Refund it first, or settle it with the payer")
+        flying = getattr(held, "amount", 1) == 0
+        way_out = "Call it off with collections.cancel" if flying else "Refund it first, or settle it with the payer"
+        super().__init__("void", status, allowed, reason, way_out)
 
 
 def _sum(money: object) -> str:

@@ -180,7 +180,8 @@ class Held:
 
     def _status(self, thing: Object) -> str:
         if thing["object"] == "payment":
-            return "succeeded" if thing["collected"] else str(thing["state"])
+            # What was collected, bounced and is tried again waits; after that a status takes nothing back.
+            return "succeeded" if thing["collected"] and not thing["waits"] else str(thing["state"])
         if thing["made"] is not None:
             return "paid"
         over = thing["closed"] or (thing.get("expires_at") or "9") <= self.now().isoformat()
