@@ -63,7 +63,7 @@ def test_an_alert_is_there_until_somebody_says_how_it_was_dealt_with(
 
 
 @pytest.mark.rule("D6")
-def test_what_is_found_again_is_one_alert_and_one_that_comes_back_is_open_again(
+def test_what_is_found_again_is_one_alert_and_a_resolved_one_opens_again_only_with_something_new(
     billing: Billing, gateway: MemoryGateway, park: Biller, clock: FixedClock, paid: tuple[Invoice, str]
 ) -> None:
     reference = paid[1]
@@ -76,6 +76,9 @@ def test_what_is_found_again_is_one_alert_and_one_that_comes_back_is_open_again(
     assert (alert.kind, alert.version) == (AlertKind.MISMATCH, 1)
     done = billing.alerts.resolve(alert, resolution="seen")
     clock.advance(timedelta(hours=1))
+    billing.receive("memory", *gateway.pay_out(reference))
+    assert billing.alerts.find(biller=park) == []
+    gateway.provider._things[reference]["amount"] = 6_000
     billing.receive("memory", *gateway.pay_out(reference))
     [again] = billing.alerts.find(biller=park)
     assert (again.id, again.state, again.raised_at) == (done.id, AlertState.OPEN, NOON + timedelta(hours=1))

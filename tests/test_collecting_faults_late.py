@@ -333,17 +333,16 @@ def test_f30_revoked_credentials_stop_the_account_and_alert_once(house: House) -
     house.save()
     house.desk.billers.edit(house.park, policy={"collect_saved": True})
     invoices = [house.issue(10 + n, due=TODAY) for n in range(3)]
-    house.bench.fault("charge", Fault.UNAUTHORISED, times=5)
-    for _ in range(5):
-        assert "stopped" in repr(house.desk.collect())
+    house.bench.fault("charge", Fault.UNAUTHORISED, times=50)
+    for before in range(5):
+        report = house.desk.collect()
+        assert report.stopped
+        assert house.requests("charge") <= 2 * (before + 1), "a second one is tried: the right may concern one method"
         house.move(hours=13)
-    assert house.requests("charge") <= 5
     alerts = house.desk.alerts.find(biller=house.park)
     assert [each.kind.value for each in alerts] == ["configuration"]
     assert not any(secret in each.text for each in alerts for secret in house.bench.secrets)
     assert [house.status(each) for each in invoices] == ["pending"] * 3
-    house.bench.fault("charge", Fault.UNAUTHORISED)
-    house.bench.clear_faults()
     house.check()
     assert len(house.charges()) == 3
 

@@ -367,8 +367,10 @@ def test_money_that_is_not_needed_any_more_is_stored_in_full_as_credit(
     statement = billing.customers.statement(guest, since=TODAY)
     assert statement.closing == billing.invoices.outstanding(customer=guest) - billing.credits.balance(guest)
     assert billing.payments.receipt(payment).figures
-    billing.payments.reverse(payment)
+    billing.payments.refund(invoice, to="gateway", payment=payment)
     assert billing.credits.balance(guest) == money(0)
+    statement = billing.customers.statement(guest, since=TODAY)
+    assert statement.closing == billing.invoices.outstanding(customer=guest)
 
 
 @pytest.mark.rule("D6")

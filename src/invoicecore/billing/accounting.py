@@ -130,8 +130,8 @@ def settle(change: Change, ledger: Ledger, refund: Refund, told: RefundSnapshot)
         text = f"{refund.amount.amount} {refund.amount.currency.code} did not reach the payer: {told.reason or 'no reason given'}"
         alert(change, AlertKind.REFUND_FAILED, refund.id, text, invoice=refund.invoice)
     elif not refund.state.counts and told.state.counts:
-        ledger.refund_again(refund)
-        after = attrs.evolve(after, state=told.state, failed_on=None, error="")
+        again = ledger.refund_again(refund)
+        after = attrs.evolve(again, reference=told.reference, state=told.state, failed_on=None, error="")
     elif told.state.counts:
         after = attrs.evolve(after, state=told.state, next_try_at=None, error="")
         if told.state is RefundState.PENDING:
@@ -163,7 +163,7 @@ def _refunded_elsewhere(
         amount=told.amount,
         to_credit=zero(currency),
         from_credit=zero(currency),
-        of_credit=spare - ledger.take_credit_back(payment, spare),
+        of_credit=spare,
         method=payment.method,
         refunded_on=change.on,
         reference=told.reference,

@@ -17,6 +17,7 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
+from invoicecore.money import Money
 from invoicecore.parties import Biller, BillTo, Customer, InvoiceMethod, Unit, bill_to
 from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.periods import as_date
@@ -82,9 +83,14 @@ def _to_be_collected(tx: Reader, biller: Biller, debits: set[str]) -> set[str]:
 
 
 def reversed_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Reversal]:
-    """The reversal of each payment that was taken back and not restored, by the payment's id (D2, D3)."""
+    """The last reversal of each payment that was taken back whole and not restored, by the payment's id (D2, D3)."""
     found = tx.find(Reversal, biller.id, {"payment": [payment.id for payment in payments]})
-    return {each.payment: each for each in found if each.cancelled_on is None}
+    standing = [each for each in found if each.cancelled_on is None]
+    taken: dict[str, Money] = {}
+    for each in standing:
+        taken[each.payment] = taken[each.payment] + each.amount if each.payment in taken else each.amount
+    whole = {payment.id for payment in payments if payment.id in taken and taken[payment.id] >= payment.amount}
+    return {each.payment: each for each in standing if each.payment in whole}
 
 
 def notes_of(tx: Reader, biller: Biller, notes: Sequence[CreditNote]) -> dict[str, Sheet]:

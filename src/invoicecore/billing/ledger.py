@@ -186,7 +186,8 @@ class Ledger:
         return total([each.amount for each in found if each.cancelled_on is None], payment.amount.currency.code)
 
     def refund(self, refund: Refund) -> None:
-        """Record a new refund: its money has left the invoice, or is leaving it (S12)."""
+        """Record a new refund: its money has left the invoice, or is leaving it, and the credit it is of (S12)."""
+        refund = self._without_spent(refund)
         invoice = self.invoice(refund.invoice)
         self._change.tx.add([refund])
         self._put(attrs.evolve(invoice, facts=after_refund(invoice.facts, refund)))
@@ -204,11 +205,20 @@ class Ledger:
         self.note(refund.invoice, "refund failed", str(refund.amount.amount))
         return attrs.evolve(refund, state=state, failed_on=self._change.on, next_try_at=None, error=why)
 
-    def refund_again(self, refund: Refund) -> None:
-        """A refund that was thought to have given nothing back did."""
+    def refund_again(self, refund: Refund) -> Refund:
+        """A refund that was thought to have given nothing back did; the refund, with what credit there still was."""
+        refund = self._without_spent(refund)
         invoice = self.invoice(refund.invoice)
         self._put(attrs.evolve(invoice, facts=after_refund(invoice.facts, refund)))
         self.note(refund.invoice, "refunded", str(refund.amount.amount))
+        return refund
+
+    def _without_spent(self, refund: Refund) -> Refund:
+        """The refund once the credit it is of was taken; what was spent of that meanwhile leaves the invoice instead."""
+        if refund.of_credit is None or refund.of_credit.amount <= 0 or refund.payment is None:
+            return refund
+        payment = one(self._change.tx, Payment, refund.biller, refund.payment)
+        return attrs.evolve(refund, of_credit=refund.of_credit - self.take_credit_back(payment, refund.of_credit))
 
     def fly(self, ref: str, amount: Money) -> None:
         """A collection of `amount` went live; a negative amount when it is live no more (D2)."""
