@@ -101,9 +101,9 @@ def alerts(desk: Billing, biller: Biller, state: AlertState | None = AlertState.
 
 
 def told(desk: Billing, invoice: Invoice) -> list[str]:
-    """What a payer was e-mailed about an invoice since it was issued."""
+    """What a payer was e-mailed about an invoice, beyond the invoice and the day it is debited."""
     kinds = [each.kind.value for each in desk.messages.find(invoice=invoice)]
-    return [kind for kind in kinds if kind != "invoice_issued"]
+    return [kind for kind in kinds if kind not in ("invoice_issued", "collection_notice")]
 
 
 def token_of(desk: Billing, invoice: Invoice) -> str:

@@ -151,6 +151,8 @@ def _ledger_agrees(
     given = Counter(each.key for each in effects if each.kind is EffectKind.REFUND and each.key)
     assert set(given.values()) <= {1}, f"I1: refunded twice: {[key for key, times in given.items() if times > 1]}"
     store, code = store_of(billing), biller.currency
+    unknown = {key for key in given if key.startswith(biller.id)} - {each.id for each in all_of(store, biller, Refund)}
+    assert not unknown, f"I1: refunded under keys that are stored nowhere: {unknown}"
     payments, reversals, refunds = (all_of(store, biller, kind) for kind in (Payment, Reversal, Refund))
     lost = {key for key in made if key.startswith(f"{biller.id}_col") and key not in collections}
     assert lost == orphans, f"I1: charged under keys that are stored nowhere: {lost}"
@@ -408,6 +410,8 @@ class House:
             if not waits:
                 break
             self.move(hours=5)
+        else:
+            raise AssertionError(f"I4: nobody looks after {waits}")
         with contextlib.suppress(GatewayError):
             self.desk.receive_missed(self.name, since=NOON - timedelta(days=1))
         self.deliver()

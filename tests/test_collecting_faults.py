@@ -381,6 +381,20 @@ def test_f17_webhooks_two_months_late_and_backwards(house: House) -> None:
     assert len(house.desk.payments.find(invoice=invoice)) == 1
 
 
+@pytest.mark.rule("D3")
+def test_f17_a_charge_back_that_was_won_and_made_again_while_nobody_listened(build: Build) -> None:
+    house = build("stripe")
+    house.save()
+    invoice = house.issue()
+    reference = str(house.desk.payments.charge(invoice).reference)
+    house.bench.reverse(reference, ReversalKind.CHARGEBACK)
+    house.deliver()
+    house.bench.undo_reversal(reference)
+    house.bench.reverse(reference, ReversalKind.CHARGEBACK)
+    house.check()
+    assert (house.status(invoice), house.alerts()) == ("open", {"chargeback"})
+
+
 @pytest.mark.rule("D6")
 def test_f18_a_poisonous_event_in_a_batch_of_250_loses_no_other(build: Build) -> None:
     house = build("gocardless")

@@ -370,7 +370,6 @@ def test_a_draft_a_void_invoice_and_one_that_is_credited_in_full_are_not_credite
     [
         ({"amount": money(101)}, NotEnough, "101.00 EUR of the invoice asked for, 100.00 EUR available"),
         ({"lines": {1: None}}, InvalidValue, r"lines\[1\]"),
-        ({"to": "gateway"}, InvalidValue, "to='gateway'"),
         ({"to": "nobody"}, InvalidValue, "to='nobody'"),
         ({"on": TODAY - timedelta(days=1)}, InvalidValue, "on=.*when the invoice was issued"),
         ({"amount": money(0)}, InvalidMoney, "amount"),

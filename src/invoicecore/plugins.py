@@ -219,9 +219,10 @@ class Plugins:
         offered = self._offered(hook)
         scheme, found, _ = url.partition("://")
         if not found:
-            # Only what precedes a colon: the rest of a mistyped URL may hold a password.
+            # Only what precedes a colon: the rest of a mistyped URL may hold a password, and without one all may be a key.
             start = f"start it with one of {', '.join(f'{name}://' for name in sorted(offered))}"
-            raise InvalidValue("url", url.partition(":")[0], "has no scheme", start)
+            told = url.partition(":")[0] if ":" in url or url.lower() in offered else "…"
+            raise InvalidValue("url", told, "has no scheme", start)
         scheme = scheme.lower()
         return self._made(hook, scheme if scheme in offered else scheme.partition("+")[0], url)
 

@@ -30,7 +30,7 @@ def write_money(change: Change, ledger: Ledger, now: Collection, told: PaymentSn
     fresh = sorted((each for each in told.reversals if each.id not in known), key=lambda each: not each.cancelled)
     for each in told.reversals:
         if each.cancelled and each.id in known and known[each.id].cancelled_on is None:
-            ledger.undo(known[each.id])
+            known[each.id] = ledger.undo(known[each.id])  # its money may be taken back again below
             settle_alerts(change, known[each.id].id, AlertKind.CHARGEBACK, "cancelled by the bank")
     left = {payment.id: payment.amount for payment in payments}
     for reversal in known.values():

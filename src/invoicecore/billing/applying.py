@@ -27,7 +27,7 @@ from invoicecore.collection import (
     SavedMethod,
     wait,
 )
-from invoicecore.errors import Conflict
+from invoicecore.errors import Conflict, KeyMismatch
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import MessageKind
 from invoicecore.parties import Policy
@@ -57,6 +57,8 @@ def take_in(
     current = collection
     for _ in range(_AGAIN):
         snapshot = fetch(current)
+        if snapshot.key is not None and snapshot.key != collection.id:
+            raise KeyMismatch(collection.gateway, "payment", f"{snapshot.reference} was made under another key")
         try:
             with desk.change(action, current.biller, actor=actor, subject=current.id) as change:
                 found = one(change.tx, Collection, current.biller, current.id)
@@ -135,6 +137,8 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
             code=DeclineCode.AUTHENTICATION_REQUIRED if asks else DeclineCode.UNSPECIFIED,
             advice=Advice.PAYER_ACTION if asks else Advice.NEW_METHOD,
         )
+    if state is CollectionState.CANCELLED and before.state is state:
+        decline = decline or before.decline  # told again, it is what was concluded the first time
     now = attrs.evolve(
         before,
         state=state,

@@ -35,6 +35,7 @@ from invoicecore.errors import (
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, PaymentGateway, PaymentSnapshot
 
+_A_DAY = 86_400.0  # seconds: nobody asks us to wait longer in earnest
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
 
 
@@ -197,8 +198,9 @@ def _doubt(
 
 def _not_executed(change: Change, found: Collection, error: GatewayError) -> Collection:
     if isinstance(error, _LATER):
-        pause = error.retry_after if isinstance(error, RateLimited) and error.retry_after is not None else None
-        after = timedelta(seconds=pause) if pause is not None else wait(DOUBTS, found.tries)
+        after = wait(DOUBTS, found.tries)
+        if isinstance(error, RateLimited) and error.retry_after is not None and 0 <= error.retry_after <= _A_DAY:
+            after = timedelta(seconds=error.retry_after)
         waiting = attrs.evolve(found, state=CollectionState.RESERVED, next_try_at=change.at + after, error=error.why)
         if isinstance(error, ConfigurationProblem):
             alert(change, AlertKind.CONFIGURATION, f"{change.biller.id}/{error.gateway}", str(error))

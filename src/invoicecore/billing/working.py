@@ -17,6 +17,7 @@ from invoicecore.errors import (
     Conflict,
     GatewayError,
     InvoicecoreError,
+    KeyMismatch,
     NotSent,
     ObjectNotFound,
     ObserverFailed,
@@ -123,6 +124,8 @@ class Working:
             return  # somebody else has dealt with it
 
     def _doubted(self, change: Change, found: Collection, error: GatewayError) -> Collection:
+        if isinstance(error, KeyMismatch):
+            alert(change, AlertKind.MISMATCH, found.id, str(error), invoice=found.invoice)
         lost = isinstance(error, ObjectNotFound) and bool(found.error) and found.live
         odd = not isinstance(error, LATER) and found.live and found.tries > _ODD
         if lost or odd:

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -175,12 +175,19 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _day_after(day: date) -> datetime:
+    try:
+        return datetime.combine(day + timedelta(days=1), time(), UTC)
+    except OverflowError as error:
+        raise InvalidValue("until", day, "leaves no day after it", "give an earlier day, or leave it out") from error
+
+
 def _reconcile(args: argparse.Namespace) -> int:
     with _desk(args) as billing:
         biller = the_biller(billing, args.biller) if args.biller is not None else None
         _, locale = spoken_by(the_billers(billing, args.biller), args.lang)
         since = datetime.combine(args.since, time(), UTC)
-        until = datetime.combine(args.until + timedelta(days=1), time(), UTC) if args.until is not None else None
+        until = _day_after(args.until) if args.until is not None else None
         found = billing.reconcile(_known(billing, args.name), since=since, until=until, biller=biller)
         if args.json:
             answer(
