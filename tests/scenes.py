@@ -20,7 +20,7 @@ from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment
+from invoicecore.payments import Payment, Refund
 
 TODAY = date(2026, 3, 2)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Scene:
 
     `message` was cancelled, another one is queued; `webhook` tells of 100 paid by the link `token` of `open`. `method`
     is the guest's card, `fresh` another guest's whose set-up was not heard of yet. It paid `charged` by `online`; what it
-    paid of `owed` was charged back, which raised `alert`. `doubtful` may have happened, `reserved` is to be sent; a page
+    paid of `owed` was charged back, which raised `alert`. `doubtful` and the refund `unsure` may have happened, `reserved` is to be sent; a page
     that asks for too much is to be closed. `note` takes 30 of `credited` back.
     """
 
@@ -62,6 +62,7 @@ class Scene:
     owed: Invoice
     alert: Alert
     doubtful: Collection
+    unsure: Refund
     reserved: Collection
     credited: Invoice
     note: CreditNote
@@ -105,7 +106,7 @@ def stage(billing: Billing) -> Scene:
         title: billing.invoices.publish(
             billing.invoices.draft(biller=park, customer=guest, title=title, amount=money(100)), notify=False
         )
-        for title in ("charged", "owed", "doubtful", "reserved", "closing", "credited")
+        for title in ("charged", "unsure", "owed", "doubtful", "reserved", "closing", "credited")
     }
     with unreachable(gateway, after=True):
         doubtful = billing.payments.charge(more["doubtful"])
@@ -115,8 +116,10 @@ def stage(billing: Billing) -> Scene:
     reserved = attrs.evolve(reserved, next_try_at=reserved.made_at)
     with store_of(billing).writing() as tx:
         tx.replace([reserved])
-    for title in ("charged", "owed"):
+    for title in ("charged", "unsure", "owed"):
         collected = billing.payments.charge(more[title])
+    with unreachable(gateway, after=True):
+        unsure = billing.payments.refund(more["unsure"], money(5), to="gateway")
     billing.receive("memory", *gateway.reverse(collected.reference or ""))
     [alert] = billing.alerts.find(invoice=more["owed"])
     billing.payments.checkout(billing.payments.link(more["closing"]).rpartition("/")[2])
@@ -146,6 +149,7 @@ def stage(billing: Billing) -> Scene:
         owed=billing.invoices.get(more["owed"]),
         alert=alert,
         doubtful=doubtful,
+        unsure=unsure,
         reserved=billing.collections.get(reserved),
         credited=more["credited"],
         note=billing.credit_notes.issue(more["credited"], amount=money(30)),
@@ -273,7 +277,8 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "collections.cancel": lambda s: {"collection": s.reserved},
     "collections.find": lambda s: {"biller": s.biller, "invoice": s.charged, "customer": s.customer},
     "collections.get": lambda s: {"collection": s.reserved},
-    "collections.resolve": lambda s: {"collection": s.doubtful, "outcome": "collected", "note": "seen there"},
+    "collections.resolve": lambda s: {"collection": s.doubtful, "outcome": "not_collected", "note": "not there"},
+    "payments.resolve_refund": lambda s: {"refund": s.unsure, "outcome": "not_refunded", "note": "not there"},
     "alerts.find": lambda s: {"biller": s.biller, "invoice": s.owed},
     "alerts.get": lambda s: {"alert": s.alert},
     "alerts.resolve": lambda s: {"alert": s.alert, "resolution": "the guest was called"},
@@ -282,6 +287,7 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
 # verb with key= -> what other data under the same key would be
 OTHERWISE: Mapping[str, Callable[[Scene], Arguments]] = {
     "billers.add": lambda s: {"timezone": "Europe/London"},
+    "methods.setup": lambda s: {"kind": "direct_debit"},
     "units.add": lambda s: {"resident": None},
     "customers.add": lambda s: {"email": "carl@example.com"},
     "customers.add_many": lambda s: {"rows": [{"name": "Carl"}]},

@@ -126,6 +126,7 @@ def test_an_answer_nobody_can_read_is_asked_for_less_and_less_often_and_alerted(
     save()
     made = desk.payments.charge(issue(due=FRIDAY))
     deliver(desk, gateway)
+    gateway.calls.clear()
     gateway.plan("payment", UNREADABLE, times=999)
     clock.advance(D(days=8))
     for _ in range(200):

@@ -43,9 +43,9 @@ WITHOUT_KEY = {
     "receive_missed": "each event is applied once",
     "methods.refresh": "changes what is there",
     "methods.revoke": "changes what is there, once",
-    "methods.setup": "each set-up is a page of its own; one that nobody goes to changes nothing",
     "collections.cancel": "changes what is there, once",
     "collections.resolve": "changes what is there, once",
+    "payments.resolve_refund": "changes what is there, once",
     "alerts.resolve": "changes what is there, once",
 }
 

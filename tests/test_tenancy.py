@@ -213,6 +213,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         },
         "collections.get": {"collection": ("reserved", plain("collection"))},
         "collections.resolve": {"collection": ("doubtful", plain("collection"))},
+        "payments.resolve_refund": {"refund": ("unsure", plain("refund"))},
         "alerts.find": {"biller": ("biller", plain("biller")), "invoice": ("owed", plain("invoice"))},
         "alerts.get": {"alert": ("alert", plain("alert"))},
         "alerts.resolve": {"alert": ("alert", plain("alert"))},

@@ -7,7 +7,7 @@ from datetime import date
 import attrs
 
 from invoicecore.alerts import Alert, AlertKind, AlertState
-from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
+from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, member, text
@@ -82,19 +82,8 @@ class Alerts:
 
         `state=None` is every one. Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
-        checked_page(after, limit)
-        if invoice is not None:
-            owner, ref = self._desk.owner("invoice", invoice, biller)
-            where = {"invoice": ref}
-        else:
-            owner, where = self._desk.biller_id(biller), {}
-        if state is not None:
-            where["state"] = member(AlertState, state, "state").value
-        with self._desk.view() as tx:
-            biller_in(tx, owner)
-            if invoice is not None:
-                one(tx, Invoice, owner, where["invoice"])
-            return tx.find(Alert, owner, where, after=after, limit=limit)
+        where = {} if state is None else {"state": member(AlertState, state, "state").value}
+        return self._desk.listed(Alert, biller, after=after, limit=limit, invoice=invoice, **where)
 
     def get(self, alert: Alert | str) -> Alert:
         """The alert as it stands; NotFound otherwise."""

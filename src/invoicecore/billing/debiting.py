@@ -9,7 +9,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import settle_alerts
-from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
+from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.scheduling import reserved, usable
 from invoicecore.collection import UNFINISHED, Collection, CollectionState, SavedMethod
@@ -130,22 +130,10 @@ class Collections:
 
         Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
-        checked_page(after, limit)
-        where: dict[str, str] = {}
-        owner = None
-        for kind, record in (("invoice", invoice), ("customer", customer)):
-            if record is not None:
-                owner, where[kind] = self._desk.owner(kind, record, owner or biller)
-        owner = owner or self._desk.biller_id(biller)
-        if state is not None:
-            where["state"] = member(CollectionState, state, "state").value
-        with self._desk.view() as tx:
-            biller_in(tx, owner)
-            if "invoice" in where:
-                one(tx, Invoice, owner, where["invoice"])
-            if "customer" in where:
-                one(tx, Customer, owner, where["customer"])
-            return tx.find(Collection, owner, where, after=after, limit=limit)
+        where = {} if state is None else {"state": member(CollectionState, state, "state").value}
+        return self._desk.listed(
+            Collection, biller, after=after, limit=limit, invoice=invoice, customer=customer, **where
+        )
 
     def get(self, collection: Collection | str) -> Collection:
         """The collection as it stands; NotFound otherwise."""

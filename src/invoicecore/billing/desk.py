@@ -145,6 +145,36 @@ class Desk:
             raise NotFound("biller", ref)
         return ref
 
+    def listed(
+        self,
+        kind: type[R],
+        biller: Biller | str | None,
+        *,
+        after: str,
+        limit: int,
+        invoice: Invoice | str | None = None,
+        customer: Customer | str | None = None,
+        **where: str,
+    ) -> list[R]:
+        """Records of a biller, an invoice or a customer, by id, those after one; as `where` says besides.
+
+        Raises InvalidValue for a page that cannot be, NotFound.
+        """
+        checked_page(after, limit)
+        owner = biller
+        of: tuple[tuple[str, type[Invoice | Customer], Invoice | Customer | str | None], ...]
+        of = (("invoice", Invoice, invoice), ("customer", Customer, customer))
+        for noun, _, record in of:
+            if record is not None:
+                owner, where[noun] = self.owner(noun, record, owner)
+        ref = self.biller_id(owner)
+        with self.view() as tx:
+            biller_in(tx, ref)
+            for noun, known, record in of:
+                if record is not None:
+                    one(tx, known, ref, where[noun])
+            return tx.find(kind, ref, where, after=after, limit=limit)
+
     @contextmanager
     def view(self) -> Iterator[Reader]:
         """One consistent view of the store."""

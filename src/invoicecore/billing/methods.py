@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
+from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.collection import SETUP_POLLS, MethodState, SavedMethod
 from invoicecore.errors import Conflict, Executed, GatewayError, NotAllowed
 from invoicecore.parties import Biller, Customer, member, text
@@ -151,19 +151,8 @@ class Methods:
 
         Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
-        checked_page(after, limit)
-        if customer is not None:
-            owner, ref = self._desk.owner("customer", customer, biller)
-            where = {"customer": ref}
-        else:
-            owner, where = self._desk.biller_id(biller), {}
-        if state is not None:
-            where["state"] = member(MethodState, state, "state").value
-        with self._desk.view() as tx:
-            biller_in(tx, owner)
-            if customer is not None:
-                one(tx, Customer, owner, where["customer"])
-            return tx.find(SavedMethod, owner, where, after=after, limit=limit)
+        where = {} if state is None else {"state": member(MethodState, state, "state").value}
+        return self._desk.listed(SavedMethod, biller, after=after, limit=limit, customer=customer, **where)
 
 
 def newest(gateway: PaymentGateway, reference: str) -> MethodSnapshot:

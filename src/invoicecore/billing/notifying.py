@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from invoicecore.billing.desk import Change, Desk, biller_in, checked_page, one
+from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
 from invoicecore.messages import Message, MessageKind, MessageState, tried_again
@@ -77,19 +77,8 @@ class Messages:
 
         Raises InvalidValue for an unknown state or a limit beyond 1000, NotFound.
         """
-        checked_page(after, limit)
-        if invoice is not None:
-            owner, ref = self._desk.owner("invoice", invoice, biller)
-            where = {"invoice": ref}
-        else:
-            owner, where = self._desk.biller_id(biller), {}
-        if state is not None:
-            where["state"] = member(MessageState, state, "state").value
-        with self._desk.view() as tx:
-            biller_in(tx, owner)
-            if invoice is not None:
-                one(tx, Invoice, owner, where["invoice"])
-            return tx.find(Message, owner, where, after=after, limit=limit)
+        where = {} if state is None else {"state": member(MessageState, state, "state").value}
+        return self._desk.listed(Message, biller, after=after, limit=limit, invoice=invoice, **where)
 
     def get(self, message: Message | str) -> Message:
         """The message as it stands; NotFound otherwise."""
