@@ -26,7 +26,7 @@ from invoicecore.errors import (
 )
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
-from invoicecore.ports import Capability, Lookup, PaymentSnapshot, PayStatus, RefundRequest
+from invoicecore.ports import Capability, Lookup, PayStatus, RefundRequest
 from invoicecore.testing import FixedClock
 from providers import Faulty, House, Killed, deliver
 
@@ -512,28 +512,6 @@ def test_a_refund_after_money_was_collected_again_says_what_was_refunded_before(
 
 
 @pytest.mark.rule("D3")
-def test_a_bounced_debit_that_is_tried_again_is_on_its_way_until_it_is_collected(
-    desk: Billing, issue: Issue, save: Save, gateway: Faulty, agree: Agree
-) -> None:
-    save()
-    invoice = issue(due=FRIDAY)
-    made = desk.payments.charge(invoice)
-    gateway.inner.collect(made.reference)
-    gateway.inner.reverse(made.reference, ReversalKind.LATE_FAILURE)
-    deliver(desk, gateway)
-    again: PaymentSnapshot = gateway.inner.retry(made.reference, "its own")
-    assert (again.status, again.collected) == (PayStatus.PENDING, money(100))
-    deliver(desk, gateway)
-    assert status(desk, invoice) is Status.PENDING
-    with pytest.raises(NotAllowed, match="in flight"):
-        desk.payments.charge(invoice)
-    gateway.inner.collect(made.reference)
-    deliver(desk, gateway)
-    assert (status(desk, invoice), gateway.inner.payment(made.reference).collected) == (Status.PAID, money(200))
-    agree()
-
-
-@pytest.mark.rule("D3")
 @pytest.mark.usefixtures("finds_only")
 def test_what_a_person_said_was_collected_is_held_against_what_the_provider_tells_later(
     desk: Billing, park: Biller, issue: Issue, save: Save, gateway: Faulty
@@ -565,29 +543,6 @@ def test_what_a_person_said_was_collected_can_be_refunded_by_the_provider(
     (there,) = gateway.inner.provider.held("payment")
     desk.collections.resolve(made, outcome="collected", note="in the dashboard", reference=there["id"])
     assert desk.payments.refund(invoice, money(40), to="gateway").state is RefundState.SUCCEEDED
-    agree()
-
-
-@pytest.mark.rule("P4", "D6")
-def test_two_disputes_of_one_payment_add_up_and_are_not_told_again(
-    desk: Billing, park: Biller, issue: Issue, save: Save, gateway: Faulty, agree: Agree
-) -> None:
-    save(PaymentMethod.CARD)
-    invoice = issue()
-    made = desk.payments.charge(invoice)
-    there = gateway.inner.provider._get(made.reference, "payment")
-    for number, owed in ((1, 40), (2, 80)):
-        there["reversals"].append({"id": f"dp_{number}", "kind": "chargeback", "amount": 4000, "cancelled": False})
-        gateway.inner.pay_out(made.reference)
-        deliver(desk, gateway)
-        assert desk.invoices.get(invoice).balance == money(owed)
-    assert desk.reconcile("memory", since=YEARS[0], until=YEARS[1]).differences == ()
-    for each in desk.alerts.find(biller=park):
-        desk.alerts.resolve(each, resolution="seen")
-    gateway.inner.pay_out(made.reference)
-    deliver(desk, gateway)
-    assert alerts(desk, park, None) == [AlertKind.CHARGEBACK] * 2
-    assert alerts(desk, park) == []
     agree()
 
 
@@ -627,19 +582,6 @@ def test_a_retry_that_something_stands_in_the_way_of_is_not_lost(
         assert desk.collections.get(made).attempt == 2
         assert [each["kind"] for each in gateway.inner.provider.events].count("payment.retried") == 1
     agree()
-
-
-@pytest.mark.rule("S9")
-def test_the_failure_of_a_customer_nobody_can_write_to_is_told_to_the_biller(
-    desk: Billing, park: Biller, issue: Issue, save: Save, gateway: Faulty
-) -> None:
-    silent = desk.customers.add(biller=park, name="Bo")
-    save(who=silent)
-    invoice = issue(who=silent)
-    made = desk.payments.charge(invoice)
-    gateway.inner.fail(made.reference, "insufficient_funds")
-    deliver(desk, gateway)
-    assert (told(desk, invoice), alerts(desk, park)) == ([], [AlertKind.REFUSED])
 
 
 @pytest.mark.rule("S9", "C6")

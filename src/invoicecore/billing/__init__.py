@@ -253,7 +253,7 @@ class Billing:
         """What a provider holds of the payments made from an instant to before another, against what is held here (D6).
 
         Nothing is changed; every difference is named. `until` is now by default. Raises NotSupported, NotWired,
-        InvalidValue for instants without a time zone, GatewayError, NotFound.
+        StoreError inside a transaction (P2), InvalidValue for instants without a time zone, GatewayError, NotFound.
         """
         from invoicecore.billing.reconciling import Reconciling
 

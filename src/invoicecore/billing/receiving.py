@@ -112,7 +112,7 @@ class Receiving:
         began = self._desk.clock.now()
         stored = self._store(gateway, notices)
         told: dict[str, Received] = {}
-        done: set[tuple[str, str]] = set()
+        done: dict[tuple[str, str], tuple[Received, str]] = {}
         # Those that are stored come first: what is foreign must not keep them waiting.
         for notice in sorted(notices, key=lambda each: each.id not in stored):
             known = stored.get(notice.id)
@@ -129,8 +129,10 @@ class Receiving:
                     gateway.info.name, "receive", "there was no time for all"
                 )
                 continue
-            elif known is not None and about in done:
-                one_told = self._beside(known)
+            elif about in done:  # fetched for another event of these, so it is told already
+                before, owner = done[about]
+                event = known or self._event(gateway, notice, owner, began)
+                one_told = self._beside(event) if event.biller else attrs.evolve(before, event=notice.id)
             else:
                 try:
                     one_told = self.apply(known or self._event(gateway, notice, "", began))
@@ -139,8 +141,11 @@ class Receiving:
                 except Exception as error:  # not stored, so its provider tells it again; the others are dealt with
                     self._failure = self._failure or error
                     continue
-                if one_told.state == InboxState.APPLIED.value:
-                    done.add(about)
+                owner = known.biller if known is not None else (one_told.invoice or "").partition("_")[0]
+                if one_told.state == InboxState.APPLIED.value and owner:
+                    done[about] = one_told, owner
+                elif one_told.state == InboxState.IGNORED.value and known is None:
+                    done[about] = one_told, ""  # of somebody else
             told[notice.id] = one_told
         return [told[notice.id] for notice in notices if notice.id in told]
 

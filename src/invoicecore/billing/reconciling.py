@@ -96,6 +96,7 @@ class Reconciling:
 
     def compare(self, billers: Sequence[Biller]) -> Reconciliation:
         """Compare for these billers; the provider is asked with nothing open."""
+        self._desk.outside()
         mine = {biller.id for biller in billers}
         seen: set[str] = set()
         foreign = 0

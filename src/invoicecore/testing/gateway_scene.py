@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Final, Protocol
 
@@ -98,6 +99,17 @@ class Scene:
                     self.refuses(capability)
             raise Unclaimed(", ".join(capabilities))
         return list(found.values())
+
+    def asking(self) -> Operation:
+        """How money is asked for: by a charge where that is claimed, else on a page; ends the test where neither is."""
+        if self.gateway.info.can(Capability.CHARGE):
+            return Operation.CHARGE
+        self.needs(Capability.CHECKOUT)
+        return Operation.CHECKOUT
+
+    def payable(self) -> list[MethodSpec]:
+        """One method of each kind that money is asked of in that way."""
+        return self.needs(Capability(self.asking().value))
 
     def refuses(self, capability: Capability) -> None:
         """Fail unless what is not claimed raises NotSupported without any request."""
@@ -281,6 +293,12 @@ class Scene:
         """The ledger's lines of a kind, those under a key if given."""
         return [each for each in self.bench.effects() if each.kind is kind and key in (None, each.key)]
 
+    def operations(self, call: Callable[[], object]) -> Sequence[str]:
+        """The operations whose requests a call makes, when nothing goes wrong."""
+        before = len(self.bench.exchanges())
+        call()
+        return sorted({each.operation for each in self.bench.exchanges()[before:]})
+
     def made(self, making: Making) -> Sequence[Effect]:
         """What an operation has left in the ledger since it was made ready, under whatever key."""
         return [each for each in self.bench.effects()[making.since :] if each.kind is making.effect]
@@ -292,6 +310,11 @@ class Scene:
     def requests(self, operation: Operation | str, since: int = 0) -> Sequence[Exchange]:
         """The requests of an operation that arrived, after the first so many of all."""
         return [each for each in self.bench.exchanges()[since:] if each.operation == operation]
+
+    def leaked(self, error: BaseException) -> Sequence[str]:
+        """The secrets that an error shows: in its text, its traceback, its attributes, or those of what led to it."""
+        seen = "".join(f"{each} {each!r} {vars(each)} {traceback.format_exception(each)}" for each in causes(error))
+        return [secret for secret in self.bench.secrets if secret in seen]
 
     def untouched(self) -> Untouched:
         """Fail unless nothing is asked of the provider in the block."""
@@ -319,6 +342,21 @@ class Untouched:
     def __exit__(self, *_: object) -> None:
         asked = self._bench.exchanges()[self._before :]
         assert not asked, f"the provider was asked: {[(each.method, each.path) for each in asked]}"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it, whether it is shown with it or not: a host's tools look there too."""
+    todo, seen = [error], set[int]()
+    while todo:
+        if id(each := todo.pop()) not in seen:
+            seen.add(id(each))
+            todo += [led for led in (each.__cause__, each.__context__) if led is not None]
+            yield each
+
+
+def zoned(*instants: datetime | None) -> bool:
+    """Whether these instants, where there are any, say in which zone they are: others cannot be compared with ours."""
+    return all(each is None or each.utcoffset() is not None for each in instants)
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -53,8 +53,11 @@ class Account:
         self.refunds: Service = made(services.RefundsService)
 
     def read(self, service: Service, reference: str) -> Raw:
-        """One object by its name."""
-        return _attributes(service.get(reference))
+        """One object by its name; Unreadable when the answer is of another."""
+        found = _attributes(service.get(reference))
+        if found.get("id") != reference:
+            raise Unreadable("it is of another object")
+        return found
 
     def create(self, service: Service, params: Mapping[str, object], key: str, operation: str) -> tuple[Raw, bool]:
         """What the key makes, and whether it did before: then it is as it is now, whatever is asked for now."""

@@ -369,14 +369,16 @@ class GoCardlessGateway:
 
     def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
         """See PaymentGateway.notices; nothing but WebhookRejected leaves."""
-        live, secrets = self._settings.environment == "live", self._settings.webhook_secrets
+        settings = self._settings
         try:
-            return webhooks.notices(webhooks.verified(body, headers, secrets), live=live)
-        except WebhookRejected:
-            raise
+            said = webhooks.verified(body, headers, settings.webhook_secrets)
+            return webhooks.notices(said, live=settings.environment == "live")
+        except WebhookRejected as rejection:
+            reason = rejection.reason
         except Exception:
-            malformed = WebhookRejected(NAME, "malformed")
-        raise malformed
+            reason = "malformed"
+        # Another one, from here: the frames of the first hold the secrets, and reporters of errors show frames.
+        raise WebhookRejected(NAME, reason)
 
     @told("missed")
     def missed(self, since: datetime, cursor: str | None = None) -> NoticePage:

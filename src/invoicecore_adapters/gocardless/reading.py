@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from invoicecore.money import Money, from_minor
@@ -64,13 +64,16 @@ def key_of(raw: Raw, field: str = "metadata") -> str | None:
 
 
 def instant(value: object) -> datetime:
-    """An instant with its zone."""
+    """An instant, in UTC; Unreadable without a zone, ValueError for what is none."""
     if not isinstance(value, str):
         raise Unreadable("no instant")
     read = datetime.fromisoformat(value)
     if read.tzinfo is None:
         raise Unreadable("an instant without a zone")
-    return read
+    try:
+        return read.astimezone(UTC)
+    except OverflowError:
+        raise Unreadable("an instant before or after all time") from None
 
 
 def day(value: object) -> date | None:

@@ -75,7 +75,7 @@ def _secret(field: str, value: object) -> str:
 
 
 def _address(base_url: object) -> tuple[str, bool]:
-    way_out = "give https://host, without a path, or leave it out"
+    way_out = "give https://host, or http://127.0.0.1:port on this machine, without a path, or leave it out"
     try:
         parts = urlsplit(base_url) if isinstance(base_url, str) else None
         usable = parts is not None and parts.hostname and (parts.port is None or parts.port > 0)

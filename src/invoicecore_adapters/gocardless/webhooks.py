@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,8 @@ from invoicecore_adapters.gocardless.snapshots import made_of
 
 HEADER: Final = "webhook-signature"
 _MOST_BYTES: Final = 2 * 2**20  # 250 events are a tenth of it
+_NAME: Final = re.compile(r"[ -~]{1,255}")
+"""What everybody can keep: a surrogate or a NUL in one event would lose all that came with it."""
 _ENDS: Final = frozenset({"fulfilled", "cancelled", "failed"})
 
 
@@ -50,7 +53,7 @@ def notices(said: object, *, live: bool) -> tuple[Notice, ...]:
 
 
 def notice(event: object, *, live: bool) -> Notice | None:
-    """One event; None when it has no name or is none at all."""
+    """One event; None when it is none, or when its id, its kind, its reference or its key is no printable ASCII."""
     if not isinstance(event, dict):
         return None
     try:
@@ -58,12 +61,15 @@ def notice(event: object, *, live: bool) -> Notice | None:
     except ValueError:
         return None
     about, reference = _about(event)
+    key = key_of(event, "resource_metadata")
+    if not all(_NAME.fullmatch(name) for name in (identity, kind, reference, key) if name is not None):
+        return None
     return Notice(
         id=identity,
         kind=kind,
         about=about if reference else About.NOTHING,
         reference=reference or "",
-        key=key_of(event, "resource_metadata"),
+        key=key,
         live=live,
         happened_at=_when(event.get("created_at")),
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
@@ -25,6 +27,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 _AGENT: Final = f"invoicecore/{version('invoicecore')}"
+_MOST_BYTES: Final = 16 * 2**20  # of an answer, its headers too; 500 objects are a twentieth of it
+_LONGEST_WAIT: Final = 86_400.0
+_SECONDS: Final = re.compile(r"[0-9]+")
 
 
 class NotConnected(Exception):
@@ -89,6 +94,8 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
         attempt = _Attempt(monotonic() + self.timeout)
         try:
             with Session() as session:
+                # The environment's proxies are asked for what is elsewhere: a proxy's loopback is not ours.
+                session.trust_env = not self._here
                 for scheme in ("https://", "http://"):
                     session.mount(scheme, _Once(attempt))
                 response = session.request(
@@ -96,10 +103,10 @@ class Wire(ApiClient):  # type: ignore[misc]  # the SDK has no types
                     self._url_for(path),
                     params=params,
                     data=data,
-                    headers=self._headers(headers),
-                    # The environment names proxies and authorities, but no other sign-in and no way to this machine.
-                    auth=_as_it_is,
-                    proxies={"no_proxy": "127.0.0.1,localhost"} if self._here else None,
+                    # What is packed may be a thousand times as long when it is not.
+                    headers={**self._headers(headers), "Accept-Encoding": "identity"},
+                    auth=_as_it_is,  # not what a netrc says
+                    verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
                     timeout=(self._connect_timeout, self.timeout),
                     allow_redirects=False,
                 )
@@ -123,23 +130,28 @@ def _as_it_is(request: PreparedRequest) -> PreparedRequest:
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
-    """How many seconds to wait, at least one; by GoCardless's clock where it tells the time."""
+    """How many seconds to wait, from one to a day's; by GoCardless's clock where it tells the time."""
     after = headers.get("retry-after", "")
-    if after.isdecimal():
-        return max(float(after), 1.0)
+    if _SECONDS.fullmatch(after):
+        return _bounded(float(after))
     try:
         reset = parsedate_to_datetime(headers["ratelimit-reset"])
         now = parsedate_to_datetime(headers["date"])
-        return max((reset - now).total_seconds(), 1.0)
-    except (KeyError, TypeError, ValueError, OverflowError):
+        return _bounded((reset - now).total_seconds())
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None
 
 
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 1.0), _LONGEST_WAIT)
+
+
 class _Attempt:
-    """One request on its way: when it has to be over, and whether anything can have been sent."""
+    """One request on its way: when it has to be over, how much was answered, and whether anything can have been sent."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
+        self.answered = 0
         self.connected = False
 
 
@@ -153,6 +165,15 @@ class _Once(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        """See HTTPAdapter.send; the body is still to be read, and is as it is."""
+        response = super().send(*args, **kwargs)
+        if "content-encoding" in response.headers:
+            response.close()
+            raise ValueError("a packed answer, which was not asked for")
+        response.encoding = "utf-8"  # not guessed from megabytes of anything
+        return response
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
         manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
@@ -197,7 +218,7 @@ class _Bounded:
 
 
 class _Reading(io.RawIOBase):
-    """What a socket gives until the deadline. Its own timeout begins anew with every byte, this one does not."""
+    """What a socket gives until the deadline, and up to a size. Its own timeout begins anew with every byte."""
 
     def __init__(self, sock: socket, attempt: _Attempt) -> None:
         self._sock = sock
@@ -212,7 +233,11 @@ class _Reading(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the deadline is over")
         self._sock.settimeout(left)
-        return self._file.readinto(buffer)
+        read = self._file.readinto(buffer)
+        self._attempt.answered += read or 0
+        if self._attempt.answered > _MOST_BYTES:
+            raise OSError("the answer has no end")
+        return read
 
     def close(self) -> None:
         self._file.close()

@@ -37,7 +37,7 @@ def open_stripe(url: str) -> PaymentGateway:
     """The gateway of `stripe://`, whose secrets are in the environment and never in the URL.
 
     Options: `key` and `webhook_secret` name other environment variables than INVOICECORE_STRIPE_KEY and
-    INVOICECORE_STRIPE_WEBHOOK_SECRET (for a second account), `api` is another address of the API, `timeout` is in
+    INVOICECORE_STRIPE_WEBHOOK_SECRET, `api` is another address of the API, `timeout` is in
     seconds. Without a webhook secret webhooks are refused. Raises InvalidValue, MissingExtra without the SDK.
     """
     options = _options(url)
@@ -68,7 +68,7 @@ def _options(url: str) -> Mapping[str, str]:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), errors="strict")
     except ValueError:
         raise InvalidValue("url", "stripe://…", "cannot be read", way_out) from None
-    if scheme != "stripe" or not separator or "#" in rest or rest.partition("?")[0].strip("/"):
+    if scheme.lower() != "stripe" or not separator or "#" in rest or rest.partition("?")[0].strip("/"):
         raise InvalidValue("url", "stripe://…", "has more than options in it", way_out)
     options = dict(pairs)
     if len(options) != len(pairs) or not options.keys() <= _OPTIONS:

@@ -17,6 +17,7 @@ from invoicecore.errors import (
     GatewayError,
     InProgress,
     InvalidRequest,
+    InvoicecoreError,
     KeyMismatch,
     NotSent,
     ObjectNotFound,
@@ -25,9 +26,10 @@ from invoicecore.errors import (
     StateConflict,
 )
 from invoicecore_adapters.stripe.reading import NAME, Json, part, text
-from invoicecore_adapters.stripe.wire import Unsent, hushed
+from invoicecore_adapters.stripe.wire import Unsent, hushed, printed
 
 T = TypeVar("T")
+E = TypeVar("E", bound=InvoicecoreError)
 
 _TOKEN: Final = re.compile(r"[a-z][a-z0-9_.\[\]]{0,63}")
 _REQUEST: Final = re.compile(r"req_[A-Za-z0-9]{1,40}")
@@ -49,14 +51,26 @@ def translate(operation: str, call: Callable[[], T]) -> T:
 
     What is not classified is OutcomeUnknown, our own failure to read an answer too.
     """
+    if (switch := printed()) is not None:
+        raise ConfigurationProblem(NAME, operation, f"the SDK would print what it sends and receives: unset {switch}")
     try:
         with hushed():
             return call()
-    except GatewayError:
-        raise
+    except GatewayError as error:
+        failure = error
     except Exception as error:  # the SDK raises TypeError and AttributeError on answers it does not expect
         failure = _translated(operation, error)
-    raise failure  # out here it has no context: the error it stands for holds the answer, and what was sent
+    raise bare(failure)
+
+
+def bare(error: E) -> E:
+    """An error without what led to it, to be raised outside of every `except`.
+
+    The errors before it and the frames it came through hold answers, what was sent, and secrets: whatever shows the
+    local variables of a traceback would show them.
+    """
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    return error
 
 
 def afterwards(operation: str, read: Callable[[], T]) -> T:

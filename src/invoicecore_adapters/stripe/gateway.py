@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from invoicecore.errors import (
     MissingExtra,
     NotSupported,
     StateConflict,
+    WebhookRejected,
 )
 from invoicecore.money import Money
 from invoicecore.ports import (
@@ -44,7 +45,7 @@ except ImportError as error:
 
 from invoicecore_adapters.stripe import asking, snapshots, webhooks
 from invoicecore_adapters.stripe.declared import API_VERSION, INFO
-from invoicecore_adapters.stripe.faults import afterwards, body_of, translate
+from invoicecore_adapters.stripe.faults import afterwards, bare, body_of, translate
 from invoicecore_adapters.stripe.objects import ROWS, Objects, missing
 from invoicecore_adapters.stripe.reading import (
     NAME,
@@ -58,7 +59,7 @@ from invoicecore_adapters.stripe.reading import (
     part,
     text,
 )
-from invoicecore_adapters.stripe.settings import address_of, check_secret
+from invoicecore_adapters.stripe.settings import address_of, check_secret, check_unprinted, is_here
 from invoicecore_adapters.stripe.wire import Wire
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ _SKEW: Final = timedelta(minutes=10)
 class StripeGateway:
     """A PaymentGateway on Stripe's API, for one account. Nothing is retried in here: `billing.recover()` does it.
 
-    Threads may share it. It sends to `base_url` and follows no redirect; it keeps nothing but open connections.
+    Threads may share it. It sends to `base_url` and follows no redirect; it keeps nothing between two calls, and a forked process may go on with it.
     """
 
     def __init__(
@@ -87,10 +88,12 @@ class StripeGateway:
         """Speak for the account of `api_key`; nothing is connected yet.
 
         `webhook_secrets` are those of its endpoint, several while one replaces another; without any, webhooks are
-        refused. `base_url` is https, or http on this machine. `timeout` is in seconds and holds for a whole answer.
+        refused. `base_url` is https, or http on this machine. `timeout` is in seconds and holds from
+        a request's start to the end of its answer; on this machine no proxy is used.
         `clock` tells the age of a webhook and how long a page may last. Raises InvalidValue naming the field, never
         showing a secret.
         """
+        check_unprinted()
         check_secret("api_key", api_key)
         if api_key.startswith("pk_"):
             raise InvalidValue("api_key", "…", "is a publishable key", "give the secret key, sk_… or rk_…")
@@ -104,7 +107,7 @@ class StripeGateway:
         self._webhook_secrets = tuple(webhook_secrets)
         self._base_url = stripe.DEFAULT_API_BASE if base_url is None else address_of(base_url)
         self._clock = clock or SystemClock()
-        self._wire = Wire(float(connect_timeout), float(timeout))
+        self._wire = Wire(float(connect_timeout), float(timeout), here=is_here(self._base_url))
         client = self._client = stripe.StripeClient(
             api_key,
             stripe_version=API_VERSION,
@@ -298,14 +301,19 @@ class StripeGateway:
     def payments(self, since: datetime, until: datetime) -> Iterator[PaymentSnapshot]:
         """See PaymentGateway.payments; of what others made, what cannot be read is left out."""
         intents = self._objects.intents(since=int(since.timestamp()), until=ceil(until.timestamp()))
-        while (intent := translate("payments", lambda: next(intents, None))) is not None:
-            told = translate("payments", partial(self._objects.told_if_readable, intent))
-            if told is not None and since <= told.created_at < until:
-                yield told
+        # Not a loop over the intents: an error leaves through this frame, and is not to show one.
+        read = map(self._objects.told_if_readable, intents)
+        within = (each for each in read if each is not None and since <= each.created_at < until)
+        while (told := translate("payments", lambda: next(within, None))) is not None:
+            yield told
 
     def notices(self, body: bytes, headers: Mapping[str, str]) -> Sequence[Notice]:
         """See PaymentGateway.notices."""
-        return webhooks.notices(body, headers, self._webhook_secrets, self._clock.now())
+        try:
+            return webhooks.notices(body, headers, self._webhook_secrets, self._clock.now())
+        except WebhookRejected as error:
+            rejected = error
+        raise bare(rejected)
 
     def missed(self, since: datetime, cursor: str | None = None) -> NoticePage:
         """See PaymentGateway.missed: of the last 30 days. Pages go backwards in time, each is oldest first."""
@@ -318,12 +326,12 @@ class StripeGateway:
             events = listed(page)
             told = []
             for event in reversed(events):
-                try:
+                with suppress(Unreadable, InvoicecoreError):  # one that cannot be read does not lose the others
                     told.append(webhooks.notice(event))
-                except (Unreadable, InvoicecoreError):  # one that cannot be read does not lose the others
-                    continue
-            more = bool(page.get("has_more")) and events
-            return NoticePage(notices=tuple(told), cursor=needed(events[-1], "id") if more else None)
+            names = [name for each in events if is_id(name := text(each, "id"))] if page.get("has_more") else []
+            return NoticePage(
+                notices=tuple(each for each in told if each is not None), cursor=str(names[-1]) if names else None
+            )
 
         return translate("missed", ask)
 

@@ -14,7 +14,19 @@ from invoicecore.errors import InvalidValue, ObjectNotFound
 from invoicecore.payments import PaymentMethod
 from invoicecore.ports import MethodSnapshot, PaymentSnapshot, RefundSnapshot
 from invoicecore_adapters.stripe import snapshots
-from invoicecore_adapters.stripe.reading import NAME, Json, Unreadable, id_at, is_id, key_of, listed, needed, part, text
+from invoicecore_adapters.stripe.reading import (
+    NAME,
+    Json,
+    Unreadable,
+    id_at,
+    is_id,
+    key_of,
+    listed,
+    named,
+    needed,
+    part,
+    text,
+)
 
 if TYPE_CHECKING:
     from stripe.params import DisputeListParams, PaymentIntentListParams, RefundListParams
@@ -38,14 +50,15 @@ class Objects:
         """A payment by its own name or its page's; ObjectNotFound."""
         if is_id(reference, "cs"):
             page = self._client.v1.checkout.sessions.retrieve(reference, {"expand": [f"payment_intent.{_WHOLE}"]})
-            whole = page.to_dict()
+            whole = named(page.to_dict(), reference)
             if text(whole, "mode") != "payment":
                 raise missing("payment")
             intent = part(whole, "payment_intent")
             return self.told(intent, whole) if intent else snapshots.page_alone(whole)
         if not is_id(reference, "pi"):
             raise missing("payment")
-        return self.told(self._client.v1.payment_intents.retrieve(reference, {"expand": [_WHOLE]}).to_dict())
+        asked = self._client.v1.payment_intents.retrieve(reference, {"expand": [_WHOLE]})
+        return self.told(named(asked.to_dict(), reference))
 
     def told(self, intent: Json, page: Json | None = None) -> PaymentSnapshot:
         """The snapshot of an intent, with all that hangs on it: its page, its refunds and its disputes."""
@@ -73,18 +86,17 @@ class Objects:
         """A method by its own name, its page's or its set-up intent's; ObjectNotFound."""
         if is_id(reference, "cs"):
             paths = ["setup_intent.payment_method.customer", "setup_intent.mandate"]
-            page = self._client.v1.checkout.sessions.retrieve(reference, {"expand": paths}).to_dict()
+            page = named(self._client.v1.checkout.sessions.retrieve(reference, {"expand": paths}).to_dict(), reference)
             if text(page, "mode") != "setup":
                 raise missing("method")
             return snapshots.set_up(page, part(page, "setup_intent"))
         if is_id(reference, "seti"):
             paths = ["payment_method.customer", "mandate"]
-            return snapshots.set_up(
-                None, self._client.v1.setup_intents.retrieve(reference, {"expand": paths}).to_dict()
-            )
+            made_by = self._client.v1.setup_intents.retrieve(reference, {"expand": paths}).to_dict()
+            return snapshots.set_up(None, named(made_by, reference))
         if not is_id(reference):
             raise missing("method")
-        of = self._client.v1.payment_methods.retrieve(reference, {"expand": ["customer"]}).to_dict()
+        of = named(self._client.v1.payment_methods.retrieve(reference, {"expand": ["customer"]}).to_dict(), reference)
         if snapshots.kind_of_type(text(of, "type")) is not PaymentMethod.DIRECT_DEBIT or id_at(of, "customer") is None:
             return snapshots.method(of)
         # A debit's mandate is known to the set-up that made it, and to nothing nearer.
@@ -98,7 +110,7 @@ class Objects:
         """A refund by its name; ObjectNotFound."""
         if not is_id(reference, "re", "pyr"):
             raise missing("refund_of")
-        return snapshots.refund(self._client.v1.refunds.retrieve(reference).to_dict())
+        return snapshots.refund(named(self._client.v1.refunds.retrieve(reference).to_dict(), reference))
 
     def page_of(self, intent: str) -> Json | None:
         """The page an intent is paid on, None when it was made without one."""
@@ -109,7 +121,7 @@ class Objects:
         if method is None or not is_id(method):
             return None
         try:
-            return id_at(self._client.v1.payment_methods.retrieve(method).to_dict(), "customer")
+            return id_at(named(self._client.v1.payment_methods.retrieve(method).to_dict(), method), "customer")
         except stripe.InvalidRequestError:  # it is gone, and its payments are not
             return None
 

@@ -74,6 +74,13 @@ def id_at(of: Json, *path: str) -> str | None:
     return text(of, *path) or text(part(of, *path), "id")
 
 
+def named(of: Json, reference: str) -> Json:
+    """An answer, if it is about the object that was asked for; Unreadable."""
+    if of.get("id") != reference:
+        raise Unreadable("the answer is about another object")
+    return of
+
+
 def key_of(of: Json) -> str | None:
     """The key of the operation that made an object, None for what was not made by us."""
     return text(of, "metadata", KEY)

@@ -6,6 +6,14 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from invoicecore.errors import InvalidValue
+from invoicecore_adapters.stripe.wire import printed
+
+
+def check_unprinted() -> None:
+    if (switch := printed()) is not None:
+        raise InvalidValue(
+            switch, "…", "makes the SDK print what it sends and receives", f"unset {switch}; use logging instead"
+        )
 
 
 def check_secret(field: str, value: object) -> None:
@@ -29,6 +37,11 @@ def address_of(base_url: object) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(host)):
         raise InvalidValue("base_url", f"{parts.scheme}://…", "would send the key unencrypted", way_out)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_here(base_url: str) -> bool:
+    """Whether an address is of this machine."""
+    return _is_here(urlsplit(base_url).hostname or "")
 
 
 def _is_here(host: str) -> bool:

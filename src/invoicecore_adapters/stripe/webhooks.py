@@ -18,6 +18,9 @@ TOLERANCE: Final = 300
 
 _LARGEST: Final = 1024 * 1024
 
+_LONGEST: Final = 255
+"""Characters of the longest name of an event or an object, and of the longest key."""
+
 _HEADER: Final = "stripe-signature"
 
 _FAMILIES: Final = (
@@ -33,13 +36,17 @@ _FAMILIES: Final = (
 
 
 def notices(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime) -> tuple[Notice, ...]:
-    """The one event of a webhook, signed with one of the secrets; raises WebhookRejected and nothing else."""
+    """The one event of a webhook, signed with one of the secrets; raises WebhookRejected and nothing else.
+
+    None when it is one that nobody could keep.
+    """
     try:
         _verify(body, headers.get(_HEADER), secrets, now)
         event = json.loads(body)
         if not isinstance(event, dict):
             raise WebhookRejected(NAME, "malformed")
-        return (notice(event),)
+        found = notice(event)
+        return () if found is None else (found,)
     except WebhookRejected:
         raise
     except Exception:  # RecursionError of deep JSON, UnicodeDecodeError, Unreadable, headers that are none
@@ -47,20 +54,29 @@ def notices(body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now
     raise WebhookRejected(NAME, "malformed")
 
 
-def notice(event: Json) -> Notice:
-    """An event as a doorbell: the object to fetch afresh; Unreadable for what is no event."""
+def notice(event: Json) -> Notice | None:
+    """An event as a doorbell: the object to fetch afresh; Unreadable for what is no event.
+
+    None for one with a name, a reference or a key that is no printable ASCII, or too long: no store need take it.
+    """
     object, kind = part(event, "data", "object"), needed(event, "type")
     about, reference = _subject(object) if kind.startswith(_FAMILIES) else (About.NOTHING, None)
     # An event of an account that is connected to ours: our key cannot fetch its objects. A thin one names its object
     # another way, and is of none of the kinds that we use.
     if text(event, "account") is not None or text(event, "object") != "event" or not is_id(reference):
-        about, reference = About.NOTHING, id_at(event, "data", "object") or ""
+        about, reference = About.NOTHING, id_at(event, "data", "object")
+    reference = reference or ""
+    id, key = needed(event, "id"), key_of(object)
+    if not all(
+        each.isascii() and each.isprintable() and len(each) <= _LONGEST for each in (id, kind, reference, key or "")
+    ):
+        return None
     return Notice(
-        id=needed(event, "id"),
+        id=id,
         kind=kind,
         about=about,
-        reference=reference or "",
-        key=key_of(object),
+        reference=reference,
+        key=key,
         live=event.get("livemode") is True,
         happened_at=instant(event, "created") if type(event.get("created")) is int else None,
     )
