@@ -17,7 +17,6 @@ from invoicecore.payments import ReversalKind
 from invoicecore.testing import FixedClock
 from invoicecore.testing.gateway_bench import Delivery, Fault
 from invoicecore_adapters.cli import main
-from invoicecore_adapters.gocardless import settings
 from invoicecore_adapters.simulators.gocardless import GoCardlessBench
 from invoicecore_adapters.simulators.stripe import StripeBench
 from providers import gocardless_bench, stripe_bench
@@ -128,13 +127,11 @@ def park(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     try:
         made = Park(run, clock, bank, cards, tmp_path)
         made.at(START)
-        # A sandbox on this machine: the URL names an environment, and not an address.
-        monkeypatch.setitem(settings._ADDRESSES, "sandbox", bank.server.url)
         monkeypatch.setenv("INVOICECORE_GOCARDLESS_TOKEN", bank.secrets[0])
         monkeypatch.setenv("INVOICECORE_GOCARDLESS_WEBHOOK_SECRET", bank.secrets[1])
         monkeypatch.setenv("INVOICECORE_STRIPE_KEY", cards.secrets[0])
         monkeypatch.setenv("INVOICECORE_STRIPE_WEBHOOK_SECRET", cards.secrets[1])
-        monkeypatch.setenv("INVOICECORE_GATEWAY", f"{stripe_url(cards)} gocardless://sandbox")
+        monkeypatch.setenv("INVOICECORE_GATEWAY", f"{stripe_url(cards)} {gocardless_url(bank)}")
         (tmp_path / "park.json").write_text(json.dumps(PARK), "utf-8")
         assert run("load", "park.json", "--on", "2026-04-01").code == 0
         yield made
@@ -145,6 +142,10 @@ def park(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def stripe_url(cards: StripeBench) -> str:
     return f"stripe://?timeout=2&api={quote(cards.simulator.server.url, safe='')}"
+
+
+def gocardless_url(bank: GoCardlessBench) -> str:
+    return f"gocardless://sandbox?api={bank.server.url}/"
 
 
 # --- mandates ---------------------------------------------------------------------------------------------------------
@@ -395,7 +396,7 @@ def test_alerts_are_listed_and_resolved_with_a_note(park: Park) -> None:
 def test_gateways_come_from_the_options_or_else_from_the_environment(
     park: Park, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = ("--gateway", stripe_url(park.cards), "--gateway", "gocardless://sandbox")
+    both = ("--gateway", stripe_url(park.cards), "--gateway", gocardless_url(park.bank))
     known = park("receive", "nowhere", "--since", "2026-04-01").err
     assert known.endswith("name one of those given with --gateway: stripe, gocardless\n")
     monkeypatch.delenv("INVOICECORE_GATEWAY")

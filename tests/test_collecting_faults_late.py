@@ -221,6 +221,23 @@ def test_f24_a_method_given_up_between_the_intent_and_the_charge(house: House, t
     assert house.desk.methods.refresh(saved).state is MethodState.INACTIVE
 
 
+@pytest.mark.rule("D6", "S9")
+def test_f24_a_method_given_up_and_the_refusal_lost_ends_or_is_told_to_a_person(build: Build) -> None:
+    house = build("stripe")
+    saved = house.save()
+    invoice = house.issue()
+    house.bench.revoke(saved.reference)
+    house.sent()
+    house.bench.fault("charge", Fault.RESET_AFTER)  # an intent that waits for a method for ever: nothing was charged
+    house.desk.payments.charge(invoice)
+    for _ in range(20):
+        house.move(hours=13)
+        house.desk.recover()
+    [found] = house.desk.collections.find(invoice=invoice)
+    assert not found.live or house.alerts(), f"{found.state} for ten days, and nobody hears of it"
+    house.check()
+
+
 @pytest.mark.rule("D3", "D2", "S9")
 def test_f25_a_late_failure_long_after_its_money_was_credited_onward(build: Build) -> None:
     house = build("gocardless")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
+import math
 import time
 from datetime import timedelta
 from threading import Event, Thread
@@ -14,6 +16,7 @@ import pytest
 
 from invoicecore.collection import Advice, DeclineCode, MethodState
 from invoicecore.errors import (
+    GatewayError,
     InvalidRequest,
     InvoicecoreError,
     NotExecuted,
@@ -107,6 +110,10 @@ NOTICED: dict[object, tuple[str, ...]] = {
     MUTANTS["M15"]: ("test_no_log_has_a_secret",),
     MUTANTS["M16"]: ("test_what_the_provider_did_not_sign_is_rejected",),
     MUTANTS["M17"]: ("test_coming_back_from_a_page_proves_nothing",),
+    MUTANTS["M18"]: ("test_what_is_given_back_is_to_the_cent_what_was_asked_for",),
+    MUTANTS["M19"]: ("test_what_was_changed_without_an_answer_is_not_said_to_be_as_it_was",),
+    MUTANTS["M20"]: ("test_a_search_that_fails_does_not_say_that_there_is_nothing",),
+    MUTANTS["M21"]: ("test_what_is_answered_is_what_was_asked_about",),
 }
 
 
@@ -479,6 +486,112 @@ class BelievesAnyAnswer(Mutant):
         )
 
 
+@noticed_by("test_what_was_changed_without_an_answer_is_not_said_to_be_as_it_was")
+class SaysThatNothingWasCancelled(Mutant):
+    def cancel(self, reference, key):
+        try:
+            return self.inner.cancel(reference, key)
+        except OutcomeUnknown:
+            raise NotSent("memory", "cancel", "no connection") from None
+
+
+@noticed_by("test_too_many_requests_did_nothing_and_say_how_long_to_wait")
+class WaitsWithoutEnd(RaisesAnotherError):
+    wait = math.inf
+
+    def instead(self, error):
+        if isinstance(error, RateLimited):
+            return RateLimited("memory", "charge", "too many", self.wait)
+        return error
+
+
+class WaitsForNobodyKnowsHowLong(WaitsWithoutEnd):
+    wait = math.nan
+
+
+class WaitsForNoTime(WaitsWithoutEnd):
+    wait = -1.0
+
+
+class WaitsForMoreThanADay(WaitsWithoutEnd):
+    wait = 86_401.0
+
+
+for _mutant in (WaitsForNobodyKnowsHowLong, WaitsForNoTime, WaitsForMoreThanADay):
+    noticed_by("test_too_many_requests_did_nothing_and_say_how_long_to_wait")(_mutant)
+
+
+class ShowsSecretsInErrors(ChargesWrongly):
+    def doing(self, operation, wanted, key):
+        try:
+            return operation(wanted, key)
+        except GatewayError as error:
+            raise self.showing(error, f"Authorization: Bearer {self.bench.secrets[0]}") from None
+
+
+SHOWN = ("test_a_connection_lost_after_it_was_done_leaves_doubt", "test_what_never_left_did_not_happen")
+
+
+@noticed_by(*SHOWN)
+class KeepsTheRequestInItsErrors(ShowsSecretsInErrors):
+    def showing(self, error, secret):
+        error.request = {"headers": secret}
+        return error
+
+
+@noticed_by(*SHOWN)
+class LeadsToASecret(ChargesWrongly):
+    def doing(self, operation, wanted, key):
+        try:
+            return operation(wanted, key)
+        except GatewayError as error:
+            again = type(error)("memory", "charge", error.why)
+        try:
+            raise ValueError(f"Authorization: Bearer {self.bench.secrets[0]}")
+        except ValueError:
+            raise again from None  # which hides it from tracebacks, and from nothing else
+
+
+@noticed_by(*SHOWN)
+class NotesASecret(ShowsSecretsInErrors):
+    def showing(self, error, secret):
+        error.add_note(secret)
+        return error
+
+
+class TellsOfAnotherRefund(Mutant):
+    before = None
+
+    def refund_of(self, reference):
+        told = self.inner.refund_of(reference)
+        before, self.before = self.before, told
+        return before or told
+
+
+class TellsOfAnotherMethod(Mutant):
+    before = None
+
+    def method(self, reference):
+        told = self.inner.method(reference)
+        before, self.before = self.before, told
+        return before or told
+
+
+noticed_by("test_what_is_answered_is_what_was_asked_about")(TellsOfAnotherRefund)
+noticed_by("test_what_is_answered_is_what_was_asked_about")(TellsOfAnotherMethod)
+
+
+@noticed_by(
+    "test_what_is_answered_is_what_was_asked_about", "test_payments_are_listed_from_a_time_on_to_before_another"
+)
+class HasNoZone(ReadsWrongly):
+    def read(self, told):
+        return attrs.evolve(told, created_at=told.created_at.replace(tzinfo=None))
+
+    def payments(self, since, until):
+        return map(self.read, self.inner.payments(since, until))
+
+
 # --- lookup and refunds -----------------------------------------------------------------------------------------------
 
 
@@ -501,6 +614,28 @@ class LooksAtOnePage(Mutant):
 class ListsOnePage(Mutant):
     def payments(self, since, until):
         return itertools.islice(self.inner.payments(since, until), 50)
+
+
+@noticed_by("test_payments_are_listed_from_a_time_on_to_before_another")
+class ListsWhatCameLater(Mutant):
+    def payments(self, since, until):
+        return self.inner.payments(since, until + timedelta(days=400))
+
+
+@noticed_by("test_a_list_that_fails_does_not_say_that_it_ends", "test_what_is_many_pages_back_is_found_and_listed")
+class EndsWhereItBreaks(Mutant):
+    def payments(self, since, until):
+        with contextlib.suppress(GatewayError):
+            yield from self.inner.payments(since, until)
+
+
+@noticed_by("test_a_list_that_fails_does_not_say_that_it_ends")
+class MissesNothingWhereItFails(Mutant):
+    def missed(self, since, cursor=None):
+        try:
+            return self.inner.missed(since, cursor)
+        except GatewayError:
+            return NoticePage(notices=(), cursor=None)
 
 
 @noticed_by("test_a_key_is_not_found_by_a_part_of_it")
@@ -574,6 +709,12 @@ class ReadsNoticesWrongly(Mutant):
 
     def notices(self, body, headers):
         return tuple(self.told(notice) for notice in self.inner.notices(body, headers))
+
+
+@noticed_by("test_what_the_provider_signed_is_believed_without_asking_it")
+class TellsNoZone(ReadsNoticesWrongly):
+    def told(self, notice):
+        return attrs.evolve(notice, happened_at=notice.happened_at.replace(tzinfo=None))
 
 
 @noticed_by("test_what_the_provider_signed_is_believed_without_asking_it")
@@ -734,5 +875,5 @@ def test_every_test_of_the_contract_can_fail():
 
 def test_every_mutant_that_is_shipped_is_noticed():
     assert set(MUTANTS.values()) <= set(NOTICED)
-    assert {name.rstrip("b") for name in MUTANTS} == {f"M{n}" for n in range(1, 18)}
+    assert {name.rstrip("b") for name in MUTANTS} == {f"M{n}" for n in range(1, 22)}
     assert MutatedBench(MemoryBench(), Mutant).gateway().info == MemoryGateway().info

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import hmac
 import json
 import pickle
+import re
 import socket
 import ssl
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import permutations
 from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -538,6 +543,58 @@ def test_an_event_is_about_what_it_names(
     assert told.key == KEY
 
 
+UNFIT = ["EV\ud800", "EV\0", "EV\n", "EV\x7f", "EVé", "E" * 256]
+
+
+def two_events(field: str, value: str) -> list[dict[str, Any]]:
+    """One that has something nobody can keep, and a good one."""
+    good = {**EVENT, "id": "EV2", "resource_type": "payments", "action": "failed", "links": {"payment": "PM1"}}
+    unfit: dict[str, Any] = {**good, "id": "EV1"}
+    match field:
+        case "reference":
+            unfit["links"] = {"payment": value}
+        case "key":
+            unfit["resource_metadata"] = {METADATA_KEY: value}
+        case _:
+            unfit[field] = value
+    return [unfit, good]
+
+
+@pytest.mark.parametrize("value", UNFIT, ids=ascii)
+@pytest.mark.parametrize("field", ["id", "action", "reference", "key"])
+def test_an_event_that_nobody_can_keep_is_left_out_and_the_others_are_told(field: str, value: str) -> None:
+    body = said(*two_events(field, value))
+    assert [each.id for each in hearing().notices(body, signed(body))] == ["EV2"]
+
+
+@pytest.mark.parametrize("field", ["id", "reference", "key"])
+def test_names_of_255_characters_are_told(field: str) -> None:
+    body = said(*two_events(field, "~" * 255))
+    assert len(hearing().notices(body, signed(body))) == 2
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-23:59", "NaN", 10**30, None])
+def test_an_instant_out_of_all_time_is_none(instant: object) -> None:
+    body = said({**two_events("id", "EV1")[0], "created_at": instant})
+    [told] = hearing().notices(body, signed(body))
+    assert told.happened_at is None
+
+
+@pytest.mark.parametrize("headers", [{}, None, {"webhook-signature": "aa"}, {"webhook-signature": "é"}, "signed"])
+def test_a_rejection_brings_no_frame_that_holds_a_secret(headers: Any) -> None:
+    gateway, body = GoCardlessGateway(access_token="s3cret", webhook_secrets=["s3cret-too"]), b"{no json"
+    with pytest.raises(WebhookRejected) as raised:
+        gateway.notices(body, signed(body, "s3cret-too") if headers == "signed" else headers)
+    error, frames = raised.value, []
+    frame = error.__traceback__.tb_next if error.__traceback__ else None  # the first is this test's own
+    while frame is not None:
+        frames.append(repr(frame.tb_frame.f_locals))
+        frame = frame.tb_next
+    assert frames
+    assert "s3cret" not in "".join(frames)
+    assert error.__cause__ is error.__context__ is None
+
+
 def test_the_sandboxs_events_are_no_live_ones() -> None:
     for environment in ("sandbox", "live"):
         notices = hearing(environment=environment).notices(VECTOR, signed(VECTOR))
@@ -573,6 +630,8 @@ def test_whatever_was_signed_nothing_but_a_rejection_leaves(events: object) -> N
         assert error.reason == "malformed"  # noqa: PT017  # both ways are right
     else:
         assert all(type(each.reference) is str and type(each.id) is str and each.id for each in notices)
+        names = [name for each in notices for name in (each.id, each.kind, each.reference, each.key or "")]
+        assert all(re.fullmatch(r"[ -~]{0,255}", name) for name in names)
 
 
 @settings(deadline=None, max_examples=100)
@@ -647,6 +706,22 @@ def test_a_url_names_the_environment_and_the_secrets_come_from_outside(monkeypat
         "gocardless://live?token=s3cret",
         "gocardless://live#s3cret",
         "gocardless://[s3cret",
+        "gocardless://live?",
+        "gocardless://live?s3cret",
+        "gocardless://live?creditor=",
+        "gocardless://live?creditor=s3cret",
+        "gocardless://live?creditor=CR1&creditor=CR2",
+        "gocardless://live?creditor=CR1#s3cret",
+        "gocardless://sandbox?creditor=%ff",
+        "gocardless://sandbox\n",
+        "gocardless://sandbox?api=",
+        "gocardless://sandbox?api=s3cret",
+        "gocardless://sandbox?api=http://s3cret.example.com",
+        "gocardless://sandbox?api=http://127.0.0.1.example.com",
+        "gocardless://sandbox?api=https://s3cret@example.com",
+        "gocardless://sandbox?api=http://127.0.0.1:80/s3cret",
+        "gocardless://sandbox?api=ftp://127.0.0.1",
+        "gocardless://sandbox?api=https://a.example&api=https://b.example",
     ],
 )
 def test_a_url_that_names_anything_else_is_refused_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -654,6 +729,23 @@ def test_a_url_that_names_anything_else_is_refused_and_not_shown(url: str, monke
     with pytest.raises(InvalidValue) as raised:
         Plugins.of(plugin).gateway(url)
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["gocardless", "GoCardless", "GOCARDLESS"])
+def test_a_scheme_is_the_same_in_capitals(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "token")
+    assert Plugins.of(plugin).gateway(f"{scheme}://sandbox?creditor=CR1").info.name == "gocardless"
+
+
+@pytest.mark.parametrize("written", [lambda url: f"{url}/", lambda url: quote(url, safe="")])
+def test_a_url_may_lead_to_another_address_of_the_api(
+    bench: GoCardlessBench, written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN, bench.secrets[0])
+    url = f"gocardless://sandbox?api={written(bench.server.url)}&creditor=CR000SIMULATED"
+    Plugins.of(plugin).gateway(url).setup(saving(bench), KEY)
+    request = json.loads(bench.exchanges()[0].body)["billing_requests"]
+    assert request["links"] == {"creditor": "CR000SIMULATED"}
 
 
 def test_without_a_token_it_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -782,6 +874,7 @@ def test_it_says_who_it_is_and_signs_in_with_its_token_whatever_a_netrc_says(
     [exchange] = bench.exchanges()
     assert exchange.headers["authorization"] == f"Bearer {bench.secrets[0]}"
     assert "invoicecore/" in exchange.headers["user-agent"]
+    assert exchange.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("reference", ["", "..", "a/b", "PM1?x=1", "é", "x" * 200, None, 7])
@@ -798,6 +891,194 @@ def test_a_key_that_cannot_travel_is_refused_without_a_request(bench: GoCardless
     with pytest.raises(InvalidRequest):
         bench.gateway().charge(charge("MD1"), key)
     assert not bench.exchanges()
+
+
+class Saying:
+    """A GoCardless that says to each path, without its query, the bytes it is told to say, and that `heard` each."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, bytes] = {}
+        self.heard: list[str] = []
+        said, heard = self.said, self.heard
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                heard.append(self.path)
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                with suppress(OSError):  # who asks leaves before the end of what has none
+                    self.wfile.write(said[f"{self.command} {self.path.partition('?')[0]}"])
+
+            do_POST = do_GET
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = False
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def says(self, path: str, what: object, status: int = 200, headers: str = "", method: str = "GET") -> None:
+        body = what if isinstance(what, bytes) else json.dumps(what).encode()
+        head = (
+            f"HTTP/1.1 {status} Told\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+        )
+        self.said[f"{method} {path}"] = head.encode() + body
+
+    def lists(self, *names: str) -> None:
+        """Empty lists."""
+        for name in names:
+            self.says(f"/{name}", {name: [], "meta": {"cursors": {"after": None}}})
+
+    def gateway(self) -> GoCardlessGateway:
+        return GoCardlessGateway(access_token="token", base_url=self.url, timeout=10)
+
+
+@pytest.fixture
+def saying() -> Iterator[Saying]:
+    made = Saying()
+    yield made
+    made.server.shutdown()
+    made.thread.join()
+    made.server.server_close()
+
+
+REFUND = {**raw("paid"), "id": "RF1", "links": {"payment": "PM1"}}
+MANDATE = {"id": "MD1", "status": "active", "scheme": "bacs", "links": {"customer_bank_account": "BA1"}}
+PAYMENT = {**raw(), "id": "PM1", "amount": 5120, "links": {"mandate": "MD1"}}
+REQUEST = {"id": "BRQ1", "status": "pending", "created_at": "2026-04-01T12:00:00.000Z", "payment_request": PAYMENT}
+PAID_REQUEST = {**REQUEST, "links": {"payment_request_payment": "PM1"}}
+BANK_ACCOUNT = {"id": "BA1", "account_number_ending": "11"}
+ANSWERS = {
+    "payments": PAYMENT,
+    "refunds": REFUND,
+    "mandates": MANDATE,
+    "billing_requests": REQUEST,
+    "customer_bank_accounts": BANK_ACCOUNT,
+}
+
+
+@pytest.mark.parametrize(
+    "ask, of_another",
+    [
+        (lambda gateway: gateway.payment("PM1"), "payments"),
+        (lambda gateway: gateway.payment("BRQ1"), "billing_requests"),
+        (lambda gateway: gateway.payment("BRQ1"), "payments"),
+        (lambda gateway: gateway.refund_of("RF1"), "refunds"),
+        (lambda gateway: gateway.method("MD1"), "mandates"),
+        (lambda gateway: gateway.method("MD1"), "customer_bank_accounts"),
+        (lambda gateway: gateway.method("BRQ1"), "billing_requests"),
+        (lambda gateway: gateway.revoke("MD1", KEY), "mandates"),
+        (lambda gateway: gateway.charge(charge("MD1"), KEY), "payments"),  # the key was used before
+    ],
+    ids="payment page paid-page refund mandate bank-account set-up revoked conflict".split(),
+)
+def test_an_answer_about_another_object_is_none(
+    saying: Saying, ask: Callable[[GoCardlessGateway], object], of_another: str
+) -> None:
+    saying.lists("events", "refunds")
+    for name, answer in ANSWERS.items():
+        told = PAID_REQUEST if answer is REQUEST and of_another == "payments" else answer
+        saying.says(f"/{name}/{answer['id']}", {name: told})
+    saying.says("/mandates/MD1/actions/cancel", {"mandates": MANDATE}, method="POST")
+    used = {"reason": "idempotent_creation_conflict", "links": {"conflicting_resource_id": "PM1"}}
+    error = {"error": {"type": "invalid_state", "code": 409, "message": "used", "errors": [used]}}
+    saying.says("/payments", error, 409, method="POST")
+    assert ask(saying.gateway())  # as long as every answer is about what was asked for
+    other = {**ANSWERS[of_another], "id": f"{ANSWERS[of_another]['id']}0"}
+    for identity in (other["id"], None, [ANSWERS[of_another]["id"]]):
+        saying.says(f"/{of_another}/{ANSWERS[of_another]['id']}", {of_another: {**other, "id": identity}})
+        with pytest.raises(OutcomeUnknown, match="of another object"):
+            ask(saying.gateway())
+
+
+@pytest.mark.parametrize(
+    "headers, seconds",
+    [
+        ({"Retry-After": "30"}, 30.0),
+        ({"Retry-After": "0"}, 1.0),
+        ({"Retry-After": "86400"}, 86_400.0),
+        ({"Retry-After": "86401"}, 86_400.0),
+        ({"Retry-After": "9" * 400}, 86_400.0),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "1e9"}, None),
+        ({}, None),
+        ({"RateLimit-Reset": "Mon, 04 May 2026 12:00:40 GMT", "Date": "Mon, 04 May 2026 12:00:00 GMT"}, 40.0),
+        ({"RateLimit-Reset": "Mon, 04 May 2026 11:00:00 GMT", "Date": "Mon, 04 May 2026 12:00:00 GMT"}, 1.0),
+        ({"RateLimit-Reset": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Mon, 04 May 2026 12:00:00 GMT"}, 86_400.0),
+        ({"RateLimit-Reset": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Mon, 04 May 2026 12:00:00"}, None),
+        ({"RateLimit-Reset": "Fri, 31 Dec 99999 23:59:59 GMT", "Date": "Mon, 04 May 2026 12:00:00 GMT"}, None),
+        ({"RateLimit-Reset": "", "Date": ""}, None),
+    ],
+    ids=str,
+)
+def test_nobody_has_to_wait_for_longer_than_a_day(
+    saying: Saying, headers: Mapping[str, str], seconds: float | None
+) -> None:
+    error = {"error": {"type": "invalid_api_usage", "code": 429, "errors": [{"reason": "rate_limit_exceeded"}]}}
+    saying.says("/refunds/RF1", error, 429, "".join(f"{name}: {value}\r\n" for name, value in headers.items()))
+    with pytest.raises(RateLimited) as raised:
+        saying.gateway().refund_of("RF1")
+    assert raised.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "[::1]"])
+def test_what_is_on_this_machine_is_asked_without_a_proxy(
+    saying: Saying, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, saying.url)
+    with pytest.raises(NotSent):
+        GoCardlessGateway(access_token="token", base_url=f"http://{host}:9", timeout=2).refund_of("RF1")
+    assert saying.heard == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+@pytest.mark.parametrize("packing", ["gzip", "GZIP", "gzip, gzip", "deflate", "br"])
+def test_a_packed_answer_is_not_unpacked(saying: Saying, status: int, packing: str) -> None:
+    packed = gzip.compress(json.dumps({"refunds": REFUND}).encode() + b" " * 2**26)
+    saying.says("/refunds/RF1", packed, status, f"Location: /refunds/RF1\r\nContent-Encoding: {packing}\r\n")
+    gateway = saying.gateway()
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutcomeUnknown):
+            gateway.refund_of("RF1")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2**24
+
+
+@pytest.mark.parametrize(
+    "length, head",
+    [("Content-Length: 17000000", b""), ("Transfer-Encoding: chunked", b"1036640\r\n"), ("Connection: close", b"")],
+    ids=["a length", "chunks", "the end"],
+)
+def test_an_answer_that_is_too_long_is_none(saying: Saying, length: str, head: bytes) -> None:
+    body = json.dumps({"refunds": REFUND}).encode().ljust(17_000_000)
+    end = b"\r\n0\r\n\r\n" if head else b""
+    saying.said["GET /refunds/RF1"] = f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode() + head + body + end
+    with pytest.raises(OutcomeUnknown, match="no whole answer"):
+        saying.gateway().refund_of("RF1")
+
+
+def test_a_long_answer_is_read(saying: Saying) -> None:
+    saying.says("/refunds/RF1", json.dumps({"refunds": REFUND}).encode().ljust(8_000_000))
+    assert saying.gateway().refund_of("RF1").reference == "RF1"
+
+
+@pytest.mark.parametrize("field", ["id", "reference", "key"])
+def test_missed_events_that_nobody_can_keep_are_left_out(saying: Saying, field: str) -> None:
+    saying.says("/events", {"events": two_events(field, "EV\ud800"), "meta": {"cursors": {"after": "EV2"}}})
+    told = saying.gateway().missed(NOON)
+    assert ([each.id for each in told.notices], told.cursor) == (["EV2"], "EV2")
 
 
 # --- journeys ---------------------------------------------------------------------------------------------------------

@@ -166,14 +166,12 @@ def assert_sound(url: str) -> None:
             "SELECT i.id FROM invoices i JOIN events e ON e.biller = i.biller AND e.subject = i.id"
             " GROUP BY i.biller, i.id HAVING sum(e.action = 'published') <> (i.number IS NOT NULL)"
         )
-        # One notice for each published invoice whose payer has an address, and for no other. In `stays` a debit is
-        # not announced; of the others publish_all tells everybody.
+        # One notice for each published invoice whose payer has an address, and for no other: publish_all tells
+        # everybody, and nobody has a mandate, so that what would be debited is sent a link.
         none(
             "SELECT i.id FROM invoices i JOIN customers c ON c.biller = i.biller AND c.id = i.customer"
-            " LEFT JOIN leases l ON l.biller = i.biller AND l.id = i.lease"
             " LEFT JOIN messages m ON m.biller = i.biller AND m.invoice = i.id"
             " GROUP BY i.biller, i.id HAVING count(m.id) <>"
-            # Nobody has a mandate: a debit is sent a link, but for one made late, which is not collected by itself.
             " (i.number IS NOT NULL AND c.email IS NOT NULL)"
         )
         none(

@@ -12,13 +12,14 @@ import pytest
 
 from collecting import YEARS, Agree, Issue, Save, alerts, lease_by_debit, status, token_of, told
 from conftest import NOON
-from desks import store_of, wired
+from desks import money, store_of, wired
 from invoicecore import Billing, Plugins, Status
 from invoicecore.alerts import AlertKind
 from invoicecore.collection import CollectionState, MethodState
 from invoicecore.errors import (
     InvoicecoreError,
     KeyReused,
+    NotAllowed,
     NotFound,
     NotWired,
     ObserverFailed,
@@ -61,7 +62,8 @@ class Elsewhere(Faulty):
 
     @property
     def info(self) -> GatewayInfo:
-        return attrs.evolve(self.inner.info, name="elsewhere")
+        info: GatewayInfo = self.inner.info
+        return attrs.evolve(info, name="elsewhere")
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_one_record_a_hook_refuses_stops_no_other(
     watching, plugin = watched
     plugin.refused = desk.collections.find(invoice=invoices[0])[0].id
     report = watching.collect()
-    assert (report.succeeded, [each.code for each in report.failed]) == (2, ["refused"])
+    assert (report.succeeded.count, [each.code for each in report.failed]) == (2, ["refused"])
     assert states(desk, invoices) == [CollectionState.RESERVED] + [CollectionState.SUCCEEDED] * 2
     plugin.refused = park.id
     assert [each.code for each in watching.recover().failed] in ([], ["refused"])
@@ -405,6 +407,19 @@ def test_a_set_up_under_the_same_key_is_one(desk: Billing, guest: Customer, gate
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("D6")
+def test_what_a_provider_collected_is_not_reversed_by_hand(
+    desk: Billing, issue: Issue, save: Save, agree: Agree
+) -> None:
+    save(PaymentMethod.CARD)
+    invoice = issue()
+    desk.payments.charge(invoice)
+    with pytest.raises(NotAllowed, match="a provider holds it"):
+        desk.payments.reverse(desk.payments.find(invoice=invoice)[0], reason="mistake")
+    assert status(desk, invoice) is Status.PAID
+    agree()
 
 
 @pytest.mark.rule("P2")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
+import re
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import attrs
@@ -42,7 +45,7 @@ from invoicecore.errors import (
 from invoicecore.money import Money, currency_of, decimals, from_minor, minor, zero
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
 from invoicecore.plugins import Plugins
-from invoicecore.ports import About, Charge, Checkout, HostedPage, PayStatus, RefundRequest, Setup
+from invoicecore.ports import About, Charge, Checkout, HostedPage, Notice, PayStatus, RefundRequest, Setup
 from invoicecore.testing import FixedClock
 from invoicecore.testing.checks import examples
 from invoicecore.testing.gateway_bench import Fault
@@ -59,6 +62,19 @@ API_KEY = "sk_test_51ThisIsNotToBeSeen"
 SECRET = "whsec_ThisIsNotToBeSeen"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = int(NOON.timestamp())
+
+INTENT: Mapping[str, Any] = {
+    "id": "pi_1",
+    "object": "payment_intent",
+    "status": "succeeded",
+    "amount": 5120,
+    "amount_received": 5120,
+    "currency": "eur",
+    "created": AT,
+    "metadata": {"invoicecore": KEY},
+    "payment_method": "pm_1",
+    "payment_method_types": ["card", "sepa_debit"],
+}
 
 
 def opened(access: StripeAccess) -> StripeGateway:
@@ -179,6 +195,7 @@ def test_a_url_finds_its_secrets_in_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OTHER_KEY", "rk_live_another")
     plugins = Plugins.of(adapter.plugin)
     assert repr(plugins.gateway("stripe://")) == "StripeGateway('https://api.stripe.com', webhook_secrets=2)"
+    assert repr(adapter.open_stripe("STRIPE://")) == repr(plugins.gateway("stripe://"))
     other = "stripe://?key=OTHER_KEY&webhook_secret=NOT_THERE&timeout=5&api=http://127.0.0.1:9"
     assert repr(plugins.gateway(other)) == "StripeGateway('http://127.0.0.1:9', webhook_secrets=0)"
 
@@ -528,6 +545,312 @@ def test_records_of_the_sdk_are_kept_back_for_our_calls_and_for_no_others(
     assert [each.message for each in caplog.records if each.name == "stripe"] == ["another thread's", "the host's"]
 
 
+# --- the wire ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def talking(answer: Callable[[socket.socket], object]) -> Iterator[int]:
+    """The port of a server that lets `answer` speak on each connection, and ends with the block."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak(one: socket.socket) -> None:
+            with suppress(OSError, ValueError), one:
+                one.settimeout(10)
+                answer(one)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=speak, args=(server.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def asked_of(one: socket.socket) -> bytes:
+    """The head of a request, whose body has come too."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        if not (more := one.recv(65_536)):
+            raise EOFError
+        got += more
+    head, _, body = got.partition(b"\r\n\r\n")
+    if found := re.search(rb"content-length: (\d+)", head.lower()):
+        while len(body) < int(found[1]):
+            body += one.recv(65_536)
+    return head
+
+
+def whole(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def opened_at(url: str, timeout: float = 5) -> StripeGateway:
+    return StripeGateway(API_KEY, webhook_secrets=(SECRET,), base_url=url, timeout=timeout)
+
+
+CHARGE = Charge(method="pm_1", owner="cus_1", amount=euros("51.20"), reference="INV-1", description="Rent")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    "then",
+    [b"", whole(b"", "502 Bad Gateway"), bytes([21, 3, 3, 0, 2, 2, 48]), bytes([21, 3, 3, 0, 2, 2, 70])],
+    ids=["nothing", "plain text", "alert of an authority", "alert of a version"],
+)
+def test_what_fails_after_a_request_was_sent_is_never_told_as_not_sent(
+    version: ssl.TLSVersion, then: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setattr(stripe, "ca_bundle_path", str(tmp_path / "authority.pem"))
+    context.minimum_version = context.maximum_version = version
+    made = []
+
+    def answer(one: socket.socket) -> None:
+        encrypted = context.wrap_socket(one, server_side=True)
+        made.append(asked_of(encrypted))
+        with socket.socket(fileno=encrypted.detach()) as under:
+            under.sendall(then)
+
+    with talking(answer) as port, pytest.raises(OutcomeUnknown):
+        opened_at(f"https://127.0.0.1:{port}").charge(CHARGE, KEY)
+    assert [each.split()[:2] for each in made] == [[b"POST", b"/v1/payment_intents"]]
+
+
+def test_each_request_has_a_connection_of_its_own() -> None:
+    """One that is kept is shared with a forked process, which reads the answers of the other."""
+    heads = []
+
+    def answer(one: socket.socket) -> None:
+        with suppress(EOFError):
+            while head := asked_of(one):
+                heads.append((one, head.lower()))
+                one.sendall(whole(json.dumps(INTENT).encode()))
+
+    with talking(answer) as port, closing(opened_at(f"http://127.0.0.1:{port}")) as gateway:
+        assert [gateway.payment("pi_1").reference for _ in range(3)] == ["pi_1"] * 3
+    assert len({id(one) for one, _ in heads}) == 3
+    assert all(b"connection: close" in head for _, head in heads)
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_an_answer_before_the_answer_makes_no_answer_of_the_next_request(status: str) -> None:
+    def answer(one: socket.socket) -> None:
+        late = b""
+        with suppress(EOFError):
+            while head := asked_of(one):
+                one.sendall(late or f"HTTP/1.1 {status}\r\nLink: </x>\r\n\r\n".encode())
+                name = head.split(b"/payment_intents/")[1].split(b"?")[0].decode()
+                late = whole(json.dumps({**INTENT, "id": name}).encode())
+
+    with talking(answer) as port, closing(opened_at(f"http://127.0.0.1:{port}")) as gateway:
+        for name in ("pi_1", "pi_2", "pi_3"):
+            with pytest.raises(OutcomeUnknown):
+                gateway.payment(name)
+
+
+PAGE = {"id": "cs_1", "mode": "payment", "status": "open", "amount_total": 5120, "currency": "eur", "created": AT}
+SAVING = {"id": "cs_1", "mode": "setup", "status": "open"}
+REFUND = {"id": "re_1", "payment_intent": "pi_1", "amount": 100, "currency": "eur", "status": "succeeded"}
+SAVED = {"id": "pm_1", "type": "card", "card": {"brand": "visa", "last4": "4242"}, "customer": "cus_1"}
+
+
+@pytest.mark.parametrize(
+    "call, reference, answer",
+    [
+        ("payment", "pi_1", INTENT),
+        ("payment", "cs_1", PAGE),
+        ("refund_of", "re_1", REFUND),
+        ("method", "pm_1", SAVED),
+        ("method", "cs_1", SAVING),
+        ("method", "seti_1", {"id": "seti_1", "status": "requires_payment_method"}),
+    ],
+)
+def test_an_answer_about_another_object_is_not_taken_for_the_one_asked_for(
+    gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch, call: str, reference: str, answer: Mapping[str, Any]
+) -> None:
+    for name in (f"{reference}x", None, reference):
+        body = json.dumps({**answer, "id": name}).encode()
+        monkeypatch.setattr(Wire, "request", lambda *_, body=body, **__: (body, 200, {}))
+        if name == reference:
+            assert getattr(gateway, call)(reference).reference == reference
+        else:
+            with pytest.raises(OutcomeUnknown):
+                getattr(gateway, call)(reference)
+
+
+@pytest.mark.parametrize(
+    "first, again",
+    [
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 100000\r\n\r\n", b"a"),
+    ],
+    ids=["header", "continue", "body", "chunk", "trailer", "redirect"],
+)
+def test_an_answer_that_drips_is_not_waited_for(first: bytes, again: bytes) -> None:
+    over = threading.Event()
+
+    def answer(one: socket.socket) -> None:
+        asked_of(one)
+        one.sendall(first)
+        for _ in range(300):
+            one.sendall(again)
+            if over.wait(0.02):
+                return
+
+    with talking(answer) as port:
+        gateway, began = opened_at(f"http://127.0.0.1:{port}", timeout=0.3), monotonic()
+        with pytest.raises(OutcomeUnknown):
+            gateway.charge(CHARGE, KEY)
+        took = monotonic() - began
+        over.set()
+    assert took < 2
+
+
+def test_an_encoded_answer_is_neither_asked_for_nor_read() -> None:
+    heads = []
+
+    def answer(one: socket.socket) -> None:
+        heads.append(asked_of(one).lower())
+        one.sendall(whole(gzip.compress(json.dumps(INTENT).encode()), headers="Content-Encoding: gzip\r\n"))
+
+    with talking(answer) as port, pytest.raises(OutcomeUnknown):
+        opened_at(f"http://127.0.0.1:{port}").payment("pi_1")
+    assert b"accept-encoding: identity" in heads[0]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found"])
+def test_an_answer_without_end_is_read_up_to_a_size(status: str) -> None:
+    sent = 0
+
+    def answer(one: socket.socket) -> None:
+        nonlocal sent
+        asked_of(one)
+        one.sendall(f"HTTP/1.1 {status}\r\nLocation: /\r\n\r\n".encode())
+        for _ in range(150):
+            one.sendall(bytes(1_000_000))
+            sent += 1_000_000
+
+    with talking(answer) as port, pytest.raises(OutcomeUnknown):
+        opened_at(f"http://127.0.0.1:{port}", timeout=20).payment("pi_1")
+    assert sent < 100_000_000
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "[::1]"])
+def test_no_proxy_stands_between_us_and_this_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with talking(lambda one: seen.append(asked_of(one))) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        for scheme in ("http", "https"):
+            assert type(asked_at(f"{scheme}://{host}:{port}")) is NotSent
+    assert not seen
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nnot TLS at all"])
+def test_a_proxy_on_the_way_is_told_no_more_than_where_to(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def answer(one: socket.socket) -> None:
+        seen.append(asked_of(one))
+        one.sendall(said)
+
+    with talking(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
+        monkeypatch.delenv("https_proxy", raising=False)
+        assert type(asked_at("https://api.example.org")) is NotSent
+    assert seen[0].startswith(b"CONNECT api.example.org:443 ")
+    assert API_KEY.encode() not in seen[0]
+
+
+@pytest.mark.parametrize("owner, name", [(stripe, "log"), (stripe._util, "STRIPE_LOG")], ids=["setting", "environment"])
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_nothing_is_sent_while_the_sdk_would_print_it(
+    bench: Bench,
+    gateway: StripeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    owner: object,
+    name: str,
+    level: str,
+) -> None:
+    monkeypatch.setattr(owner, name, level)
+    with pytest.raises(InvalidValue, match="unset"):
+        StripeGateway(API_KEY)
+    with pytest.raises(ConfigurationProblem, match="unset"):
+        gateway.checkout(a_page(), KEY)
+    assert capfd.readouterr() == ("", "")
+    assert not bench.exchanges()
+
+
+def held_by(error: BaseException | None) -> str:
+    """All that an error shows to whoever prints its chain with the local variables of our frames."""
+    told = []
+    while error is not None:
+        told.append(repr(error))
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != __file__:
+                told.append(repr(trace.tb_frame.f_locals))
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    return " ".join(told)
+
+
+LEAK = {"client_secret": "pi_1_secret_NotToBeSeen", "description": "NotToBeSeen"}
+REFUSED = {"error": {"type": "invalid_request_error", "message": "NotToBeSeen", "payment_intent": LEAK}}
+
+
+@pytest.mark.parametrize(
+    "call, answers",
+    [
+        (lambda it: it.charge(CHARGE, KEY), {"POST": (200, {**INTENT, **LEAK, "amount": 1})}),
+        (
+            lambda it: it.charge(CHARGE, KEY),
+            {"POST": (400, REFUSED), "GET": (200, {**SAVED, "customer": None, **LEAK})},
+        ),
+        (lambda it: it.charge(CHARGE, KEY), {"POST": (400, REFUSED), "GET": (400, REFUSED)}),
+        (lambda it: it.revoke("cs_1", KEY), {"POST": (400, REFUSED), "GET": (200, {**SAVING, **LEAK})}),
+        (lambda it: it.expire("cs_1", KEY), {"POST": (400, REFUSED), "GET": (200, {**PAGE, **LEAK})}),
+        (lambda it: it.expire("cs_1", KEY), {"POST": (400, REFUSED), "GET": (200, {**SAVING, **LEAK})}),
+        (lambda it: it.payment("pi_2"), {"GET": (200, {**INTENT, **LEAK})}),
+        (
+            lambda it: list(it.payments(NOON, NOON + timedelta(hours=1))),
+            {"GET": (200, {"data": [{**INTENT, **LEAK}, {**INTENT, **LEAK, "currency": None}], "has_more": False})},
+        ),
+        (lambda it: it.notices(b"{}", {"stripe-signature": "t=1,v1=0"}), {}),
+        (lambda it: it.notices(b"[]", signed(b"[]")), {}),
+    ],
+    ids="mismatch given_up refused revoked expired no_page another listed badly_signed malformed".split(),
+)
+def test_an_error_leaves_without_what_it_was_made_of(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[StripeGateway], object], answers: dict[str, tuple[int, object]]
+) -> None:
+    def request(_: object, method: str, *__: object) -> Any:
+        status, body = answers[method.upper()]
+        return json.dumps(body).encode(), status, {}
+
+    monkeypatch.setattr(Wire, "request", request)
+    gateway = StripeGateway(API_KEY, webhook_secrets=(SECRET,), clock=FixedClock(NOON))
+    with pytest.raises((GatewayError, WebhookRejected)) as raised:
+        call(gateway)
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+    assert "NotToBeSeen" not in held_by(raised.value)
+
+
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
@@ -729,18 +1052,6 @@ def test_a_charge_on_a_day_is_not_claimed(bench: Bench, gateway: StripeGateway) 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
 
-INTENT: Mapping[str, Any] = {
-    "id": "pi_1",
-    "object": "payment_intent",
-    "status": "succeeded",
-    "amount": 5120,
-    "amount_received": 5120,
-    "currency": "eur",
-    "created": AT,
-    "metadata": {"invoicecore": KEY},
-    "payment_method": "pm_1",
-    "payment_method_types": ["card", "sepa_debit"],
-}
 ERROR = {"code": "card_declined", "decline_code": "lost_card", "payment_method": {"id": "pm_9", "type": "sepa_debit"}}
 
 
@@ -1074,13 +1385,50 @@ def test_whatever_comes_unsigned_is_rejected_and_nothing_else_happens(body: byte
 @given(event=JSON | st.fixed_dictionaries({key: JSON | st.just(EVENT[key]) for key in EVENT}))
 def test_whatever_is_signed_is_an_event_or_malformed(event: object) -> None:
     body = json.dumps(event).encode()
-    reason, notice = "", None
+    reason = ""
+    told: tuple[Notice, ...] = ()
     try:
-        [notice] = webhooks.notices(body, signed(body), (SECRET,), NOON)
+        told = webhooks.notices(body, signed(body), (SECRET,), NOON)
     except WebhookRejected as error:
         reason = error.reason
     assert reason in ("", "malformed")
-    assert notice is None or (notice.id and (notice.about is About.NOTHING or notice.reference))
+    for notice in told:
+        assert notice.id
+        assert notice.about is About.NOTHING or notice.reference
+        for kept in (notice.id, notice.kind, notice.reference, notice.key or ""):
+            assert kept.isascii()
+            assert kept.isprintable()
+            assert len(kept) <= 255
+
+
+NOT_TO_KEEP = ["\ud800", "\0", "é", "x" * 256, "a\nb"]
+
+
+@pytest.mark.parametrize("word", NOT_TO_KEEP, ids=["surrogate", "nul", "accent", "long", "line"])
+@pytest.mark.parametrize("where", ["id", "type", "reference", "key"])
+def test_an_event_that_no_store_could_keep_is_left_out(where: str, word: str) -> None:
+    object = {"object": "payment_intent", "id": "pi_1", "metadata": {"invoicecore": KEY}}
+    event = {**EVENT, "data": {"object": object}}
+    assert webhooks.notice(event) is not None
+    match where:
+        case "reference":
+            object["id"] = word
+        case "key":
+            object["metadata"] = {"invoicecore": word}
+        case _:
+            event[where] = word
+    body = json.dumps(event).encode()
+    assert webhooks.notices(body, signed(body), (SECRET,), NOON) == ()
+
+
+def test_an_event_that_no_store_could_keep_loses_no_other_of_its_page(
+    gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [{**EVENT, "id": name} for name in ("evt_3", "evt_2", "evt_\ud800")]
+    page = {"object": "list", "data": events, "has_more": True}
+    monkeypatch.setattr(Wire, "request", lambda *_, **__: (json.dumps(page).encode(), 200, {}))
+    told = gateway.missed(NOON - timedelta(hours=1))
+    assert ([each.id for each in told.notices], told.cursor) == (["evt_2", "evt_3"], "evt_2")
 
 
 @examples(200)

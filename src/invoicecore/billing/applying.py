@@ -197,8 +197,13 @@ def _state(before: Collection, told: PaymentSnapshot) -> CollectionState:
         case PayStatus.FAILED | PayStatus.REQUIRES_ACTION:
             # A page lets its payer try again; money that was collected is taken back by a reversal, not by a status.
             return before.state if page or before.collected.amount > 0 else CollectionState.FAILED
-        case PayStatus.OPEN:
-            return CollectionState.UNKNOWN if before.state is CollectionState.SUBMITTING else before.state
+        case PayStatus.OPEN if before.method is not None:
+            # Made and not confirmed: a moment later that may change, minutes later nobody is left to confirm it.
+            doubt = {
+                CollectionState.SUBMITTING: CollectionState.UNKNOWN,
+                CollectionState.UNKNOWN: CollectionState.FAILED,
+            }
+            return doubt.get(before.state, before.state)
     return before.state
 
 

@@ -21,7 +21,7 @@ class Fault(StrEnum):
     RESET_BEFORE = "reset_before"
     RESET_AFTER = "reset_after"
     STALL_AFTER = "stall_after"  # no answer for longer than the gateway's timeout
-    DRIP_AFTER = "drip_after"  # an answer byte by byte, for ever
+    DRIP_AFTER = "drip_after"  # an answer byte by byte, for ever; its head too, or what may come before it, by turns
     TRUNCATE_AFTER = "truncate_after"
     HTML_502_BEFORE = "html_502_before"
     HTML_502_AFTER = "html_502_after"

@@ -1,7 +1,7 @@
 """What every payment gateway must do: adopt this class, pass, and collecting, refunds and recovery work on yours.
 
 The items are numbered 1 to 80, in parts: A declaration, B money (gateway_declared), C pages to pay on, D methods
-(gateway_pages), E charging, F keys (gateway_charging), G faults (gateway_faults), H lookup, I refunds
+(gateway_pages), E charging, F keys (gateway_charging), G faults (gateway_faults, gateway_reading), H lookup, I refunds
 (gateway_refunds), J webhooks (gateway_webhooks), K late facts, L what was missed and manners (gateway_late). What a
 gateway does not claim is shown to be refused without a request. Wrong gateways that each item notices are in
 gateway_mutants.
@@ -13,12 +13,13 @@ from invoicecore.testing.gateway_charging import ChargingContract
 from invoicecore.testing.gateway_declared import DeclaredContract
 from invoicecore.testing.gateway_late import LateContract
 from invoicecore.testing.gateway_pages import PagesContract
+from invoicecore.testing.gateway_reading import ReadingContract
 from invoicecore.testing.gateway_refunds import RefundsContract
 from invoicecore.testing.gateway_webhooks import WebhooksContract
 
 
 class GatewayContract(
-    DeclaredContract, PagesContract, ChargingContract, RefundsContract, WebhooksContract, LateContract
+    DeclaredContract, PagesContract, ChargingContract, ReadingContract, RefundsContract, WebhooksContract, LateContract
 ):
     """The contract of `invoicecore.ports.PaymentGateway`, as tests to inherit.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +20,7 @@ from invoicecore.testing.gateway_bench import EffectKind, Fault
 from invoicecore.testing.gateway_charging import fail
 from invoicecore.testing.gateway_faults import FaultsContract
 from invoicecore.testing.gateway_items import BenchFactory, item
+from invoicecore.testing.gateway_reading import missed
 from invoicecore.testing.gateway_scene import Scene, Unclaimed, lower
 
 
@@ -195,8 +196,9 @@ class LateContract(FaultsContract):
             happen(scene)
             for fault in (Fault.ERROR_500_AFTER, Fault.UNAUTHORISED, Fault.NONSENSE, Fault.RESET_AFTER):
                 if fault not in self.impossible:
-                    making = scene.making(Operation.CHARGE)
-                    with self.failing(scene, Operation.CHARGE, fault):
+                    operation = scene.asking()
+                    making = scene.making(operation)
+                    with self.failing(scene, operation, fault):
                         self.attempted(making, scene.key())
             if scene.gateway.info.can(Capability.WEBHOOKS):
                 with pytest.raises(WebhookRejected):
@@ -242,18 +244,6 @@ def happen(scene: Scene) -> None:
             scene.bench.undo_reversal(payment.reference)
         if not spec.synchronous and Capability.CHARGE in spec.can:
             fail(scene, scene.charged(spec)[0])
-
-
-def missed(scene: Scene, since: datetime) -> Sequence[Notice]:
-    """All pages of what was missed."""
-    found: list[Notice] = []
-    cursor: str | None = None
-    while True:
-        page = scene.gateway.missed(since, cursor)
-        found += page.notices
-        cursor = page.cursor
-        if cursor is None:
-            return found
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import attrs
 import pytest
 
 from invoicecore.collection import Advice, Decline, DeclineCode
-from invoicecore.errors import KeyMismatch, NotExecuted, OutcomeUnknown, WebhookRejected
+from invoicecore.errors import GatewayError, KeyMismatch, NotExecuted, NotSent, OutcomeUnknown, WebhookRejected
 from invoicecore.money import Money, from_minor, zero
 from invoicecore.payments import PaymentMethod, ReversalKind
 from invoicecore.ports import (
@@ -327,6 +327,54 @@ class TakesComingBackForPaying(Mutant):
         return attrs.evolve(told, status=PayStatus.SUCCEEDED, collected=told.amount)
 
 
+class RefundsInFloats(Mutant):
+    """M18: minor units of a refund are the float times a hundred."""
+
+    def refund(self, wanted: RefundRequest, key: str) -> RefundSnapshot:
+        """See PaymentGateway.refund."""
+        amount: object = wanted.amount
+        if not isinstance(amount, Money):
+            return self.inner.refund(wanted, key)  # which refuses it
+        cents = from_minor(int(float(amount.amount) * 100), amount.currency.code)
+        return self.inner.refund(attrs.evolve(wanted, amount=cents), key)
+
+
+class SaysThatNothingHappened(Mutant):
+    """M19: a change it heard nothing of never left."""
+
+    def retry(self, reference: str, key: str) -> PaymentSnapshot:
+        """See PaymentGateway.retry."""
+        try:
+            return self.inner.retry(reference, key)
+        except OutcomeUnknown:
+            raise NotSent(self.inner.info.name, "retry", "no connection") from None
+
+
+class SaysThatNothingIsThere(Mutant):
+    """M20: where a search fails, there is nothing to find."""
+
+    def find(
+        self, operation: Operation, key: str, *, since: datetime, within: str | None = None
+    ) -> PaymentSnapshot | RefundSnapshot | MethodSnapshot | None:
+        """See PaymentGateway.find."""
+        try:
+            return self.inner.find(operation, key, since=since, within=within)
+        except GatewayError:
+            return None
+
+
+class TellsOfAnother(Mutant):
+    """M21: it tells of what it was asked about before, as on a connection that two share."""
+
+    _before: PaymentSnapshot | None = None
+
+    def payment(self, reference: str) -> PaymentSnapshot:
+        """See PaymentGateway.payment."""
+        told = self.inner.payment(reference)
+        before, self._before = self._before, told
+        return before or told
+
+
 MUTANTS: Final[Mapping[str, type[Mutant]]] = {
     "M1": DropsTheKey,
     "M2": TakesANewKeyForEachTry,
@@ -346,6 +394,10 @@ MUTANTS: Final[Mapping[str, type[Mutant]]] = {
     "M15": LogsTheHeaders,
     "M16": ReadsBeforeItVerifies,
     "M17": TakesComingBackForPaying,
+    "M18": RefundsInFloats,
+    "M19": SaysThatNothingHappened,
+    "M20": SaysThatNothingIsThere,
+    "M21": TellsOfAnother,
 }
 """The mutants that every adoption of the contract has to notice, by their numbers."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from invoicecore.errors import InProgress, InvalidRequest, NotExecuted, StateConflict
-from invoicecore.money import Money, from_minor, minor
+from invoicecore.errors import GatewayError, InProgress, InvalidRequest, NotExecuted, StateConflict
+from invoicecore.money import Money, decimals, from_minor, minor
 from invoicecore.payments import RefundState, ReversalKind
 from invoicecore.ports import (
     Capability,
@@ -28,6 +29,10 @@ from invoicecore.testing.gateway_scene import Scene, refused
 
 WHOLE = 5120
 """The minor units of a payment that is given back."""
+
+
+PARTS = (1999, 820, 29)
+"""Minor units that are one too few once they were a float times a hundred."""
 
 
 class RefundsContract(FaultsContract):
@@ -66,21 +71,27 @@ class RefundsContract(FaultsContract):
 
     @item(50)
     def test_what_is_many_pages_back_is_found_and_listed(self, scene: Scene) -> None:
-        [spec, *_] = scene.needs(Capability.LOOKUP, Capability.CHARGE)
-        since = scene.bench.now() - timedelta(minutes=1)
-        first = scene.charge(spec)
-        making, keys = scene.making(Operation.CHARGE), [scene.key() for _ in range(2 * self.rows + 1)]
-        made = [scene.gateway.charge(first, key) for key in keys]
+        info = scene.gateway.info
+        if not info.can(Capability.LISTING):
+            scene.needs(Capability.LOOKUP)
+        operation, since = scene.asking(), scene.bench.now() - timedelta(minutes=1)
+        making, keys = scene.making(operation), [scene.key() for _ in range(2 * self.rows + 1)]
+        made = [making.do(key) for key in keys]
         for at in (0, len(keys) // 2, len(keys) - 1):
-            found = scene.gateway.find(Operation.CHARGE, keys[at], since=since, within=first.method)
-            assert found is not None, f"the one made as number {at + 1} of {len(keys)} is not found"
-            assert found.reference == made[at].reference
-        assert making.within != first.method
-        if scene.gateway.info.can(Capability.LISTING):
+            if info.can(Capability.LOOKUP):
+                found = scene.find(making, keys[at])
+                assert found is not None, f"the one made as number {at + 1} of {len(keys)} is not found"
+                assert found.key == keys[at]
+        if info.can(Capability.LISTING):
+            for page in made:
+                if isinstance(page, HostedPage):
+                    scene.bench.pay(page.url)
             until = scene.bench.now() + timedelta(minutes=1)
-            listed = [each.reference for each in scene.gateway.payments(since, until)]
-            assert sorted(listed) == sorted({each.reference for each in made})
-            assert not list(scene.gateway.payments(until, until + timedelta(days=1)))
+            listed = list(scene.gateway.payments(since, until))
+            assert sorted(f"{each.key}" for each in listed) == keys
+            assert len({each.reference for each in listed}) == len(keys)
+            if Fault.RESET_BEFORE not in self.impossible:
+                self.breaks_off_loudly(scene, since, until, len(keys))
 
     @item(51)
     @MAKING
@@ -119,6 +130,20 @@ class RefundsContract(FaultsContract):
             assert sorted(minor(each.amount) for each in told.refunds) == sorted(b - a for a, b in pairwise(sums))
             assert told.collected == payment.collected
             self.refuses_more(scene, payment, payment.amount, from_minor(1, code))
+
+    @item(6, 52)
+    def test_what_is_given_back_is_to_the_cent_what_was_asked_for(self, scene: Scene) -> None:
+        for spec in scene.needs(Capability.REFUND, Capability.PARTIAL_REFUND):
+            payment, before = scene.paid(spec, 30_000), 0
+            code = payment.amount.currency.code
+            for units in PARTS:
+                part, key = units * (10 if decimals(code) == 3 else 1), scene.key()
+                amount = from_minor(part, code)
+                told = scene.gateway.refund(scene.refunding(payment, amount, from_minor(before, code)), key)
+                assert told.amount == amount
+                assert [each.amount for each in scene.effects(EffectKind.REFUND, key)] == [amount]
+                before += part
+            assert sum(minor(each.amount) for each in scene.gateway.payment(payment.reference).refunds) == before
 
     @item(52)
     def test_more_than_was_paid_is_not_given_back(self, scene: Scene) -> None:
@@ -181,6 +206,17 @@ class RefundsContract(FaultsContract):
                 assert not scene.gateway.payment(payment.reference).refunds
             told = scene.gateway.payment(payment.reference)
             assert [each.amount for each in told.reversals] == [payment.amount]
+
+    def breaks_off_loudly(self, scene: Scene, since: datetime, until: datetime, payments: int) -> None:
+        """Fail if a list ends as if it were whole where its next page does not come."""
+        asked = scene.operations(lambda: list(scene.gateway.payments(since, until)))
+        listing = scene.gateway.payments(since, until)
+        next(listing)
+        with ExitStack() as broken:
+            for each in asked:
+                broken.enter_context(self.failing(scene, each, Fault.RESET_BEFORE))
+            with suppress(GatewayError):
+                assert len(list(listing)) == payments - 1, "a page that did not come became the end of the list"
 
     def refuses_more(self, scene: Scene, payment: PaymentSnapshot, before: Money | None, amount: Money) -> None:
         """Fail unless a refund is refused without an effect."""

@@ -14,7 +14,7 @@ from invoicecore.errors import WebhookRejected
 from invoicecore.ports import About, Capability, Notice, PaymentGateway
 from invoicecore.testing.gateway_bench import Delivery
 from invoicecore.testing.gateway_items import ItemsContract, item
-from invoicecore.testing.gateway_scene import EMAIL, NAME, Scene, Unclaimed, currency_of, lower, money
+from invoicecore.testing.gateway_scene import EMAIL, NAME, Scene, Unclaimed, currency_of, lower, money, zoned
 
 Forgery = Callable[[Scene, Delivery], tuple[bytes, Mapping[str, str]]]
 """A webhook that is wrong, made of a good one."""
@@ -117,6 +117,7 @@ class WebhooksContract(ItemsContract):
             assert type(notice) is Notice
             assert notice.id
             assert notice.kind
+            assert zoned(notice.happened_at), "an instant without a zone cannot be compared"
 
     @item(58)
     @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
@@ -149,7 +150,7 @@ class WebhooksContract(ItemsContract):
     def test_no_error_of_it_shows_a_secret(self, scene: Scene) -> None:
         good = told_of_a_payment(scene)
         error = rejected(scene, scene.gateway, good.body + b" ", lower(good.headers))
-        assert not [secret for secret in scene.bench.secrets if secret in f"{error} {error!r} {error.__cause__!r}"]
+        assert not scene.leaked(error)
 
     @item(59)
     @pytest.mark.parametrize("away", [timedelta(hours=-1), timedelta(days=-400), timedelta(hours=1)], ids=str)

@@ -21,7 +21,10 @@ import socket
 import struct
 import sys
 from collections import defaultdict, deque
+from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from itertools import repeat
 from threading import Event, Lock, Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,6 +39,7 @@ _PATIENCE: Final = 30.0
 _DRIP: Final = 0.05
 """Seconds between two bytes of a dripping answer."""
 
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LARGEST: Final = 2**20
 _ELSEWHERE: Final = "/elsewhere/"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>502</h1>proxy-7</body></html>"
@@ -55,6 +59,14 @@ _BEFORE: Final = frozenset(
 __all__ = ["LoopbackServer", "Provider", "Request", "Response"]
 
 
+class Drip(Enum):
+    """From where on an answer drips: its body, its status line, or what may come before it, which has no end."""
+
+    BODY = auto()
+    HEAD = auto()
+    BEFORE = auto()
+
+
 class LoopbackServer:
     """Serves a provider on 127.0.0.1, on a port of its own, until it is closed."""
 
@@ -66,6 +78,7 @@ class LoopbackServer:
         self._redirected: list[Request] = []
         self._open: set[socket.socket] = set()
         self._bugs: list[Exception] = []
+        self._drips = 0
         self.closing = Event()
         self._listener: _Listener | None = None
         self._thread: Thread | None = None
@@ -172,6 +185,12 @@ class LoopbackServer:
         except Exception as error:
             self.wrong(error)
             return None, Response(status=500, body=b"the simulator is wrong", headers={"Content-Type": "text/plain"})
+
+    def dripping(self) -> Drip:
+        """How the next dripping answer drips: of four, two never begin."""
+        with self._lock:
+            self._drips += 1
+            return (Drip.BEFORE, Drip.BODY, Drip.BEFORE, Drip.HEAD)[self._drips % 4]
 
     def wrong(self, error: Exception) -> None:
         """Keep a mistake of the provider's or of ours, for `close()` to raise."""
@@ -307,17 +326,28 @@ class _Connection(BaseHTTPRequestHandler):
                 self.connection.settimeout(None)
                 self.connection.recv(1)
             case Fault.DRIP_AFTER:
-                self._head(response, len(response.body) + _LARGEST)
-                for byte in response.body + b" " * _LARGEST:
-                    self.wfile.write(bytes([byte]))
-                    if self.server.owner.closing.wait(_DRIP):
-                        return
+                self._drip(response, self.server.owner.dripping())
             case Fault.TRUNCATE_AFTER:
                 self._head(response, len(response.body) + 100)
                 self.wfile.write(response.body[: len(response.body) // 2])
             case _:
                 self._head(response, len(response.body))
                 self.wfile.write(response.body)
+
+    def _drip(self, response: Response, way: Drip) -> None:
+        body, head = response.body + b" " * _LARGEST, BytesIO()
+        wire, self.wfile = self.wfile, head
+        self._head(response, len(body))
+        self.wfile = wire
+        if way is Drip.BODY:
+            self.wfile.write(head.getvalue())
+        else:
+            body = head.getvalue() + body
+        drops = repeat(_CONTINUE) if way is Drip.BEFORE else (body[at : at + 1] for at in range(len(body)))
+        for drop in drops:
+            self.wfile.write(drop)
+            if self.server.owner.closing.wait(_DRIP):
+                return
 
     def _head(self, response: Response, length: int) -> None:
         self.send_response(response.status)

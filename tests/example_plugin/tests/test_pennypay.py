@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import closing
 
 import pytest
 from bench import PennypayBench
+from simulator import ROWS
 
 from invoicecore import Plugins
 from invoicecore.errors import InvalidValue, OutcomeUnknown
@@ -20,21 +21,19 @@ from invoicecore.testing.gateway_scene import Scene
 class TestPennypay(GatewayContract):
     conformance_file = "conformance.json"
     patience = 2.0
+    rows = ROWS
 
     @pytest.fixture
     def bench_factory(self) -> BenchFactory:
         return PennypayBench
 
-    def test_payments_are_listed_page_by_page(self, scene: Scene) -> None:
-        since = scene.bench.now()
-        made = [scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key()).reference for _ in range(3)]
-        listed = scene.gateway.payments(since, since + timedelta(seconds=1))
-        assert [each.reference for each in listed] == made
-
-    def test_an_answer_that_trickles_in_for_ever_is_not_waited_for(self, scene: Scene) -> None:
-        scene.bench.fault("payments", Fault.DRIP_AFTER)
-        with pytest.raises(OutcomeUnknown):
-            list(scene.gateway.payments(scene.bench.now(), scene.bench.now()))
+    def test_an_answer_about_another_order_is_no_answer(self) -> None:
+        with closing(PennypayBench()) as bench:
+            scene = Scene(bench)
+            one, other = (scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key()) for _ in range(2))
+            bench.provider.astray = other.reference
+            with pytest.raises(OutcomeUnknown):
+                scene.gateway.payment(one.reference)
 
     def test_an_order_in_a_state_that_nobody_knows_is_unrecognised(self, scene: Scene) -> None:
         page = scene.gateway.checkout(scene.checkout(Money("5.00", "EUR")), scene.key())

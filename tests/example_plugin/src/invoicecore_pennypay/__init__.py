@@ -11,6 +11,8 @@ from invoicecore.ports import PaymentGateway
 
 __all__ = ["PennypayPlugin", "open_pennypay", "plugin"]
 
+__version__ = "1.0.0"
+
 
 class PennypayPlugin:
     """Offers `pennypay://`."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from invoicecore.money import from_minor
 from invoicecore.payments import PaymentMethod, RefundState
 from invoicecore.ports import About, HostedPage, Notice, PaymentSnapshot, PayStatus, RefundSnapshot
-from invoicecore_pennypay.wire import OURS, Json
+from invoicecore_pennypay.wire import OURS, Json, T
 
 # What is in none of these is never guessed at: it is UNRECOGNISED, PENDING, or about NOTHING.
 STATUSES: Final = {"open": PayStatus.OPEN, "paid": PayStatus.SUCCEEDED, "closed": PayStatus.CANCELLED}
 REFUNDS: Final = {"succeeded": RefundState.SUCCEEDED, "failed": RefundState.FAILED}
 ABOUT: Final = {"order": About.PAYMENT, "refund": About.REFUND}
+
+
+def of(reference: str, read: Callable[[Json], T]) -> Callable[[Json], T]:
+    """Read what is told of `reference`; what is told of another, as on a connection gone astray, is no answer to it."""
+
+    def told(thing: Json) -> T:
+        if thing["id"] != reference:
+            raise ValueError("it is about something else")
+        return read(thing)
+
+    return told
 
 
 def page(order: Json) -> HostedPage:

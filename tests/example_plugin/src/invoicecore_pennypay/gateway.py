@@ -31,7 +31,7 @@ from invoicecore.ports import (
     RefundRequest,
     RefundSnapshot,
 )
-from invoicecore_pennypay.answers import notice, page, payment, payments, refund
+from invoicecore_pennypay.answers import notice, of, page, payment, payments, refund
 from invoicecore_pennypay.wire import NAME, Json, Wire
 
 LIVE: Final = "https://api.pennypay.example"
@@ -71,7 +71,7 @@ def unclaimed(operation: str) -> Callable[..., NoReturn]:
 class PennypayGateway:
     """A PaymentGateway: cards, on Pennypay's own page. It keeps nothing between calls, besides its settings.
 
-    `timeout` is for each answer, in seconds; each of `webhook_secrets` is good. Raises InvalidValue as Wire does.
+    `timeout` is for each whole answer, in seconds; each of `webhook_secrets` is good. Raises InvalidValue as Wire does.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class PennypayGateway:
         return self._wire.post("checkout", "/orders", key, asked, page)
 
     def expire(self, reference: str, key: str) -> PaymentSnapshot:
-        return self._wire.post("expire", f"/orders/{quote(reference, safe='')}/close", key, {}, payment)
+        return self._wire.post("expire", f"/orders/{quote(reference, safe='')}/close", key, {}, of(reference, payment))
 
     def payment(self, reference: str) -> PaymentSnapshot:
-        return self._wire.get("payment", f"/orders/{quote(reference, safe='')}", payment)
+        return self._wire.get("payment", f"/orders/{quote(reference, safe='')}", of(reference, payment))
 
     def refund(self, wanted: RefundRequest, key: str) -> RefundSnapshot:
         asked = {**amount("refund", wanted.amount), "order": wanted.payment}
         return self._wire.post("refund", "/refunds", key, asked, refund)
 
     def refund_of(self, reference: str) -> RefundSnapshot:
-        return self._wire.get("refund_of", f"/refunds/{quote(reference, safe='')}", refund)
+        return self._wire.get("refund_of", f"/refunds/{quote(reference, safe='')}", of(reference, refund))
 
     def find(
         self, operation: Operation, key: str, *, since: datetime, within: str | None = None

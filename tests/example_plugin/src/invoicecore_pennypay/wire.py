@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from http.client import HTTPConnection, HTTPSConnection
-from importlib.metadata import version
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from socket import socket
 from time import monotonic
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from invoicecore import errors
+from invoicecore_pennypay import __version__
 
 NAME: Final = "pennypay"
 
@@ -31,6 +33,28 @@ REFUSALS: Final[Mapping[object, type[errors.GatewayError]]] = {
 
 T = TypeVar("T")
 Json = dict[str, Any]
+
+
+class Until(RawIOBase):
+    """What a connection gives until a moment of `monotonic()`, from its first byte on. Its own timeout begins anew with
+    every byte, and an answer may have no end, or any number of "100 Continue" before its beginning.
+    """
+
+    def __init__(self, ends: float, connection: socket) -> None:
+        self._ends = ends
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any, /) -> int:
+        if (left := self._ends - monotonic()) <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(room)
+
+    def makefile(self, *_: object) -> BufferedReader:
+        return BufferedReader(self)
 
 
 class Wire:
@@ -51,7 +75,7 @@ class Wire:
         self._timeout = timeout
         self._headers = {
             "Authorization": f"Bearer {api_key}",
-            "User-Agent": f"invoicecore-example-gateway/{version('invoicecore-example-gateway')}",
+            "User-Agent": f"invoicecore-pennypay/{__version__}",
         }
 
     def get(self, operation: str, path: str, read: Callable[[Json], T]) -> T:
@@ -83,13 +107,9 @@ class Wire:
         ends = monotonic() + self._timeout
         try:
             connection.request(method, path, body, {**self._headers, **headers})
-            text = b""
-            with connection.getresponse() as answer:
-                while part := answer.read1():
-                    text += part
-                    if monotonic() > ends:  # each byte was in time, and they never end
-                        raise TimeoutError
-            told = json.loads(text)
+            with HTTPResponse(Until(ends, connection.sock), method=method) as answer:  # type: ignore[arg-type]  # all it asks of a socket is makefile()
+                answer.begin()
+                told = json.loads(answer.read())
             if answer.status == 200:
                 return read(told)
             refusal = REFUSALS.get(told["error"]["type"]) if answer.status < 500 else None
@@ -100,6 +120,7 @@ class Wire:
 
         if answer.status == 429:
             wait = answer.headers.get("Retry-After", "")
-            raise errors.RateLimited(NAME, operation, "too many requests", float(wait) if wait.isdecimal() else None)
+            seconds = float(wait) if re.fullmatch("[0-9]{1,5}", wait) else None  # what is no time is no word of it
+            raise errors.RateLimited(NAME, operation, "too many requests", seconds)
         # In our own words: what a provider writes may quote a name, an address or a key.
         raise (refusal or errors.OutcomeUnknown)(NAME, operation, f"it was answered with {answer.status}")
