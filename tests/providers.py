@@ -401,6 +401,8 @@ class House:
             found = all_of(store_of(self.desk), self.park, Collection)
             busy = {CollectionState.RESERVED, CollectionState.SUBMITTING, CollectionState.UNKNOWN}
             waits = [each for each in found if each.next_try_at and each.state in busy | {CollectionState.CLOSING}]
+            # What is only to be sent on its due date is no doubt.
+            waits = [each for each in waits if each.state is not CollectionState.RESERVED or each.error]
             waits += [
                 each
                 for each in all_of(store_of(self.desk), self.park, Refund)

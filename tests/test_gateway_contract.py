@@ -22,6 +22,7 @@ from invoicecore.ports import About, Capability, Charge, Checkout, GatewayInfo, 
 from invoicecore.testing import FixedClock, GatewayContract, conformance
 from invoicecore.testing.gateway_bench import Fault
 from invoicecore.testing.gateway_items import BenchFactory
+from invoicecore.testing.gateway_mutants import play
 from invoicecore.testing.gateway_scene import Scene
 from invoicecore_adapters import memory
 from invoicecore_adapters.memory import MemoryGateway, MemoryProvider
@@ -52,6 +53,52 @@ class TestGatewayThatClaimsLittle(GatewayContract):
     @pytest.fixture
     def bench_factory(self) -> BenchFactory:
         return BenchThatClaimsLittle
+
+
+class GatewayOfPages(MemoryGateway):
+    """Cards on pages, and no method that is saved."""
+
+    @property
+    def info(self) -> GatewayInfo:
+        whole = super().info
+        [cards] = [spec for spec in whole.methods if spec.kind is PaymentMethod.CARD]
+        can = frozenset(
+            map(Capability, "checkout expire refund partial_refund lookup webhooks backfill listing".split())
+        )
+        return attrs.evolve(whole, methods=(attrs.evolve(cards, can=can),))
+
+
+class BenchOfPages(MemoryBench):
+    gateways = GatewayOfPages
+
+
+class TestGatewayOfPages(GatewayContract):
+    @pytest.fixture
+    def bench_factory(self) -> BenchFactory:
+        return BenchOfPages
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_an_answer_that_does_not_come_is_not_waited_for",
+        "test_an_answer_that_never_ends_is_not_waited_for",
+        "test_everything_else_fails_in_our_words_too",
+        "test_no_text_of_ours_breaks_it",
+        "test_a_status_that_nobody_knows_is_nothing_when_read_again",
+        "test_a_redirection_tells_nothing_of_a_payment",
+        "test_what_is_many_pages_back_is_found_and_listed",
+        "test_no_log_has_a_secret",
+    ],
+)
+def test_what_needs_a_payment_is_shown_by_one_paid_on_a_page_too(test: str) -> None:
+    class Adopted(GatewayContract):
+        pass
+
+    play(Adopted, test, BenchOfPages)
+    [played] = Adopted.__subclasses__()
+    report = conformance(played)
+    assert (report.passed, report.unclaimed) == (tuple(sorted(getattr(Adopted, test).items)), ())
 
 
 # --- the report -------------------------------------------------------------------------------------------------------

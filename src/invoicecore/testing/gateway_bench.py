@@ -29,7 +29,7 @@ class Fault(StrEnum):
     ERROR_500_BEFORE = "error_500_before"
     ERROR_500_AFTER = "error_500_after"  # stored, where the provider stores its answers by key
     REDIRECT = "redirect"  # to a page that answers with a success in the provider's own shape
-    RATE_LIMIT = "rate_limit"
+    RATE_LIMIT = "rate_limit"  # with the time to wait; after the first it may be none that can be waited for
     UNAUTHORISED = "unauthorised"
     NONSENSE = "nonsense"  # an error of a type nobody knows, with fields missing or null
     UNKNOWN_FIELDS = "unknown_fields"  # a good answer with more in it than is documented

@@ -41,6 +41,9 @@ TEXTS: Final = st.text(max_size=30) | st.sampled_from(
 A_DAY: Final = 86_400
 """Seconds: who is told to wait for longer, or for no time that can be counted, was told nothing."""
 
+WAITS: Final = 6
+"""How many times more it is asked too often: a provider may say how long to wait in words that are no time."""
+
 DECIDED: Final = (PayStatus.SUCCEEDED, PayStatus.FAILED, PayStatus.CANCELLED)
 
 
@@ -105,6 +108,10 @@ class FaultsContract(ItemsContract):
             error = self.raised(scene, making, key, RateLimited)
         assert isinstance(error, RateLimited)
         assert error.retry_after is not None
+        assert error.retry_after > 0
+        with self.failing(scene, operation, Fault.RATE_LIMIT):
+            for _ in range(WAITS):
+                self.raised(scene, making, key, RateLimited)
         assert not scene.made(making)
         once(scene, making, key, making.do(key))
 
@@ -232,7 +239,7 @@ class FaultsContract(ItemsContract):
         """Fail if an error shows a secret, or asks to wait for no time or for ever."""
         assert not scene.leaked(error), f"{type(error).__name__} shows a secret"
         if isinstance(error, RateLimited) and error.retry_after is not None:
-            assert 0 < error.retry_after <= A_DAY, f"nobody waits for {error.retry_after} seconds"
+            assert 0 <= error.retry_after <= A_DAY, f"nobody waits for {error.retry_after} seconds"
 
     def attempted(self, making: Making, key: str) -> Snapshot | None:
         """What came of trying; None where an error of ours was raised."""

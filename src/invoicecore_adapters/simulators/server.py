@@ -40,6 +40,7 @@ _DRIP: Final = 0.05
 """Seconds between two bytes of a dripping answer."""
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_ODD_WAITS: Final = ("inf", "nan", "-1", "9" * 400, "86401", "soon")
 _LARGEST: Final = 2**20
 _ELSEWHERE: Final = "/elsewhere/"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>502</h1>proxy-7</body></html>"
@@ -79,6 +80,7 @@ class LoopbackServer:
         self._open: set[socket.socket] = set()
         self._bugs: list[Exception] = []
         self._drips = 0
+        self._waits = 0
         self.closing = Event()
         self._listener: _Listener | None = None
         self._thread: Thread | None = None
@@ -241,10 +243,22 @@ class LoopbackServer:
                 return Response(
                     status=307 if number % 2 else 302, headers={"Location": f"{self.url}{_ELSEWHERE}{number}"}
                 )
+            case Fault.RATE_LIMIT:
+                return self._too_many(self._provider.refusal(fault))
             case Fault.RESET_BEFORE:
                 return Response()
             case _:
                 return self._provider.refusal(fault)
+
+    def _too_many(self, response: Response) -> Response:
+        """What the provider says the first time; later its time to wait is none, in one of the ways of `_ODD_WAITS`."""
+        with self._lock:
+            number, self._waits = self._waits, self._waits + 1
+        if number == 0:
+            return response
+        odd = _ODD_WAITS[number % len(_ODD_WAITS)]
+        headers = {name: odd if name.lower() == "retry-after" else value for name, value in response.headers.items()}
+        return Response(status=response.status, body=response.body, headers=headers)
 
     def _after(self, fault: Fault, request: Request, response: Response) -> Response:
         match fault:
