@@ -31,6 +31,9 @@ REFUSALS: Final[Mapping[object, type[errors.GatewayError]]] = {
 }
 """Pennypay's types of errors, in the port's words. Whatever is not in this table leaves doubt: OutcomeUnknown."""
 
+A_DAY: Final = 86_400
+"""Seconds: what asks to wait for longer is read as if it did not say."""
+
 T = TypeVar("T")
 Json = dict[str, Any]
 
@@ -120,7 +123,7 @@ class Wire:
 
         if answer.status == 429:
             wait = answer.headers.get("Retry-After", "")
-            seconds = float(wait) if re.fullmatch("[0-9]{1,5}", wait) else None  # what is no time is no word of it
+            seconds = float(wait) if wait.isdecimal() and float(wait) <= A_DAY else None
             raise errors.RateLimited(NAME, operation, "too many requests", seconds)
         # In our own words: what a provider writes may quote a name, an address or a key.
         raise (refusal or errors.OutcomeUnknown)(NAME, operation, f"it was answered with {answer.status}")
