@@ -72,7 +72,7 @@ def states(desk: Billing, invoice: object) -> list[CollectionState]:
 
 @pytest.mark.rule("D3", "T1")
 def test_a_method_the_provider_refuses_to_show_keeps_no_other_and_no_other_biller_waiting(
-    desk: Billing, save: Save, issue: Issue, gateway: Faulty, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    desk: Billing, save: Save, issue: Issue, gateway: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved, invoices = [], []
     made = [
@@ -96,9 +96,7 @@ def test_a_method_the_provider_refuses_to_show_keeps_no_other_and_no_other_bille
         return shown(reference)
 
     monkeypatch.setattr(gateway.inner, "method", method)
-    for _ in range(3):
-        desk.collect()
-        clock.advance(D(minutes=5))
+    desk.collect()
     assert [states(desk, each) for each in invoices] == [[CollectionState.RESERVED]] + [[CollectionState.PENDING]] * 5
     assert [kind for biller in billers for kind in alerts(desk, biller)] == [AlertKind.CONFIGURATION]
 
