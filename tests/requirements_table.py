@@ -23,8 +23,6 @@ CONTRACTS = Path("src/invoicecore/testing")
 class Requirement:
     id: str
     says: str
-    later: str = ""  # why nothing here holds it yet; it may go without tests
-    in_part: str = ""  # what of it comes later; the rest has tests
 
 
 SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
@@ -188,9 +186,7 @@ SECTIONS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
     "P": (
         "Collections and credit notes",
         (
-            Requirement(
-                "P1", "A debit is charged on the due date or when the mandate allows.", later="needs a gateway"
-            ),
+            Requirement("P1", "A debit is charged on the due date or when the mandate allows."),
             Requirement(
                 "P2",
                 "Collecting and sending refuse to run in a host's transaction.",
@@ -265,9 +261,9 @@ def scan(root: Path = ROOT) -> Scan:
 
 
 def unheld(found: Scan) -> list[str]:
-    """The ids that no test holds and that do not say why they come later."""
+    """The ids that no test holds."""
     cited = {each for held in found.held for each in held.ids}
-    return [f"{each.id}: no test holds it" for each in REQUIREMENTS.values() if not each.later and each.id not in cited]
+    return [f"{each.id}: no test holds it" for each in REQUIREMENTS.values() if each.id not in cited]
 
 
 def _marked(body: Sequence[ast.stmt], inside: str = "") -> Iterator[tuple[str, list[ast.Call]]]:
@@ -312,9 +308,7 @@ HEAD = """\
 
 Each rule has an id, which tests, docstrings and docs cite. This page is generated: the rules from
 `tests/requirements_table.py`, the tests from their `rule` markers. `python tests/requirements_table.py --write` renews
-it, and `tests/test_requirements.py` fails when it is stale, or when a rule has no test and does not say why.
-
-*Later* rules need parts that do not exist yet. Where only some of a rule comes later, the rest is tested.
+it, and `tests/test_requirements.py` fails when it is stale.
 """
 
 
@@ -329,9 +323,8 @@ def page(found: Scan) -> str:
         parts.append(f"## {title}\n")
         parts.append("| id | rule | held by |\n|---|---|---|")
         for rule in requirements:
-            notes = [f"*later:* {rule.later}"] * bool(rule.later) + [f"*in part:* {rule.in_part}"] * bool(rule.in_part)
             cells = [_cell(path, names) for path, names in sorted(tests[rule.id].items())]
-            parts.append(f"| {rule.id} | {rule.says} | {'<br>'.join([*cells, *notes])} |")
+            parts.append(f"| {rule.id} | {rule.says} | {'<br>'.join(cells)} |")
         parts.append("")
     return "\n".join(parts)
 
@@ -349,7 +342,7 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python tests/requirements_table.py [--write]", file=sys.stderr)
         return 2
     complaints = [*found.problems, *unheld(found)]
-    print("\n".join(complaints) or "every rule has a test, or says why not")
+    print("\n".join(complaints) or "every rule has a test")
     return 1 if complaints else 0
 
 

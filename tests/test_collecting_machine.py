@@ -27,8 +27,10 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     precondition,
-    rule,
     run_state_machine_as_test,
+)
+from hypothesis.stateful import (
+    rule as step,
 )
 
 from desks import all_of, money, store_of
@@ -121,19 +123,19 @@ class Collecting(RuleBasedStateMachine):
         self.publish(100, False)
 
     @precondition(lambda self: len(self.invoices) < MOST)
-    @rule(amount=st.sampled_from([100, 40, "12.34"]), soon=st.booleans())
+    @step(amount=st.sampled_from([100, 40, "12.34"]), soon=st.booleans())
     def publish(self, amount: str | int, soon: bool) -> None:
         with self._may_die():
             due = self.house.desk.today(self.house.park) if soon else date(2026, 12, 1)
             self.invoices.append(self.house.issue(amount, due=due))
 
     @precondition(lambda self: len(self.methods) < 3)
-    @rule()
+    @step()
     def save(self) -> None:
         with self._may_die():
             self.methods.append(self.house.save())
 
-    @rule(n=st.integers(0, 5))
+    @step(n=st.integers(0, 5))
     def charge(self, n: int) -> None:
         with self._may_die():
             self.house.desk.payments.charge(self._one(self._open(), n))
@@ -143,24 +145,24 @@ class Collecting(RuleBasedStateMachine):
         now = [self.house.desk.invoices.get(each) for each in self.invoices]
         return [each for each in now if each.recordable.amount > 0] or self.invoices
 
-    @rule(n=st.integers(0, 5), fault=st.sampled_from(QUICK_FAULTS))
+    @step(n=st.integers(0, 5), fault=st.sampled_from(QUICK_FAULTS))
     def charge_over_a_broken_wire(self, n: int, fault: Fault) -> None:
         self.house.bench.fault("charge", fault)
         self.charge(n)
 
-    @rule(operation=st.sampled_from(["charge", "refund", "payment"]), fault=st.sampled_from(QUICK_FAULTS))
+    @step(operation=st.sampled_from(["charge", "refund", "payment"]), fault=st.sampled_from(QUICK_FAULTS))
     def look_over_a_broken_wire(self, operation: str, fault: Fault) -> None:
         self.house.bench.fault(operation, fault)
         self.house.move(hours=1)
         self.recover()
 
     @precondition(lambda self: self._came())
-    @rule(n=st.integers(0, 5), fault=st.sampled_from(QUICK_FAULTS))
+    @step(n=st.integers(0, 5), fault=st.sampled_from(QUICK_FAULTS))
     def refund_over_a_broken_wire(self, n: int, fault: Fault) -> None:
         self.house.bench.fault("refund", fault)
         self.refund(n, 10)
 
-    @rule(n=st.integers(0, 5), when=st.sampled_from(["before", "after"]), operation=st.sampled_from(["charge", ""]))
+    @step(n=st.integers(0, 5), when=st.sampled_from(["before", "after"]), operation=st.sampled_from(["charge", ""]))
     def charge_and_die(self, n: int, when: str, operation: str) -> None:
         if operation:
             self.house.gateway.plan(operation, Killed(), when=when)
@@ -168,30 +170,30 @@ class Collecting(RuleBasedStateMachine):
             self.house.store.dies(n % 3 + 1, when)
         self.charge(n)
 
-    @rule(n=st.integers(0, 5))
+    @step(n=st.integers(0, 5))
     def open_page(self, n: int) -> None:
         with self._may_die():
             self.pages.append(self.house.page(self._one(self._open(), n)))
 
     @precondition(lambda self: len(self.invoices) > 2)
-    @rule(n=st.integers(0, 5), some=st.sampled_from([None, 10, 10]))
+    @step(n=st.integers(0, 5), some=st.sampled_from([None, 10, 10]))
     def record(self, n: int, some: int | None) -> None:
         with self._may_die():
             self.house.desk.payments.record(self._one(self.invoices, n), money(some) if some else None)
 
-    @rule(n=st.integers(0, 5))
+    @step(n=st.integers(0, 5))
     def apply_credit(self, n: int) -> None:
         with self._may_die():
             self.house.desk.credits.apply(self._one(self.invoices, n))
 
     @precondition(lambda self: len(self.invoices) == MOST)
-    @rule(n=st.integers(0, 5))
+    @step(n=st.integers(0, 5))
     def void(self, n: int) -> None:
         with self._may_die():
             self.house.desk.invoices.void(self._one(self.invoices, n))
 
     @precondition(lambda self: self._came())
-    @rule(n=st.integers(0, 9), some=st.sampled_from([None, 10, 30]))
+    @step(n=st.integers(0, 9), some=st.sampled_from([None, 10, 30]))
     def refund(self, n: int, some: int | None) -> None:
         found = self.house.desk.collections.find(biller=self.house.park, limit=500)
         some_of = [each for each in found if each.collected.amount > 0]
@@ -200,24 +202,24 @@ class Collecting(RuleBasedStateMachine):
                 whole = money(some) if some else None
                 self.house.desk.payments.refund(self._one(some_of, n).invoice, whole, to="gateway")
 
-    @rule(n=st.integers(0, 9))
+    @step(n=st.integers(0, 9))
     def call_off(self, n: int) -> None:
         found = self.house.desk.collections.find(biller=self.house.park, limit=500)
         if found:
             with self._may_die():
                 self.house.desk.collections.cancel(self._one(found, n))
 
-    @rule()
+    @step()
     def collect(self) -> None:
         with self._may_die():
             self.house.desk.collect()
 
-    @rule()
+    @step()
     def recover(self) -> None:
         with self._may_die():
             self.house.desk.recover()
 
-    @rule(hours=st.sampled_from([0.1, 0.3, 1, 5, 26, 80]))
+    @step(hours=st.sampled_from([0.1, 0.3, 1, 5, 26, 80]))
     def time_passes(self, hours: float) -> None:
         self.house.move(hours=hours)
 
@@ -230,20 +232,20 @@ class Collecting(RuleBasedStateMachine):
         return self._names(lambda name: self._kept(name) > 0)
 
     @precondition(lambda self: self.pages)
-    @rule(n=st.integers(0, 9), decline=st.sampled_from([False, False, True]))
+    @step(n=st.integers(0, 9), decline=st.sampled_from([False, False, True]))
     def payer_pays(self, n: int, decline: bool) -> None:
         code = sorted(self.house.bench.declines())[0] if decline else None
         with _nothing_if_impossible():
             self.house.bench.pay(self._one(self.pages[::-1], n), decline=code)
 
     @precondition(lambda self: self._names(self._waits))
-    @rule(n=st.integers(0, 9))
+    @step(n=st.integers(0, 9))
     def bank_collects(self, n: int) -> None:
         with _nothing_if_impossible():
             self.house.bench.collect(self._one(self._names(self._waits), n))
 
     @precondition(lambda self: self._names(self._waits))
-    @rule(lost=st.booleans())
+    @step(lost=st.booleans())
     def bank_collects_all(self, lost: bool) -> None:
         for name in self._names(self._waits):
             with _nothing_if_impossible():
@@ -252,13 +254,13 @@ class Collecting(RuleBasedStateMachine):
             self.webhooks_come()
 
     @precondition(lambda self: self._names(self._waits))
-    @rule(n=st.integers(0, 9), code=st.sampled_from(["insufficient_funds"] * 3 + ["bank_account_closed"]))
+    @step(n=st.integers(0, 9), code=st.sampled_from(["insufficient_funds"] * 3 + ["bank_account_closed"]))
     def bank_refuses(self, n: int, code: str) -> None:
         with _nothing_if_impossible():
             self.house.bench.fail(self._one(self._names(self._waits), n), code)
 
     @precondition(lambda self: self._came())
-    @rule(n=st.integers(0, 9), late=st.booleans())
+    @step(n=st.integers(0, 9), late=st.booleans())
     def bank_takes_back(self, n: int, late: bool) -> None:
         with _nothing_if_impossible():
             self.house.bench.reverse(
@@ -266,13 +268,13 @@ class Collecting(RuleBasedStateMachine):
             )
 
     @precondition(lambda self: self._names(self._disputed))
-    @rule(n=st.integers(0, 9))
+    @step(n=st.integers(0, 9))
     def bank_gives_again(self, n: int) -> None:
         with _nothing_if_impossible():
             self.house.bench.undo_reversal(self._one(self._names(self._disputed), n))
 
     @precondition(lambda self: self.house.charges(EffectKind.REFUND))
-    @rule(n=st.integers(0, 9), failed=st.booleans())
+    @step(n=st.integers(0, 9), failed=st.booleans())
     def refund_settles(self, n: int, failed: bool) -> None:
         given = [each for each in all_of(store_of(self.house.desk), self.house.park, Refund) if each.reference]
         if given:
@@ -283,7 +285,7 @@ class Collecting(RuleBasedStateMachine):
                     self.house.bench.settle_refund(refund.reference, failed=failed)
 
     @precondition(lambda self: len(self.invoices) > 3)
-    @rule(n=st.integers(0, 3))
+    @step(n=st.integers(0, 3))
     def payer_gives_up_a_method(self, n: int) -> None:
         if self.methods and (reference := self._one(self.methods, n).reference):
             with _nothing_if_impossible():
@@ -318,16 +320,16 @@ class Collecting(RuleBasedStateMachine):
 
     # --- the wire ---
 
-    @rule()
+    @step()
     def webhooks_come(self) -> None:
         with self._may_die():
             self.house.deliver()
 
-    @rule()
+    @step()
     def webhooks_are_lost(self) -> None:
         self.house.sent()
 
-    @rule(order=st.randoms(use_true_random=False))
+    @step(order=st.randoms(use_true_random=False))
     def webhooks_come_twice_and_mixed(self, order: Any) -> None:
         some = self.house.sent() * 2
         order.shuffle(some)
@@ -354,12 +356,12 @@ class Collecting(RuleBasedStateMachine):
 
         self.house.gateway.when(operation, "after", does)
 
-    @rule(n=st.integers(0, 5), what=st.sampled_from(["bank", "payer", "dispute"]))
+    @step(n=st.integers(0, 5), what=st.sampled_from(["bank", "payer", "dispute"]))
     def charge_while_something_happens(self, n: int, what: str) -> None:
         self._meanwhile("charge", what)
         self.charge(n)
 
-    @rule(what=st.sampled_from(["bank", "payer", "dispute"]), hours=st.sampled_from([1, 80]))
+    @step(what=st.sampled_from(["bank", "payer", "dispute"]), hours=st.sampled_from([1, 80]))
     def look_while_something_happens(self, what: str, hours: int) -> None:
         self._meanwhile("payment", what)
         self.house.move(hours=hours)
@@ -382,24 +384,24 @@ class Collecting(RuleBasedStateMachine):
         denied = [each.id for each in refunds if each.state is RefundState.NOT_EXECUTED and each.id in given]
         assert not denied, f"{denied} is said not to have been given back, and was"
 
-    @rule()
+    @step()
     def missed_are_fetched(self) -> None:
         with self._may_die():
             self.house.desk.receive_missed(self.provider, since=NOON)
 
-    @rule(operation=st.sampled_from(OPERATIONS), fault=st.sampled_from(QUICK_FAULTS))
+    @step(operation=st.sampled_from(OPERATIONS), fault=st.sampled_from(QUICK_FAULTS))
     def the_wire_breaks(self, operation: str, fault: Fault) -> None:
         self.house.bench.fault(operation, fault)
 
-    @rule()
+    @step()
     def the_wire_is_mended(self) -> None:
         self.house.bench.clear_faults()
 
-    @rule(operation=st.sampled_from(OPERATIONS), when=st.sampled_from(["before", "after"]))
+    @step(operation=st.sampled_from(OPERATIONS), when=st.sampled_from(["before", "after"]))
     def killed_at_a_request(self, operation: str, when: str) -> None:
         self.house.gateway.plan(operation, Killed(), when=when)
 
-    @rule(transaction=st.integers(1, 6), when=st.sampled_from(["before", "after"]))
+    @step(transaction=st.integers(1, 6), when=st.sampled_from(["before", "after"]))
     def killed_at_a_commit(self, transaction: int, when: str) -> None:
         self.house.store.dies(transaction, when)
 

@@ -250,7 +250,9 @@ def refunded_with_credit(billing: Billing, payment: Payment, arrives: bool, on: 
     left = min(max(invoice.facts.cash_held, money(0)), payment.allocations[0].amount)
     with billing._desk.change("refund", payment.biller, on=on) as change:
         ledger = Ledger(change)
-        spare = payment.credited - ledger.take_credit_back(payment, payment.credited)
+        last = change.tx.last_credits(payment.biller, [payment.customer or ""], "EUR")
+        there = [entry.balance for entry in last.values()]
+        spare = min([payment.credited, *there]) if there else money(0)
         refund = Refund(
             id=change.ids("ref")[0], biller=payment.biller, invoice=invoice.id, amount=left + spare, to_credit=money(0),
             from_credit=money(0), of_credit=spare, method=PaymentMethod.CARD, refunded_on=on, gateway="cards",
