@@ -15,6 +15,7 @@ from time import perf_counter
 
 from invoicecore import Billing, Frequency, InvoiceMethod, Money
 from invoicecore.payments import PaymentMethod
+from invoicecore.ports import Charge, PaymentGateway
 from invoicecore.testing import FixedClock
 from invoicecore_adapters.gocardless.gateway import GoCardlessGateway
 from invoicecore_adapters.simulators.gocardless import GoCardlessAccess, GoCardlessBench
@@ -60,7 +61,7 @@ def measured(folder: Path, count: int) -> None:
             collected = seconds(billing.collect)
             assert len(billing.collections.find(biller=park, state="pending", limit=count)) == count
             mandate, _ = bench.saved(PaymentMethod.DIRECT_DEBIT, "GBP")
-            bare = _bare(bench, gateway, mandate, count)
+            bare = _bare(gateway, mandate, count)
             for each in billing.collections.find(biller=park, limit=count):
                 bench.collect(each.reference or "")
             posted = bench.deliveries()
@@ -88,9 +89,8 @@ def measured(folder: Path, count: int) -> None:
     )
 
 
-def _bare(bench: GoCardlessBench, gateway: GoCardlessGateway, mandate: str, count: int) -> float:
+def _bare(gateway: PaymentGateway, mandate: str, count: int) -> float:
     """The same two requests for each debit, made by nothing but the adapter: the mandate is read, the payment made."""
-    from invoicecore.ports import Charge
 
     def do() -> None:
         for n in range(count):

@@ -1,7 +1,7 @@
-"""A pytest plugin: after each test of collecting, what it logged, printed and stored holds no secret and no account.
+"""A pytest plugin: after each test, what it logged, printed and stored holds no secret and no account.
 
-It is on for every test whose file is named below: `conftest` takes its hooks, and test_collecting_faults_late proves
-that they catch what is planted.
+It is on for the whole suite: `conftest` takes its hooks, and test_collecting_faults_late proves that they catch what is
+planted. Tests of collecting are heard down to DEBUG as well.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-WATCHED = ("test_collecti", "test_stripe", "test_gocardless", "test_gateway_contract")
-"""How the files begin whose tests are watched."""
+HEARD = ("test_collecti", "test_receiving", "test_stripe", "test_gocardless", "test_gateway_contract")
+"""How the files begin whose tests are heard down to DEBUG."""
 
 NEVER = tuple(
     re.compile(pattern)
@@ -50,16 +50,16 @@ def stored(folders: Iterable[Path]) -> bytes:
     return b"\n".join(file.read_bytes() for each in folders for file in sorted(each.rglob("*.db*")))
 
 
-def _watched(item: pytest.Item) -> bool:
-    return item.path.name.startswith(WATCHED)
+def _heard(item: pytest.Item) -> bool:
+    return item.path.name.startswith(HEARD)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Hear everything that is logged, down to DEBUG, while a watched test runs."""
+    """Hear everything that is logged, down to DEBUG, while a test of collecting runs."""
     root = logging.getLogger()
     before = root.level
-    if _watched(item):
+    if _heard(item):
         root.setLevel(logging.DEBUG)
     try:
         return (yield)
@@ -69,11 +69,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a watched test that left a secret somewhere."""
+    """Fail a test that left a secret somewhere."""
     report = yield
-    if _watched(item):  # what was only heard to be looked through is not shown
+    if _heard(item):  # what was only heard to be looked through is not shown
         report.sections = [(name, _NOISE.sub("", text)) for name, text in report.sections]
-    if _watched(item) and call.when in ("call", "teardown"):
+    if call.when in ("call", "teardown"):
         said = "\n".join(content for _, _, content in item._report_sections).encode()
         folder = getattr(item, "funcargs", {}).get("tmp_path")
         found = leaks(said) + [f"{each} in a database" for each in leaks(stored([folder] if folder else []))]

@@ -528,4 +528,4 @@ def test_the_watch_over_secrets_catches_what_is_planted(tmp_path: Path, what: st
 def test_the_watch_over_secrets_is_on_here(request: pytest.FixtureRequest) -> None:
     hooks = request.config.hook.pytest_runtest_makereport.get_hookimpls()
     assert any(hook.function is hygiene.pytest_runtest_makereport for hook in hooks)
-    assert request.node.path.name.startswith(hygiene.WATCHED)
+    assert request.node.path.name.startswith(hygiene.HEARD)
