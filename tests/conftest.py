@@ -10,13 +10,13 @@ import pytest
 
 from collecting import agree, desk, gateway, issue, save
 from desks import BASE, Drawer, Post, Scribe
-from hygiene import pytest_runtest_call, pytest_runtest_makereport
+from hygiene import pytest_runtest_makereport, pytest_runtest_protocol
 from invoicecore import Billing, Plugins
 from invoicecore.parties import Biller, Customer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory, sql
 
-__all__ = ["NOON", "agree", "desk", "gateway", "issue", "pytest_runtest_call", "pytest_runtest_makereport", "save"]
+__all__ = ["NOON", "agree", "desk", "gateway", "issue", "pytest_runtest_makereport", "pytest_runtest_protocol", "save"]
 # The hooks: nothing of collecting leaks a secret; the fixtures in lower case: what tests of collecting stand on.
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

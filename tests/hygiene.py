@@ -32,6 +32,7 @@ NEVER = tuple(
 )
 
 
+_LEVEL = logging.getLogger().level
 _NOISE = re.compile(r"^DEBUG +(urllib3|asyncio|gocardless|stripe).*\n?", re.MULTILINE)
 
 
@@ -55,16 +56,15 @@ def _heard(item: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Hear everything that is logged, down to DEBUG, while a test of collecting runs."""
     root = logging.getLogger()
-    before = root.level
     if _heard(item):
         root.setLevel(logging.DEBUG)
     try:
         return (yield)
-    finally:
-        root.setLevel(before)
+    finally:  # after its fixtures: caplog puts back what it has found
+        root.setLevel(_LEVEL)
 
 
 @pytest.hookimpl(wrapper=True)
