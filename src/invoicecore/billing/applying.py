@@ -31,7 +31,7 @@ from invoicecore.errors import Conflict, KeyMismatch
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import MessageKind
 from invoicecore.parties import Policy
-from invoicecore.ports import GatewayInfo, PaymentSnapshot, PayStatus
+from invoicecore.ports import GatewayInfo, PaymentGateway, PaymentSnapshot, PayStatus
 
 _AGAIN = 8  # how often a snapshot is fetched anew because somebody else applied one meanwhile
 
@@ -71,6 +71,12 @@ def take_in(
             with desk.view() as tx:
                 current = one(tx, Collection, current.biller, current.id)
     raise Conflict(f"collection {collection.id}", "others keep changing it")
+
+
+def told_first(told: PaymentSnapshot, gateway: PaymentGateway) -> Fetch:
+    """A fetch that first answers what was told already, and asks the provider only should that be outdated."""
+    answers = [told]
+    return lambda _: answers.pop() if answers else gateway.payment(told.reference)
 
 
 def apply_payment(
@@ -146,7 +152,6 @@ def _moved(change: Change, before: Collection, told: PaymentSnapshot, info: Gate
         kind=told.kind,
         decline=decline if state is not CollectionState.SUCCEEDED else None,
         expected_on=told.expected_on or before.expected_on,
-        reversible_until=before.reversible_until,
         error="" if before.next_try_at is not None else before.error,
     )
     if state is CollectionState.SUCCEEDED and before.reversible_until is None:
@@ -167,8 +172,7 @@ def _schedule(change: Change, before: Collection, now: Collection) -> dict[str, 
     if now.state in UNFINISHED:
         tries = before.tries + 1 if same else 0
         return {"tries": tries, "next_try_at": _next_look(change, now, tries)}
-    retried = same and now.state is CollectionState.FAILED and not _provider_retries(before)
-    if retried:
+    if same and now.state is CollectionState.FAILED and not _provider_retries(before):
         return {}
     return {"next_try_at": change.at + POLLS[-1] if _provider_retries(now) else None}
 
@@ -214,8 +218,6 @@ def _next_look(change: Change, now: Collection, tries: int) -> datetime:
         if now.expected_on is None:
             return poll
         return max(poll, start_of(now.expected_on, change.biller.timezone) + timedelta(days=2))
-    if now.state in (CollectionState.UNKNOWN, CollectionState.SUBMITTING):
-        return at + wait(DOUBTS, tries)
     if now.state is CollectionState.OPEN:
         return max(now.expires_at or at, at + timedelta(hours=1))
     return at + wait(DOUBTS, tries)
@@ -240,15 +242,20 @@ def drop(change: Change, ledger: Ledger, found: Collection, why: str, decline: D
     return attrs.evolve(ended, version=found.version + 1)
 
 
+def drop_unchargeable(change: Change, ledger: Ledger, found: Collection, method: SavedMethod) -> Collection:
+    """End a collection that was never sent, because its method can no longer be charged; somebody is told (S9)."""
+    why = "the saved method can no longer be charged"
+    decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD, raw_code=method.reason)
+    alert(change, AlertKind.NO_METHOD, found.id, f"{why}: {method.label or method.id}", invoice=found.invoice)
+    return drop(change, ledger, found, why, decline)
+
+
 def fail_reserved(change: Change, method: SavedMethod) -> None:
     """What was about to be collected by a method that can no longer be charged is asked for with a link instead (S9)."""
     waiting = {"customer": method.customer, "state": CollectionState.RESERVED.value}
     for found in change.tx.find(Collection, method.biller, waiting):
         if found.method == method.id:
-            why = "the saved method can no longer be charged"
-            decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD, raw_code=method.reason)
-            alert(change, AlertKind.NO_METHOD, found.id, f"{why}: {method.label or method.id}", invoice=found.invoice)
-            drop(change, Ledger(change), found, why, decline)
+            drop_unchargeable(change, Ledger(change), found, method)
 
 
 # --- a failure, and what follows from it ------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class Collecting(Working):
             method = _ready(change, ledger, before)
             if method is None:
                 return None
-            if not _by_provider(gateway, before, ledger.invoice(before.invoice)):
+            if not _retried_there(gateway, before, ledger.invoice(before.invoice)):
                 return _anew(change, ledger, before, method)
             # Until the provider has answered, it may be under way.
             going = attrs.evolve(
@@ -137,7 +137,7 @@ def _ready(change: Change, ledger: Ledger, before: Collection) -> SavedMethod | 
     return None
 
 
-def _by_provider(gateway: PaymentGateway, before: Collection, invoice: Invoice) -> bool:
+def _retried_there(gateway: PaymentGateway, before: Collection, invoice: Invoice) -> bool:
     can = before.reference is not None and gateway.info.can(Capability.RETRY, kind=before.kind)
     return can and invoice.recordable >= before.amount
 
@@ -146,10 +146,7 @@ def _anew(change: Change, ledger: Ledger, before: Collection, method: SavedMetho
     invoice = ledger.invoice(before.invoice)
     change.tx.replace([attrs.evolve(before, next_try_at=None)])
     again = reserved(change, invoice, method, id=change.ids("col")[0], charge_on=change.on, attempt=before.attempt + 1)
-    change.tx.add([again])
-    ledger.fly(invoice.id, again.amount)
-    ledger.note(invoice.id, "collection reserved", str(again.amount.amount))
-    ledger.write()
+    ledger.reserve(again)
     return again
 
 

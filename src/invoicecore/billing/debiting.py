@@ -102,11 +102,7 @@ class ChargingPayments:
         later = tx.find(Collection, biller, {"invoice": invoice.id, "state": waits})
         tx.replace([attrs.evolve(each, next_try_at=None) for each in later if each.next_try_at is not None])
         collection = reserved(change, invoice, found, id=change.ids("col")[0], charge_on=invoice.due_on)
-        tx.add([collection])
-        ledger = Ledger(change)
-        ledger.fly(invoice.id, collection.amount)
-        ledger.note(invoice.id, "collection reserved", str(collection.amount.amount))
-        ledger.write()
+        Ledger(change).reserve(collection)
         return collection
 
 

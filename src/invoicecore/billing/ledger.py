@@ -12,6 +12,7 @@ from invoicecore.billing.alerting import alert
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.issuing import move_credit
 from invoicecore.billing.scheduling import close_pages
+from invoicecore.collection import Collection
 from invoicecore.credits import CreditEntry, CreditKind
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import Money, total, zero
@@ -219,6 +220,13 @@ class Ledger:
             return refund
         payment = one(self._change.tx, Payment, refund.biller, refund.payment)
         return attrs.evolve(refund, of_credit=refund.of_credit - self.take_credit_back(payment, refund.of_credit))
+
+    def reserve(self, collection: Collection) -> None:
+        """Store a new attempt, its amount in flight from now on (D2), and write the books."""
+        self._change.tx.add([collection])
+        self.fly(collection.invoice, collection.amount)
+        self.note(collection.invoice, "collection reserved", str(collection.amount.amount))
+        self.write()
 
     def fly(self, ref: str, amount: Money) -> None:
         """A collection of `amount` went live; a negative amount when it is live no more (D2)."""

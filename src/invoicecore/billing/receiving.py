@@ -9,7 +9,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
-from invoicecore.billing.applying import take_in
+from invoicecore.billing.applying import take_in, told_first
 from invoicecore.billing.desk import Change, Desk
 from invoicecore.billing.methods import apply_method, newest
 from invoicecore.collection import Collection, SavedMethod
@@ -232,12 +232,11 @@ class Receiving:
             collection = tx.get(Collection, owner, [told.key]).get(told.key)
         if collection is None:
             return self._orphan(event, name, owner, told)
-        answers = [told]
         after = take_in(
             self._desk,
             "receive",
             collection,
-            lambda _: answers.pop() if answers else gateway.payment(reference),
+            told_first(told, gateway),
             actor=self._actor or event.gateway,
             beside=lambda change: _mark(change, event, owner),
         )

@@ -9,7 +9,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert, settle_alerts
-from invoicecore.billing.applying import drop, take_in
+from invoicecore.billing.applying import drop, take_in, told_first
 from invoicecore.billing.collecting import not_retried
 from invoicecore.billing.debiting import call_off, close_page
 from invoicecore.billing.desk import Change, one
@@ -149,14 +149,7 @@ class Recovering(Working):
         except NotSupported:
             told = None
         if isinstance(told, PaymentSnapshot):
-            answers = [told]
-            return take_in(
-                self._desk,
-                "recover",
-                found,
-                lambda _: answers.pop() if answers else gateway.payment(told.reference),
-                actor=self._actor,
-            )
+            return take_in(self._desk, "recover", found, told_first(told, gateway), actor=self._actor)
         with self._desk.change("recover", found.biller, actor=self._actor, subject=found.id) as change:
             current = one(change.tx, Collection, found.biller, found.id)
             if current.version != found.version:
@@ -170,14 +163,7 @@ class Recovering(Working):
         told = gateway.payment(found.reference or "")
         if told.status is PayStatus.FAILED:
             return not_retried(self._desk, found, "", actor=self._actor)
-        answers = [told]
-        return take_in(
-            self._desk,
-            "recover",
-            found,
-            lambda current: answers.pop() if answers else gateway.payment(current.reference or ""),
-            actor=self._actor,
-        )
+        return take_in(self._desk, "recover", found, told_first(told, gateway), actor=self._actor)
 
     def _claimed(self, found: Collection, now: datetime) -> Collection | None:
         with self._desk.change("recover", found.biller, actor=self._actor, subject=found.id) as change:
@@ -200,10 +186,7 @@ def _once_more(change: Change, current: Collection, method: SavedMethod) -> Coll
         again = reserved(
             change, invoice, method, id=change.ids("col")[0], charge_on=current.charge_on, attempt=current.attempt
         )
-        change.tx.add([again])
-        ledger.fly(invoice.id, again.amount)
-        ledger.note(invoice.id, "collection reserved", str(again.amount.amount))
-        ledger.write()
+        ledger.reserve(again)
     return ended
 
 

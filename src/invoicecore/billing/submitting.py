@@ -8,7 +8,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
-from invoicecore.billing.applying import drop, take_in
+from invoicecore.billing.applying import drop, drop_unchargeable, take_in, told_first
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.methods import newest, take_method
@@ -72,10 +72,7 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
             ledger.fly(invoice.id, invoice.balance - found.amount)
             found = attrs.evolve(found, amount=invoice.balance)
         if not method.chargeable:
-            decline = Decline(code=DeclineCode.MANDATE_CANCELLED, advice=Advice.NEW_METHOD, raw_code=method.reason)
-            why = "the saved method can no longer be charged"
-            alert(change, AlertKind.NO_METHOD, found.id, f"{why}: {method.label or method.id}", invoice=invoice.id)
-            return Sent(collection=drop(change, ledger, found, why, decline))
+            return Sent(collection=drop_unchargeable(change, ledger, found, method))
         claimed = attrs.evolve(
             found,
             state=CollectionState.SUBMITTING,
@@ -117,16 +114,9 @@ def send(
         if found is None:
             return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
         snapshot = found  # the request is another one since, but what the first one made is what was wanted
-    told = [snapshot]
     try:
         # Told by the answer; should a webhook have been quicker, by what the provider holds after that.
-        after = take_in(
-            desk,
-            action,
-            collection,
-            lambda _: told.pop() if told else gateway.payment(snapshot.reference),
-            actor=actor,
-        )
+        after = take_in(desk, action, collection, told_first(snapshot, gateway), actor=actor)
     except GatewayError as error:  # it happened: only how it stands is not known
         return Sent(collection=_doubt(desk, collection, error, actor, action, replay=True), error=error)
     return Sent(collection=after)

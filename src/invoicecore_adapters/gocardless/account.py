@@ -95,7 +95,7 @@ class Account:
         if isinstance(fault, OutcomeUnknown) or (too_late and when_too_late):
             try:
                 now = read()
-            except Exception:
+            except Exception:  # the look told nothing: what the action itself said stands
                 raise fault from None
             if done(now):
                 return now

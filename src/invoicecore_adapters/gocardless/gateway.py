@@ -375,7 +375,7 @@ class GoCardlessGateway:
             return webhooks.notices(said, live=settings.environment == "live")
         except WebhookRejected as rejection:
             reason = rejection.reason
-        except Exception:
+        except Exception:  # whatever a stranger's body can break: it is refused, never half read
             reason = "malformed"
         # Another one, from here: the frames of the first hold the secrets, and reporters of errors show frames.
         raise WebhookRejected(NAME, reason)
