@@ -166,6 +166,7 @@ def _narrow(wanted: InvoiceQuery) -> str | None:
         ("booking_group", wanted.group),
         ("customer", wanted.customers or None),
         ("unit", wanted.unit),
+        ("lease", wanted.leases),
         ("drafted_on", wanted.drafted_on),
     ):
         if value is not None:
@@ -214,6 +215,8 @@ def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(_column(name, way) == value)
+    if wanted.leases is not None:
+        found += [_column("lease", way) >= wanted.leases[0], _column("lease", way) <= wanted.leases[1]]
     if wanted.due_by is not None:
         found.append(_column("due_on", way) <= wanted.due_by)
     if wanted.published is not None:
