@@ -122,9 +122,17 @@ class SqlWriter(SqlReader):
         self._update(schema.counters, [row], changed=("next_number", "last_on"), where=("biller", "series"))
         return before
 
-    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+    def due_leases(
+        self,
+        biller: str,
+        on: date,
+        *,
+        after: tuple[date, str] | None,
+        limit: int,
+        among: tuple[str, str] | None = None,
+    ) -> list[Lease]:
         """See Reader.due_leases; the rows are locked where the transaction itself does not lock out other writers."""
-        query = self._due(schema.leases, "next_run_on", biller, on, after).limit(limit)
+        query = self._due_leases(biller, on, after, among).limit(limit)
         return list(self._records(Lease, query.with_for_update(**_CLAIM)))
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
