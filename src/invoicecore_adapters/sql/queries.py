@@ -217,10 +217,14 @@ class SqlReader:
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
         page, rows, shelf = Page(), self._rows(statement), SHELVES[kind]
+        self._saw(shelf, rows)
         make = cast(Callable[..., R], shelf.record)
         found = [self._parts(table, rows) for table, _ in shelf.parts]
         parts = [[each.get(row[1], ()) for row in rows] for each in found]
         return iter([make(page, *row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
+
+    def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
+        """Told of every row that was read; a writer compares with them."""
 
     def _parts(self, table: Table, rows: Sequence[Found]) -> Mapping[str, Sequence[Found]]:
         """The rows of a table of parts by the record they belong to, in their order."""
