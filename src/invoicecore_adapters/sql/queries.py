@@ -102,7 +102,7 @@ class SqlReader:
 
     def invoices(self, wanted: InvoiceQuery) -> list[Invoice]:
         """See Reader.invoices."""
-        statement = listed(wanted)
+        statement = listed(wanted, merging=self._dialect.merging)
         return [] if statement is None else list(self._records(Invoice, statement))
 
     def sums(self, wanted: InvoiceQuery) -> Sums:
