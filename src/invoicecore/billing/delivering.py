@@ -111,7 +111,9 @@ class Delivering:
         """Send what is due of one biller."""
         self._desk.plugins.authorise(action="deliver", actor=self._actor, biller=biller.id)
         if not self._began:
-            with self._desk.store.writing(lasting=False):  # refused within a transaction, also when nothing is due (P2)
+            with self._desk.store.writing(
+                lasting=False, shared=True
+            ):  # refused within a transaction, also when nothing is due (P2)
                 self._began = True
         # Look first without the writer's lock: at most times most billers have nothing to send.
         with self._desk.view() as tx:
@@ -127,7 +129,7 @@ class Delivering:
 
     def _take(self, biller: Biller) -> list[Message]:
         at = self._desk.clock.now()
-        with self._desk.store.writing() as tx:
+        with self._desk.store.writing(biller=biller.id, shared=True) as tx:
             mine = [taken(message, at) for message in tx.due(Message, biller.id, at, after=None, limit=PAGE)]
             tx.replace(mine)
         return [attrs.evolve(message, version=message.version + 1) for message in mine]
@@ -258,7 +260,7 @@ class Delivering:
 
     def _write(self, messages: Sequence[Message], *, lasting: bool = True) -> None:
         try:
-            with self._desk.store.writing(lasting=lasting) as tx:
+            with self._desk.store.writing(lasting=lasting, biller=messages[0].biller, shared=True) as tx:
                 tx.replace(messages)
         except Conflict:
             # The lease was over and another deliverer has it now: its word counts.

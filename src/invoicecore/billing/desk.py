@@ -183,7 +183,7 @@ class Desk:
 
     def outside(self) -> None:
         """Refuse to go on within a transaction of this thread: what talks to the outside must not hold one (P2)."""
-        with self.store.writing(lasting=False):
+        with self.store.writing(lasting=False, shared=True):
             pass
 
     @contextmanager
@@ -196,14 +196,16 @@ class Desk:
         actor: str | None = None,
         subject: str | None = None,
         unheard: list[ObserverFailed] | None = None,
+        shared: bool = False,
     ) -> Iterator[Change]:
         """One journey's transaction: authorised before, its timeline written with it, observers told after (R18).
 
+        A `shared` one claims what it changes and may run beside others of the same biller (Store.writing).
         An observer that fails raises ObserverFailed after the commit; a bulk journey gives `unheard` to collect it.
         """
         self.plugins.authorise(action=action, actor=actor, biller=biller, subject=subject)
         at = self.clock.now()
-        with self.store.writing() as tx:
+        with self.store.writing(biller=biller, shared=shared) as tx:
             owner = biller_in(tx, biller)
             change = Change(tx, self, owner, action, self.day(owner, on, at), at, actor)
             yield change

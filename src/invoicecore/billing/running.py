@@ -123,7 +123,9 @@ class Running:
         limit: int,
         careful: bool = False,
     ) -> _Page:
-        with self._desk.change("run", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
+        with self._desk.change(
+            "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
+        ) as change:
             page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
             written = _commit(change, page)
         self._report(biller, page, written)
