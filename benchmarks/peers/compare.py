@@ -103,8 +103,8 @@ def main() -> int:
     if given.django:
         peers += [
             Peer("Django, one invoice at a time", given.django, "django_loop.py", "", 500, 20),
-            Peer("Django, bulk, one UPDATE", given.django, "django_bulk.py", "one_update", 10_000, 5),
-            Peer("Django, bulk, bulk_update", given.django, "django_bulk.py", "bulk_update", 10_000, 5),
+            Peer("Django, bulk, one UPDATE", given.django, "django_bulk.py", "one_update", 5_000, 5),
+            Peer("Django, bulk, bulk_update", given.django, "django_bulk.py", "bulk_update", 5_000, 5),
         ]
     if given.silver:
         peers.append(Peer("django-silver", given.silver, "silver_docs.py", "", 200, 60, same=False))
@@ -185,21 +185,20 @@ def show(database: str, runs: Runs, peers: list[Peer], leases: int) -> None:
     """The table of one database."""
     large = runs["ours"][leases]
     print(
-        f"\n{database}: invoices a second\n{'':>30}{'its own':>9}{'ours, same size':>32}{f'ours, {leases:,}':>25}  aim"
+        f"\n{database}, invoices a second  | leases    peer    ours  ratio quartiles   | ours, {leases:,}  ratio quartiles   aim"
     )
     for peer in peers:
         theirs, beside = runs[peer.name][peer.leases], runs[f"ours beside {peer.name}"][peer.leases]
         print(
-            f"{peer.name:<30}{speed(theirs, peer.leases):>9,.0f}"
-            f"{peer.leases:>9,}:{speed(beside, peer.leases):>7,.0f}{ratio(theirs, peer.leases, beside, peer.leases)}"
-            f"{speed(large, leases):>10,.0f}{ratio(theirs, peer.leases, large, leases)}  {peer.aim}"
+            f"{peer.name:<31}|{peer.leases:>7,} {speed(theirs, peer.leases):>7,.0f} {speed(beside, peer.leases):>7,.0f} "
+            f"{ratio(theirs, peer.leases, beside, peer.leases)} | {speed(large, leases):>12,.0f} "
+            f"{ratio(theirs, peer.leases, large, leases)} {peer.aim:>5}"
         )
-    print("with nothing due, milliseconds")
+    print(f"{database}, nothing due, milliseconds")
     for peer in peers:
-        beside = runs[f"ours beside {peer.name}"][peer.leases]
+        theirs, beside = runs[peer.name][peer.leases], runs[f"ours beside {peer.name}"][peer.leases]
         print(
-            f"{peer.name:<30}{idle(runs[peer.name][peer.leases]):>9,.1f}{peer.leases:>9,}:{idle(beside):>7,.1f}"
-            f"{idle(large):>25,.1f}"
+            f"{peer.name:<31}|{peer.leases:>7,} {idle(theirs):>7,.1f} {idle(beside):>7,.1f}{'|':>20} {idle(large):>12,.1f}"
         )
 
 
@@ -216,10 +215,8 @@ def idle(runs: list[tuple[float, float]]) -> float:
 def ratio(theirs: list[tuple[float, float]], their_size: int, ours: list[tuple[float, float]], our_size: int) -> str:
     """How many times as fast ours is: the median over the rounds, and quartiles."""
     times = [(our_size / mine) / (their_size / other) for (mine, _), (other, _) in zip(ours, theirs, strict=True)]
-    if len(times) < 2:
-        return f"{times[0]:>15.1f}x"
-    low, middle, high = statistics.quantiles(times, n=4)
-    return f"{f'{middle:.1f}x {low:.1f}–{high:.1f}':>15}"
+    low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
+    return f"{middle:>6.1f} {f'{low:.1f}–{high:.1f}':<11}"
 
 
 if __name__ == "__main__":
