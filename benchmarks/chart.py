@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 400, 330  # of a panel
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 40, 92
+LEFT, RIGHT, TOP, BOTTOM = 64, 32, 40, 92
 COLOURS = ("#0b6e99", "#c2410c", "#5b21b6")
 
 

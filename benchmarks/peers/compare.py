@@ -185,7 +185,8 @@ def show(database: str, runs: Runs, peers: list[Peer], leases: int) -> None:
     """The table of one database."""
     large = runs["ours"][leases]
     print(
-        f"\n{database}, invoices a second  | leases    peer    ours  ratio quartiles   | ours, {leases:,}  ratio quartiles   aim"
+        f"\n{f'{database}, invoices a second':<31}| leases    peer    ours  ratio quartiles   "
+        f"| {f'ours, {leases:,}':>12}  ratio quartiles     aim"
     )
     for peer in peers:
         theirs, beside = runs[peer.name][peer.leases], runs[f"ours beside {peer.name}"][peer.leases]
