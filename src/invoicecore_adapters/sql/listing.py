@@ -42,6 +42,7 @@ _SORTED_BY: Final = {
     Order.TOTAL_DESC: "total_minor",
 }
 _LIVE: Final = frozenset({Phase.DRAFT, Phase.DUE, Phase.PENDING})
+_DATED: Final = (Phase.DUE, Phase.PENDING)  # of which the due date says whether they are overdue
 # What credit notes took off is out of the total, and so of what is owed and of the sums (R16, P5).
 _AMOUNTS: Final = (
     invoices.c.total_minor - invoices.c.noted_minor,
@@ -90,26 +91,34 @@ def listed(wanted: InvoiceQuery) -> Listing | None:
     return statement if wanted.limit is None else statement.limit(wanted.limit)
 
 
-def summed(wanted: InvoiceQuery) -> CompoundSelect[*tuple[Any, ...]] | None:
+def summed(wanted: InvoiceQuery) -> Listing | None:
     """One row per phase and side of the date: (phase, past, count, and each amount's high and low half summed)."""
     asked = arms_of(wanted)
     arms = _ANY if asked is None else asked
-    narrow = _narrow(wanted)
+    if not arms:
+        return None
+    if narrow := _narrow(wanted):  # what a filter leaves is gone through once
+        way = Way(narrow)
+        dated = and_(_column("phase", way).in_([phase.value for phase in _DATED]), _column("due_on", way) < wanted.on)
+        phase, past = _column("phase", way), dated.label("past")
+        query = select(phase, past, *_SUMMED).where(*_filters(wanted, way))
+        if asked is not None:
+            query = query.where(_any_side(wanted, asked, way))
+        return query.group_by(phase, literal_column("past"))  # by its name: what is bound twice is not the same
     parts = []
-    for phase, side in arms.items():
-        dated = phase in (Phase.DUE, Phase.PENDING)
-        way = Way(narrow) if narrow else Way(*(("phase", "due_on") if dated else ("phase",)))
-        for past in ((False, True) if side is None else (side,)) if dated else (None,):
+    for each, side in arms.items():
+        way = Way(*(("phase", "due_on") if each in _DATED else ("phase",)))
+        for late in ((False, True) if side is None else (side,)) if each in _DATED else (None,):
             parts.append(
                 select(
-                    literal(phase.value),
-                    literal(bool(past)),
-                    *(_COUNTED if phase in (Phase.DRAFT, Phase.VOID) else _SUMMED),
+                    literal(each.value),
+                    literal(bool(late)),
+                    *(_COUNTED if each in (Phase.DRAFT, Phase.VOID) else _SUMMED),
                 )
                 .select_from(invoices)
-                .where(*_filters(wanted, way), *_side(wanted, phase, past, way))
+                .where(*_filters(wanted, way), *_side(wanted, each, late, way))
             )
-    return union_all(*parts) if parts else None
+    return union_all(*parts)
 
 
 def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
@@ -133,7 +142,7 @@ def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
         total += billed
         paid += received + applied - returned
         refunded += returned
-        if phase in (Phase.DUE, Phase.PENDING):  # the others have no balance (D2)
+        if phase in _DATED:  # the others have no balance (D2)
             owed = billed - received - applied
             if past:
                 overdue += owed
@@ -178,6 +187,7 @@ def _narrow(wanted: InvoiceQuery) -> str | None:
         ("booking_group", wanted.group),
         ("customer", wanted.customers or None),
         ("unit", wanted.unit),
+        ("lease", wanted.leases),
         ("drafted_on", wanted.drafted_on),
     ):
         if value is not None:
@@ -226,6 +236,8 @@ def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(_column(name, way) == value)
+    if wanted.leases is not None:
+        found += [_column("lease", way) >= wanted.leases[0], _column("lease", way) <= wanted.leases[1]]
     if wanted.due_by is not None:
         found.append(_column("due_on", way) <= wanted.due_by)
     if wanted.published is not None:
