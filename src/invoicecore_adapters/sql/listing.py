@@ -68,8 +68,11 @@ def arms_of(wanted: InvoiceQuery) -> Arms | None:
     return arms
 
 
-def listed(wanted: InvoiceQuery) -> Listing | None:
-    """The rows of invoices that match, in the query's order and from its place on; None when none can match."""
+def listed(wanted: InvoiceQuery, *, merging: bool) -> Listing | None:
+    """The rows of invoices that match, in the query's order and from its place on; None when none can match.
+
+    A database that is not `merging` the parts of a union by itself (Dialect) is given parts that are in order.
+    """
     arms = arms_of(wanted)
     if arms is not None and not arms:
         return None
@@ -82,13 +85,28 @@ def listed(wanted: InvoiceQuery) -> Listing | None:
     if way.merged:
         # No index has all statuses in this order, but one has each of them: walk them side by side and merge.
         arms = _ANY if arms is None else arms
-        union = union_all(*(base.where(*_side(wanted, phase, past, way)) for phase, past in arms.items()))
+        parts = [base.where(*_side(wanted, phase, past, way)) for phase, past in arms.items()]
+        if not merging and wanted.limit is not None:
+            in_order = _sorted(wanted, [_column(name, way) for name in _keys(order)])
+            parts = [part.order_by(*in_order).limit(wanted.limit) for part in parts]
+        union = union_all(*parts)
         statement = union.order_by(*_sorted(wanted, [union.selected_columns[name] for name in _keys(order)]))
     else:
         if arms is not None:
             base = base.where(_any_side(wanted, arms, way))
         statement = base.order_by(*_sorted(wanted, [_column(name, way) for name in _keys(order)]))
     return statement if wanted.limit is None else statement.limit(wanted.limit)
+
+
+def counted(wanted: InvoiceQuery) -> Listing | None:
+    """How many invoices match; None when none can."""
+    arms = arms_of(wanted)
+    if arms is not None and not arms:
+        return None
+    narrow = _narrow(wanted)
+    way = Way(narrow) if narrow else Way("phase", "due_on")
+    query = select(func.count()).select_from(invoices).where(*_filters(wanted, way))
+    return query if arms is None else query.where(_any_side(wanted, arms, way))
 
 
 def summed(wanted: InvoiceQuery) -> Listing | None:
