@@ -622,6 +622,12 @@ class SumsLeaveCreditNotesInTheTotal(MemoryWriter):
         return attrs.evolve(sums, total=sums.total + noted)
 
 
+@noticed_by("test_sums_are_of_everything_that_matches_whatever_the_page")
+class CountsAPage(MemoryWriter):
+    def count(self, wanted):
+        return len(self.invoices(wanted))
+
+
 @noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
 class HidesRevokedLinks(MemoryWriter):
     def pay_link(self, token):

@@ -23,7 +23,7 @@ from invoicecore.payments import Payment
 from invoicecore.ports import FINDABLE, WAITING, Counter, Event, InvoiceQuery, PayLink, R, Sums
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
-from invoicecore_adapters.sql.listing import listed, summed, sums_of
+from invoicecore_adapters.sql.listing import counted, listed, summed, sums_of
 from invoicecore_adapters.sql.records import Found, Page
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
@@ -109,6 +109,11 @@ class SqlReader:
         """See Reader.sums."""
         statement = summed(wanted)
         return sums_of([] if statement is None else self._rows(statement))
+
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        statement = counted(wanted)
+        return 0 if statement is None else int(self._rows(statement)[0][0])
 
     def due_leases(
         self,
