@@ -287,9 +287,10 @@ def _debited(billing: Billing, gateway: MemoryGateway, park: Biller, meter: Mete
     sent = [each.reference or "" for each in billing.collections.find(biller=park, state="pending", limit=LIVES)]
     hooks = [hook for reference in sent for hook in (gateway.collect(reference), gateway.pay_out(reference))]
     with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as db:
-        begun = _one(db, _TRANSACTIONS)
+        begun, log = _one(db, _TRANSACTIONS), _log(db)
         events = _each(meter, "event", lambda: [billing.receive("memory", *hook) for hook in hooks], len)
         events["event_transactions"] = (_one(db, _TRANSACTIONS) - begun) / len(hooks)
+        events["event_wal"] = (_log(db) - log) / len(hooks)
     billing.deliver()
     if len(hooks) != EVENTS * LIVES or billing.collections.find(biller=park, state="pending"):
         raise SystemExit("not every debit was collected")

@@ -1,0 +1,518 @@
+"""Capacity from 10,000 to 100 million leases: a simulation of the night's run, and sums for the rest of the month.
+
+python benchmarks/scale.py              print the tables of docs/scale.md
+python benchmarks/scale.py --write      … and put them into that page
+python benchmarks/scale.py --measure    measure the measured inputs anew, on Linux in about a minute, then --write
+
+Costs are those of benchmarks/capacity.json. The simulation has no clock and no chance: the same inputs, the same tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from datetime import date
+from functools import cache
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+INPUTS: Final = Path(__file__).with_name("capacity.json")
+PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
+SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
+WORKERS: Final = (1, 4, 16, 64)
+SHARD: Final = 1000
+MONTHS: Final = 60  # of what is kept
+GRAIN: Final = 20_000  # tasks that a night has at least before shards are put together, to be simulated as one
+
+Inputs = Mapping[str, float]
+
+
+class Task(NamedTuple):
+    """Shards done one after the other; `biller` is None when nobody else works on their billers."""
+
+    biller: int | None
+    leases: int
+    shards: int = 1
+
+
+class Night(NamedTuple):
+    """What came of a run: how long it took in seconds, leases done, and which share of its time each station worked."""
+
+    seconds: float
+    leases: int
+    busy: dict[str, float]
+    loads: dict[str, float]
+
+
+# --- who bills --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def billers(leases: int, mean: float, tail: float) -> tuple[int, ...]:
+    """How many leases each biller has, the largest first: the quantiles of a Pareto law, which add up to `leases`."""
+    number = max(1, round(leases / mean))
+    weights = [((n + 0.5) / number) ** (-1 / tail) for n in range(number)]
+    scale, marks, run = leases / sum(weights), [0], 0.0
+    for weight in weights:
+        run += weight * scale
+        marks.append(round(run))
+    marks[-1] = leases
+    return tuple(after - before for before, after in pairwise(marks))
+
+
+def dealt(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
+    """A night's tasks with every biller's shards spread over the whole of it, as when the queue is shuffled."""
+    placed = [
+        ((n + 0.5) / len(some), task) for some in _cut(sizes, grain) for n, task in enumerate(some)
+    ]  # a biller's first comes early, its last late
+    return [task for _, task in sorted(placed, key=lambda each: each[0])]
+
+
+def as_cut(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
+    """The same tasks biller by biller, in no order of size, as `billing.shards()` gives them."""
+    several = _cut(sizes, grain)
+    several[-1:] = [[task] for task in several[-1]]
+    Random(1).shuffle(several)
+    return [task for some in several for task in some]
+
+
+def _cut(sizes: Sequence[int], grain: int) -> list[list[Task]]:
+    """The tasks of each biller of several shards, and last those of all the others, about as large."""
+    size = SHARD * max(1, sum(sizes) // SHARD // grain)
+    found: list[list[Task]] = []
+    rest: list[Task] = []
+    shards = leases = 0
+    for biller, each in enumerate(sizes):
+        if each > SHARD:
+            some = [min(size, each - begin) for begin in range(0, each, size)]
+            found.append([Task(biller, part, -(-part // SHARD)) for part in some])
+            continue
+        shards, leases = shards + (each > 0), leases + each
+        if leases >= size:
+            rest.append(Task(None, leases, shards))
+            shards = leases = 0
+    return [*found, [*rest, Task(None, leases, shards)] if leases else rest]
+
+
+# --- the night --------------------------------------------------------------------------------------------------------
+
+
+class Station:
+    """Servers that take what comes in turn, each one thing at a time."""
+
+    def __init__(self, servers: int) -> None:
+        self.servers = servers
+        self.busy = 0.0
+        self._free = [0.0] * servers
+
+    def serve(self, at: float, seconds: float) -> float:
+        """When what comes at an instant, after all that came before, is done."""
+        self.busy += seconds
+        done = max(at, self._free[0]) + seconds
+        heapreplace(self._free, done)
+        return done
+
+
+def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 0.0, together: bool = False) -> Night:
+    """Run a night's tasks by so many workers on one database, whose pages are `cold` to that share.
+
+    A worker reads and decides, waits for its biller's counter, holds it while it writes and commits, and takes the next
+    task. Workers have a core each; `together`, they share those of the database.
+    """
+    queue = iter(tasks)
+    cores, disk, log = Station(round(inputs["cores"])), Station(round(inputs["reads_at_once"])), Station(1)
+    own = Station(workers)
+    waiting: dict[int, deque[int]] = {}  # workers, by the biller whose counter is held
+    events: list[tuple[float, int]] = []
+    done = [0]
+
+    def cost(task: Task, name: str) -> float:
+        return task.shards * inputs[f"shard_{name}"] + task.leases * inputs[f"lease_{name}"]
+
+    def work(number: int) -> Generator[float | None, float, None]:
+        now = yield 0.0
+        for task in queue:
+            mine = cores if together else own
+            now = yield mine.serve(now, cost(task, "decide_worker"))
+            now = yield disk.serve(now, cold * task.leases * inputs["lease_cold_pages"] * inputs["read_seconds"])
+            now = yield cores.serve(now, cost(task, "decide_server"))
+            if task.biller in waiting:
+                waiting[task.biller].append(number)
+                now = yield None  # until whoever holds the counter has committed
+            elif task.biller is not None:
+                waiting[task.biller] = deque()
+            now = yield mine.serve(now, cost(task, "write_worker"))
+            now = yield disk.serve(now, cold * task.shards * inputs["shard_cold_pages"] * inputs["read_seconds"])
+            now = yield cores.serve(now, cost(task, "write_server"))
+            now = yield log.serve(now, cost(task, "wal") / inputs["log_a_second"])
+            now = yield now + task.shards * inputs["flush_seconds"]
+            done[0] += task.leases
+            if task.biller is not None:
+                if others := waiting[task.biller]:
+                    heappush(events, (now, others.popleft()))
+                else:
+                    del waiting[task.biller]
+
+    several = [work(number) for number in range(workers)]
+    now = 0.0
+    for number, worker in enumerate(several):
+        next(worker)
+        events.append((0.0, number))
+    heapify(events)
+    while events:
+        at, number = heappop(events)
+        try:
+            until = several[number].send(at)
+        except StopIteration:
+            now = at
+            continue
+        if until is not None:
+            heappush(events, (until, number))
+    stations = {"workers": own, "cores": cores, "disk": disk, "log": log}
+    busy = {name: station.busy for name, station in stations.items()}
+    loads = {name: station.busy / station.servers / now for name, station in stations.items()}
+    holds: dict[int, float] = {}
+    for task in tasks:
+        if task.biller is not None:
+            holds[task.biller] = holds.get(task.biller, 0.0) + held(task.leases, task.shards, inputs, cold=cold)
+    loads["counter"] = max(holds.values(), default=0.0) / now
+    return Night(now, done[0], busy, loads)
+
+
+def held(leases: int, shards: int, inputs: Inputs, *, cold: float = 0.0) -> float:
+    """Seconds for which a biller's counter is locked at least, to number so many leases in so many shards."""
+    costs = ("write_worker", "write_server")
+    work = sum(shards * inputs[f"shard_{each}"] + leases * inputs[f"lease_{each}"] for each in costs)
+    log = (shards * inputs["shard_wal"] + leases * inputs["lease_wal"]) / inputs["log_a_second"]
+    return work + log + shards * (inputs["flush_seconds"] + cold * inputs["shard_cold_pages"] * inputs["read_seconds"])
+
+
+def alone(leases: int, shards: int, inputs: Inputs, *, cold: float = 0.0) -> float:
+    """Seconds that one worker takes with nobody beside it: the sum of all that it does."""
+    costs = ("decide_worker", "decide_server")
+    work = sum(shards * inputs[f"shard_{each}"] + leases * inputs[f"lease_{each}"] for each in costs)
+    reads = cold * leases * inputs["lease_cold_pages"] * inputs["read_seconds"]
+    return work + reads + held(leases, shards, inputs, cold=cold)
+
+
+# --- the month --------------------------------------------------------------------------------------------------------
+
+
+def kept(inputs: Inputs) -> float:
+    """Bytes that a lease's month leaves, in tables and indexes."""
+    return _share(inputs, "heap_bytes") + _share(inputs, "index_bytes") + _more_events(inputs) * inputs["event_bytes"]
+
+
+def transactions(inputs: Inputs) -> float:
+    """Transactions that write for a lease's month."""
+    return _share(inputs, "transactions") + _more_events(inputs) * inputs["event_transactions"]
+
+
+def logged(inputs: Inputs) -> float:
+    """Bytes of log that a lease's month writes."""
+    return _share(inputs, "wal") + _more_events(inputs) * inputs["event_wal"]
+
+
+def mail_seconds(inputs: Inputs) -> float:
+    """What a lease's e-mails take one process: the next is made while one is sent."""
+    making = inputs["document_worker"] + inputs["message_worker"] + inputs["message_server"]
+    return _share(inputs, "messages") * max(inputs["send_seconds"], making)
+
+
+def requests(inputs: Inputs) -> tuple[float, float]:
+    """Requests to GoCardless for a lease: until its debit is submitted, and in the whole month."""
+    first = inputs["debit_requests"] + inputs["events_early"] * inputs["early_event_requests"]
+    rest = inputs["events_late"] * inputs["late_event_requests"]
+    return inputs["debited"] * first, inputs["debited"] * (first + rest)
+
+
+def server_seconds(inputs: Inputs) -> dict[str, float]:
+    """What a lease's month costs the database's processors, by journey."""
+    return _spent(inputs, "server")
+
+
+def worker_seconds(inputs: Inputs) -> dict[str, float]:
+    """What it costs those of the host's own processes."""
+    found = _spent(inputs, "worker")
+    found["e-mail"] += _share(inputs, "messages") * inputs["document_worker"]
+    return found
+
+
+def _spent(inputs: Inputs, where: str) -> dict[str, float]:
+    debited, a_shard = inputs["debited"], 1 / inputs["leases_a_biller"]
+    events = inputs["events_early"] + inputs["events_late"]
+    run = sum(
+        inputs[f"lease_{each}_{where}"] + a_shard * inputs[f"shard_{each}_{where}"] for each in ("decide", "write")
+    )
+    return {
+        "run": run,
+        "e-mail": _share(inputs, "messages") * inputs[f"message_{where}"],
+        "debits": debited * inputs[f"debit_{where}"],
+        "events": debited * events * inputs[f"event_{where}"],
+        "transfers": (1 - debited) * inputs[f"payment_{where}"],
+    }
+
+
+def _share(inputs: Inputs, what: str) -> float:
+    return inputs["debited"] * inputs[f"debit_{what}"] + (1 - inputs["debited"]) * inputs[f"transfer_{what}"]
+
+
+def _more_events(inputs: Inputs) -> float:
+    # What was measured had its money come and be paid out; what comes before is told of too.
+    return inputs["debited"] * inputs["events_early"]
+
+
+def cold_share(leases: int, inputs: Inputs) -> float:
+    """Which share of the pages a run needs is on disk only, after five years: what memory has no room for."""
+    return max(0.0, 1 - inputs["memory"] / (leases * MONTHS * kept(inputs)))
+
+
+# --- what is met first ------------------------------------------------------------------------------------------------
+
+
+class Limit(NamedTuple):
+    """Something that is enough up to so many leases, in which time, and what takes over."""
+
+    name: str
+    leases: float
+    window: str
+    then: str
+
+
+def limits(inputs: Inputs) -> list[Limit]:
+    """What a host meets as its leases grow, in that order: one of everything, all leases due on one day."""
+    day, window, mean = inputs["day"], inputs["window"], inputs["leases_a_biller"]
+    mails, debited = _share(inputs, "messages"), inputs["debited"]
+    asked = inputs["debit_requests"] * inputs["provider_seconds"] + inputs["debit_worker"] + inputs["debit_server"]
+    gocardless = inputs["gocardless_a_minute"] * day / 60
+    first, whole = requests(inputs)
+    server = server_seconds(inputs)
+    early = inputs["events_early"] / (inputs["events_early"] + inputs["events_late"])
+    cutting = (inputs["biller_cut_worker"] + inputs["biller_cut_server"]) / mean
+    on_day, at_night = "a day", f"a night of {_time(window)}"
+    found = [
+        Limit("the e-mails of a new account at Amazon SES", inputs["mails_a_day"] / mails, on_day, _QUOTA),
+        Limit("the same, by the second", inputs["mails_a_second"] * day / mails, on_day, _QUOTA),
+        Limit("one process that delivers", day / mail_seconds(inputs), on_day, "more of them at once"),
+        Limit("one process that collects", day / asked / debited, on_day, "one for each part of the billers"),
+        Limit("GoCardless, until all is submitted", gocardless / first, on_day, _ACCOUNTS),
+        Limit("GoCardless, spread evenly", gocardless * 30 / whole, "a month", _ACCOUNTS),
+        Limit("Stripe, were they charges of cards", inputs["stripe_a_second"] * day / debited, on_day, _ACCOUNTS),
+        Limit("memory, after five years", inputs["memory"] / MONTHS / kept(inputs), "–", "fast disks; partitions"),
+        Limit(
+            "a restore, after five years", window * inputs["log_a_second"] / MONTHS / kept(inputs), at_night, _DATABASES
+        ),
+        Limit(
+            "the database's cores",
+            inputs["cores"] * day / (sum(server.values()) - server["transfers"] - (1 - early) * server["events"]),
+            on_day,
+            _DATABASES,
+        ),
+        Limit(
+            "transactions between two vacuums of everything",
+            inputs["transactions_left"] / transactions(inputs),
+            "a month",
+            "partitions, each vacuumed by itself",
+        ),
+        Limit(
+            "one worker of the run", window * mean / alone(round(mean), 1, inputs, cold=1.0), at_night, "more workers"
+        ),
+        Limit("one process that cuts the run", window / cutting, at_night, "cutting biller by biller, at once"),
+        Limit(
+            "the numbers of one biller that has them all",
+            window * SHARD / held(SHARD, 1, inputs, cold=1.0),
+            at_night,
+            "a second biller, with numbers of its own",
+        ),
+    ]
+    return sorted(found, key=lambda each: each.leases)
+
+
+_QUOTA: Final = "a higher quota, asked for early; other servers"
+_ACCOUNTS: Final = "a higher limit, asked for early; an account for each database"
+_DATABASES: Final = "a database for each part of the billers; Citus"
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def tables(given: Mapping[str, Mapping[str, object]], inputs: Inputs) -> dict[str, str]:
+    """Every table of the page by its name, as Markdown."""
+    return {
+        "inputs": _table(("input", "value", "from"), [_input(name, each) for name, each in given.items()]),
+        "night": _night_table(inputs),
+        "month": _month_table(inputs),
+        "limits": _table(
+            ("enough up to so many leases", "what", "in", "what takes over"),
+            [(_number(each.leases), each.name, each.window or "–", each.then) for each in limits(inputs)],
+        ),
+    }
+
+
+def _night_table(inputs: Inputs) -> str:
+    rows = []
+    for leases in SIZES:
+        sizes, cold = billers(leases, inputs["leases_a_biller"], inputs["tail"]), cold_share(leases, inputs)
+        tasks = dealt(sizes)
+        nights = [night(tasks, workers, inputs, cold=cold) for workers in WORKERS]
+        queued = night(as_cut(sizes), WORKERS[-1], inputs, cold=cold)
+        cutting = len(sizes) * (inputs["biller_cut_worker"] + inputs["biller_cut_server"])
+        rows.append(
+            (
+                *(f"{leases:,}", f"{len(sizes):,}", f"{sizes[0]:,}", _time(cutting)),
+                *(_time(each.seconds) for each in nights),
+                saturated(nights[-1]),
+                _time(queued.seconds),
+            )
+        )
+    return _table(
+        (
+            *("leases", "billers", "the largest", "cut by one"),
+            *(f"{workers} worker{'s' if workers > 1 else ''}" for workers in WORKERS),
+            *(f"the limit of {WORKERS[-1]}", f"{WORKERS[-1]}, biller by biller"),
+        ),
+        rows,
+    )
+
+
+def saturated(what: Night) -> str:
+    """What kept a night from being shorter: the station that worked most of it, else the number of workers."""
+    name, load = max(((name, load) for name, load in what.loads.items() if name != "workers"), key=lambda each: each[1])
+    words = {"cores": "the database's cores", "disk": "its reads", "log": "its log", "counter": "the largest's numbers"}
+    return f"{words[name]} ({load:.0%})" if load > 0.8 else "workers"
+
+
+def _month_table(inputs: Inputs) -> str:
+    server, worker = server_seconds(inputs), worker_seconds(inputs)
+    mails, (_, asked) = _share(inputs, "messages"), requests(inputs)
+    rows = [
+        (
+            f"{leases:,}",
+            f"{math.ceil(leases * mail_seconds(inputs) / inputs['day']):,}",
+            _days(leases * mails / inputs["mails_a_day"]),
+            _days(leases * asked / inputs["gocardless_a_minute"] / 60 / 24),
+            _hours(leases * sum(server.values())),
+            f"{server['run'] / sum(server.values()):.1%}",
+            _hours(leases * sum(worker.values())),
+            _bytes(leases * logged(inputs)),
+            _bytes(leases * MONTHS * kept(inputs)),
+            str(levels(leases, inputs)),
+        )
+        for leases in SIZES
+    ]
+    heads = (
+        *("leases", "deliverers, to send in a day", "days at a new e-mail quota", "days at one GoCardless account"),
+        *("hours of the database's cores", "of them the run", "hours of other cores", "log"),
+        *("tables after five years", "levels of an index"),
+    )
+    return _table(heads, rows)
+
+
+def levels(leases: int, inputs: Inputs) -> int:
+    """How many pages deep an index of all invoices is after five years."""
+    pages, found = leases * MONTHS / inputs["index_entries"], 1
+    while pages > 1:
+        pages, found = pages / inputs["index_entries"], found + 1
+    return found
+
+
+def _input(name: str, each: Mapping[str, object]) -> tuple[str, str, str]:
+    value, unit = float(str(each["value"])), str(each["unit"])
+    shown = {"s": _time, "B": _bytes, "share": "{:.0%}".format}.get(
+        unit, lambda value: f"{_number(value)} {unit}".strip()
+    )
+    return str(each["what"]), shown(value), str(each["from"])
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _time(seconds: float) -> str:
+    for size, unit, below in ((1e-6, "µs", 1e-3), (1e-3, "ms", 1), (1, "s", 100), (60, "min", 6000), (3600, "h", 1e6)):
+        if seconds < below * 0.9995:
+            return f"{_number(seconds / size)} {unit}"
+    return f"{seconds / 86400:,.0f} days"
+
+
+def _hours(seconds: float) -> str:
+    return _number(seconds / 3600)
+
+
+def _days(days: float) -> str:
+    return _number(days) if days >= 1 else "1"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{_number(size)} {unit}"
+        size /= 1000
+    return f"{_number(size)} TB"
+
+
+def _number(value: float) -> str:
+    """Two digits that count, or all of a whole number's that is smaller."""
+    if value == 0:
+        return "0"
+    digits = 1
+    while value * 10 ** (digits - 1) < 10 and digits < 9 and round(value, digits - 1) != value:
+        digits += 1
+    if value >= 100:
+        unit = 10 ** (len(f"{value:.0f}") - 2)
+        return f"{round(value / unit) * unit:,}"
+    return f"{value:.{digits - 1}f}"
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path = INPUTS) -> tuple[dict[str, dict[str, object]], dict[str, float]]:
+    """The inputs as they are written down, and their values by name."""
+    given = json.loads(path.read_text("utf-8"))["inputs"]
+    return given, {name: float(each["value"]) for name, each in given.items()}
+
+
+def page_with(text: str, shown: Mapping[str, str]) -> str:
+    """A page with its tables as they are now: those between `<!-- scale.py: name -->` and `<!-- end -->`."""
+    pattern = r"(<!-- scale\.py: (\w+) -->\n\n).*?(\n<!-- end -->)"
+    return re.sub(pattern, lambda found: f"{found[1]}{shown[found[2]]}{found[3]}", text, flags=re.DOTALL)
+
+
+def main() -> int:
+    """Print the tables, having measured or written what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/scale.md")
+    parser.add_argument("--measure", action="store_true", help="measure the measured inputs anew, then --write")
+    given = parser.parse_args()
+    if given.measure:
+        _measure()
+    shown = tables(*read())
+    if given.measure or given.write:
+        PAGE.write_text(page_with(PAGE.read_text("utf-8"), shown), "utf-8")
+    print("\n".join(shown.values()))
+    return 0
+
+
+def _measure() -> None:
+    import capacity  # needs all of the library and a PostgreSQL; the simulation needs neither
+
+    kept_ = json.loads(INPUTS.read_text("utf-8"))
+    for name, value in capacity.measured().items():
+        assert kept_["inputs"][name]["from"].startswith("measured"), name
+        kept_["inputs"][name] |= {"value": float(f"{value:.4g}"), "from": f"measured {date.today().isoformat()}"}
+    kept_["machine"] = capacity.machine()
+    INPUTS.write_text(json.dumps(kept_, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
