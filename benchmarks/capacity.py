@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import os
 import platform
 import signal
@@ -37,7 +38,7 @@ from invoicecore_adapters.sql.postgres import PostgresDatabase
 from invoicecore_adapters.sql.writing import SqlWriter
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from postgres import Server, database, drop  # type: ignore[import-not-found]  # the tests' own, from its wheel
+from postgres import Server, database, drop  # the tests' own: a PostgreSQL from a wheel
 
 NOW = datetime(2026, 4, 24, 9, tzinfo=UTC)
 ON = NOW.date()  # a week before the period that begins on 1 May
@@ -131,12 +132,13 @@ class Still:
 def machine() -> str:
     """What was measured on."""
     cores = os.cpu_count()
-    return f"{cores} cores, {platform.system()}, {platform.python_implementation()} {platform.python_version()}"
+    load = os.getloadavg()[0]
+    return f"{cores} cores at load {load:.1f}, CPython {platform.python_version()}, PostgreSQL 18"
 
 
 def measured() -> dict[str, float]:
     """Every measured input of the model by its name; in seconds, bytes, rows or counts for one of what it names."""
-    server = Server(shared_buffers="256MB", max_wal_size="4GB", checkpoint_timeout="1h", autovacuum="off")
+    server = _server()
     try:
         meter = Meter(server)
         return {
@@ -148,6 +150,10 @@ def measured() -> dict[str, float]:
         }
     finally:
         server.stop()
+
+
+def _server() -> Server:
+    return Server(shared_buffers="256MB", max_wal_size="4GB", checkpoint_timeout="1h", autovacuum="off")
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
@@ -166,8 +172,6 @@ def _run(server: Server, meter: Meter) -> dict[str, float]:
     found["shard_cold_pages"] = whole["relations"]
     found["biller_cut_worker"] = small["cut_worker"] / SMALL[0]
     found["biller_cut_server"] = small["cut_server"] / SMALL[0]
-    found["checked_leases"] = LARGE * SHARD
-    found["checked_seconds"] = whole["seconds"]
     return found
 
 
@@ -239,6 +243,47 @@ def _let(billing: Billing, park: Biller, count: int, method: str = "email_pdf") 
             for n, tenant in zip(several, tenants, strict=True)
         ]
         billing.leases.add_many(biller=park, rows=rows)
+
+
+# --- runs to check the model by ---------------------------------------------------------------------------------------
+
+
+def checked(workers: int, parks: int, leases: int) -> float:
+    """Seconds that so many processes take to bill the leases of so many billers, a shard each at a time.
+
+    What one process waited for a processor is left out; of several it is in, so let the machine be idle.
+    """
+    server = _server()
+    try:
+        if workers == 1:
+            return _shards(server, Meter(server), billers=parks, leases=leases // parks)["seconds"]
+        url = database(server=server.url)
+        with Billing.open(url, clock=FixedClock(NOW)) as billing:
+            for _ in range(parks):
+                _let(billing, _park(billing), leases // parks)
+        spawned = multiprocessing.get_context("spawn")
+        ready, took = spawned.Barrier(workers), spawned.SimpleQueue()
+        processes = [spawned.Process(target=_part, args=(url, n, workers, ready, took)) for n in range(workers)]
+        for process in processes:
+            process.start()
+        seconds: list[float] = [took.get() for _ in processes]
+        for process in processes:
+            process.join()
+        return max(seconds)
+    finally:
+        server.stop()
+
+
+def _part(url: str, number: int, workers: int, ready: Any, took: Any) -> None:
+    with Billing.open(url, clock=FixedClock(NOW)) as billing:
+        shards = billing.shards(on=ON)
+        # Billers side by side, and each one's shards in turn.
+        mine = sorted(shards, key=lambda shard: (shard.leases, shard.biller))[number::workers]
+        ready.wait()
+        begin = time.perf_counter()
+        for shard in mine:
+            billing.run_shard(shard)
+        took.put(time.perf_counter() - begin)
 
 
 # --- an invoice's life ------------------------------------------------------------------------------------------------

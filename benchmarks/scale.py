@@ -3,8 +3,10 @@
 python benchmarks/scale.py              print the tables of docs/scale.md
 python benchmarks/scale.py --write      … and put them into that page
 python benchmarks/scale.py --measure    measure the measured inputs anew, on Linux in about a minute, then --write
+python benchmarks/scale.py --check      run what the simulation is checked by, in about two minutes, then --write
 
-Costs are those of benchmarks/capacity.json. The simulation has no clock and no chance: the same inputs, the same tables.
+Costs are those of benchmarks/capacity.json, measured by capacity.py; the night is simulated by night.py. The same inputs
+give the same tables.
 """
 
 from __future__ import annotations
@@ -12,196 +14,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import sys
-from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
-from heapq import heapify, heappop, heappush, heapreplace
-from itertools import pairwise
 from pathlib import Path
-from random import Random
 from typing import Final, NamedTuple
+
+from night import SHARD, Inputs, Night, alone, as_cut, billers, dealt, held, night
 
 INPUTS: Final = Path(__file__).with_name("capacity.json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 WORKERS: Final = (1, 4, 16, 64)
-SHARD: Final = 1000
 MONTHS: Final = 60  # of what is kept
-GRAIN: Final = 20_000  # tasks that a night has at least before shards are put together, to be simulated as one
-
-Inputs = Mapping[str, float]
-
-
-class Task(NamedTuple):
-    """Shards done one after the other; `biller` is None when nobody else works on their billers."""
-
-    biller: int | None
-    leases: int
-    shards: int = 1
-
-
-class Night(NamedTuple):
-    """What came of a run: how long it took in seconds, leases done, and which share of its time each station worked."""
-
-    seconds: float
-    leases: int
-    busy: dict[str, float]
-    loads: dict[str, float]
-
-
-# --- who bills --------------------------------------------------------------------------------------------------------
-
-
-@cache
-def billers(leases: int, mean: float, tail: float) -> tuple[int, ...]:
-    """How many leases each biller has, the largest first: the quantiles of a Pareto law, which add up to `leases`."""
-    number = max(1, round(leases / mean))
-    weights = [((n + 0.5) / number) ** (-1 / tail) for n in range(number)]
-    scale, marks, run = leases / sum(weights), [0], 0.0
-    for weight in weights:
-        run += weight * scale
-        marks.append(round(run))
-    marks[-1] = leases
-    return tuple(after - before for before, after in pairwise(marks))
-
-
-def dealt(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
-    """A night's tasks with every biller's shards spread over the whole of it, as when the queue is shuffled."""
-    placed = [
-        ((n + 0.5) / len(some), task) for some in _cut(sizes, grain) for n, task in enumerate(some)
-    ]  # a biller's first comes early, its last late
-    return [task for _, task in sorted(placed, key=lambda each: each[0])]
-
-
-def as_cut(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
-    """The same tasks biller by biller, in no order of size, as `billing.shards()` gives them."""
-    several = _cut(sizes, grain)
-    several[-1:] = [[task] for task in several[-1]]
-    Random(1).shuffle(several)
-    return [task for some in several for task in some]
-
-
-def _cut(sizes: Sequence[int], grain: int) -> list[list[Task]]:
-    """The tasks of each biller of several shards, and last those of all the others, about as large."""
-    size = SHARD * max(1, sum(sizes) // SHARD // grain)
-    found: list[list[Task]] = []
-    rest: list[Task] = []
-    shards = leases = 0
-    for biller, each in enumerate(sizes):
-        if each > SHARD:
-            some = [min(size, each - begin) for begin in range(0, each, size)]
-            found.append([Task(biller, part, -(-part // SHARD)) for part in some])
-            continue
-        shards, leases = shards + (each > 0), leases + each
-        if leases >= size:
-            rest.append(Task(None, leases, shards))
-            shards = leases = 0
-    return [*found, [*rest, Task(None, leases, shards)] if leases else rest]
-
-
-# --- the night --------------------------------------------------------------------------------------------------------
-
-
-class Station:
-    """Servers that take what comes in turn, each one thing at a time."""
-
-    def __init__(self, servers: int) -> None:
-        self.servers = servers
-        self.busy = 0.0
-        self._free = [0.0] * servers
-
-    def serve(self, at: float, seconds: float) -> float:
-        """When what comes at an instant, after all that came before, is done."""
-        self.busy += seconds
-        done = max(at, self._free[0]) + seconds
-        heapreplace(self._free, done)
-        return done
-
-
-def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 0.0, together: bool = False) -> Night:
-    """Run a night's tasks by so many workers on one database, whose pages are `cold` to that share.
-
-    A worker reads and decides, waits for its biller's counter, holds it while it writes and commits, and takes the next
-    task. Workers have a core each; `together`, they share those of the database.
-    """
-    queue = iter(tasks)
-    cores, disk, log = Station(round(inputs["cores"])), Station(round(inputs["reads_at_once"])), Station(1)
-    own = Station(workers)
-    waiting: dict[int, deque[int]] = {}  # workers, by the biller whose counter is held
-    events: list[tuple[float, int]] = []
-    done = [0]
-
-    def cost(task: Task, name: str) -> float:
-        return task.shards * inputs[f"shard_{name}"] + task.leases * inputs[f"lease_{name}"]
-
-    def work(number: int) -> Generator[float | None, float, None]:
-        now = yield 0.0
-        for task in queue:
-            mine = cores if together else own
-            now = yield mine.serve(now, cost(task, "decide_worker"))
-            now = yield disk.serve(now, cold * task.leases * inputs["lease_cold_pages"] * inputs["read_seconds"])
-            now = yield cores.serve(now, cost(task, "decide_server"))
-            if task.biller in waiting:
-                waiting[task.biller].append(number)
-                now = yield None  # until whoever holds the counter has committed
-            elif task.biller is not None:
-                waiting[task.biller] = deque()
-            now = yield mine.serve(now, cost(task, "write_worker"))
-            now = yield disk.serve(now, cold * task.shards * inputs["shard_cold_pages"] * inputs["read_seconds"])
-            now = yield cores.serve(now, cost(task, "write_server"))
-            now = yield log.serve(now, cost(task, "wal") / inputs["log_a_second"])
-            now = yield now + task.shards * inputs["flush_seconds"]
-            done[0] += task.leases
-            if task.biller is not None:
-                if others := waiting[task.biller]:
-                    heappush(events, (now, others.popleft()))
-                else:
-                    del waiting[task.biller]
-
-    several = [work(number) for number in range(workers)]
-    now = 0.0
-    for number, worker in enumerate(several):
-        next(worker)
-        events.append((0.0, number))
-    heapify(events)
-    while events:
-        at, number = heappop(events)
-        try:
-            until = several[number].send(at)
-        except StopIteration:
-            now = at
-            continue
-        if until is not None:
-            heappush(events, (until, number))
-    stations = {"workers": own, "cores": cores, "disk": disk, "log": log}
-    busy = {name: station.busy for name, station in stations.items()}
-    loads = {name: station.busy / station.servers / now for name, station in stations.items()}
-    holds: dict[int, float] = {}
-    for task in tasks:
-        if task.biller is not None:
-            holds[task.biller] = holds.get(task.biller, 0.0) + held(task.leases, task.shards, inputs, cold=cold)
-    loads["counter"] = max(holds.values(), default=0.0) / now
-    return Night(now, done[0], busy, loads)
-
-
-def held(leases: int, shards: int, inputs: Inputs, *, cold: float = 0.0) -> float:
-    """Seconds for which a biller's counter is locked at least, to number so many leases in so many shards."""
-    costs = ("write_worker", "write_server")
-    work = sum(shards * inputs[f"shard_{each}"] + leases * inputs[f"lease_{each}"] for each in costs)
-    log = (shards * inputs["shard_wal"] + leases * inputs["lease_wal"]) / inputs["log_a_second"]
-    return work + log + shards * (inputs["flush_seconds"] + cold * inputs["shard_cold_pages"] * inputs["read_seconds"])
-
-
-def alone(leases: int, shards: int, inputs: Inputs, *, cold: float = 0.0) -> float:
-    """Seconds that one worker takes with nobody beside it: the sum of all that it does."""
-    costs = ("decide_worker", "decide_server")
-    work = sum(shards * inputs[f"shard_{each}"] + leases * inputs[f"lease_{each}"] for each in costs)
-    reads = cold * leases * inputs["lease_cold_pages"] * inputs["read_seconds"]
-    return work + reads + held(leases, shards, inputs, cold=cold)
-
 
 # --- the month --------------------------------------------------------------------------------------------------------
 
@@ -300,7 +127,7 @@ def limits(inputs: Inputs) -> list[Limit]:
     on_day, at_night = "a day", f"a night of {_time(window)}"
     found = [
         Limit("the e-mails of a new account at Amazon SES", inputs["mails_a_day"] / mails, on_day, _QUOTA),
-        Limit("the same, by the second", inputs["mails_a_second"] * day / mails, on_day, _QUOTA),
+        Limit("the e-mails a second of such an account", inputs["mails_a_second"] * day / mails, on_day, _QUOTA),
         Limit("one process that delivers", day / mail_seconds(inputs), on_day, "more of them at once"),
         Limit("one process that collects", day / asked / debited, on_day, "one for each part of the billers"),
         Limit("GoCardless, until all is submitted", gocardless / first, on_day, _ACCOUNTS),
@@ -344,10 +171,13 @@ _DATABASES: Final = "a database for each part of the billers; Citus"
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def tables(given: Mapping[str, Mapping[str, object]], inputs: Inputs) -> dict[str, str]:
+def tables(
+    given: Mapping[str, Mapping[str, object]], inputs: Inputs, checks: Sequence[Mapping[str, float]]
+) -> dict[str, str]:
     """Every table of the page by its name, as Markdown."""
     return {
-        "inputs": _table(("input", "value", "from"), [_input(name, each) for name, each in given.items()]),
+        "inputs": _table(("input", "value", "from"), [_input(each) for each in given.values()]),
+        "checked": _checked_table(inputs, checks),
         "night": _night_table(inputs),
         "month": _month_table(inputs),
         "limits": _table(
@@ -355,6 +185,23 @@ def tables(given: Mapping[str, Mapping[str, object]], inputs: Inputs) -> dict[st
             [(_number(each.leases), each.name, each.window or "–", each.then) for each in limits(inputs)],
         ),
     }
+
+
+def foretold(check: Mapping[str, float], inputs: Inputs) -> float:
+    """What the simulation says of a run that was made on the machine that the inputs were measured on."""
+    parks, leases, workers = (int(check[name]) for name in ("billers", "leases", "workers"))
+    here = {**inputs, "cores": check["cores"]}
+    return night(dealt([leases // parks] * parks), workers, here, together=True).seconds
+
+
+def _checked_table(inputs: Inputs, checks: Sequence[Mapping[str, float]]) -> str:
+    rows = []
+    for check in checks:
+        said = foretold(check, inputs)
+        counts = (f"{check[name]:,}" for name in ("leases", "billers", "workers"))
+        measured = f"{_time(check['seconds'])}, load {check['load']:.1f}"
+        rows.append((*counts, measured, _time(said), f"{said / check['seconds']:.2f}"))
+    return _table(("leases", "billers", "workers", "measured", "simulated", "ratio"), rows)
 
 
 def _night_table(inputs: Inputs) -> str:
@@ -424,12 +271,13 @@ def levels(leases: int, inputs: Inputs) -> int:
     return found
 
 
-def _input(name: str, each: Mapping[str, object]) -> tuple[str, str, str]:
+def _input(each: Mapping[str, object]) -> tuple[str, str, str]:
     value, unit = float(str(each["value"])), str(each["unit"])
-    shown = {"s": _time, "B": _bytes, "share": "{:.0%}".format}.get(
-        unit, lambda value: f"{_number(value)} {unit}".strip()
-    )
-    return str(each["what"]), shown(value), str(each["from"])
+    if unit in ("s", "B"):
+        shown = _time(value) if unit == "s" else _bytes(value)
+    else:
+        shown = f"{value:.0%}" if unit == "share" else f"{_number(value)} {unit}".strip()
+    return str(each["what"]), shown, str(each["from"])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -476,10 +324,14 @@ def _number(value: float) -> str:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def read(path: Path = INPUTS) -> tuple[dict[str, dict[str, object]], dict[str, float]]:
-    """The inputs as they are written down, and their values by name."""
-    given = json.loads(path.read_text("utf-8"))["inputs"]
-    return given, {name: float(each["value"]) for name, each in given.items()}
+def read(path: Path = INPUTS) -> tuple[dict[str, dict[str, object]], dict[str, float], list[dict[str, float]]]:
+    """The inputs as they are written down, their values by name, and the runs that the simulation is checked by."""
+    written = json.loads(path.read_text("utf-8"))
+    return (
+        written["inputs"],
+        {name: float(each["value"]) for name, each in written["inputs"].items()},
+        written["checked"],
+    )
 
 
 def page_with(text: str, shown: Mapping[str, str]) -> str:
@@ -493,25 +345,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/scale.md")
     parser.add_argument("--measure", action="store_true", help="measure the measured inputs anew, then --write")
+    parser.add_argument("--check", action="store_true", help="run what the simulation is checked by, then --write")
     given = parser.parse_args()
-    if given.measure:
-        _measure()
+    if given.measure or given.check:
+        _renew(measure=given.measure, check=given.check)
     shown = tables(*read())
-    if given.measure or given.write:
+    if given.measure or given.check or given.write:
         PAGE.write_text(page_with(PAGE.read_text("utf-8"), shown), "utf-8")
     print("\n".join(shown.values()))
     return 0
 
 
-def _measure() -> None:
+def _renew(*, measure: bool, check: bool) -> None:
     import capacity  # needs all of the library and a PostgreSQL; the simulation needs neither
 
-    kept_ = json.loads(INPUTS.read_text("utf-8"))
-    for name, value in capacity.measured().items():
-        assert kept_["inputs"][name]["from"].startswith("measured"), name
-        kept_["inputs"][name] |= {"value": float(f"{value:.4g}"), "from": f"measured {date.today().isoformat()}"}
-    kept_["machine"] = capacity.machine()
-    INPUTS.write_text(json.dumps(kept_, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    written = json.loads(INPUTS.read_text("utf-8"))
+    if measure:
+        for name, value in capacity.measured().items():
+            source = f"measured on {date.today().isoformat()}: {capacity.machine()}"
+            written["inputs"][name] |= {"value": float(f"{value:.4g}"), "from": source}
+    for each in written["checked"] if check else ():
+        each["load"] = os.getloadavg()[0]
+        each["seconds"] = float(f"{capacity.checked(each['workers'], each['billers'], each['leases']):.4g}")
+        each["cores"] = os.cpu_count()
+    INPUTS.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
