@@ -12,7 +12,7 @@ from typing import Protocol
 
 import attrs
 
-from invoicecore.moving.files import FileSource, save
+from invoicecore.moving.files import FileSource, new_file
 from invoicecore.moving.pages import Page, StoreSource
 from invoicecore.moving.putting import Putting
 from invoicecore.moving.tallies import Difference, Tally, compared, merged, tallied
@@ -27,8 +27,8 @@ __all__ = [
     "Source",
     "StoreSource",
     "Tally",
-    "export_to_file",
     "move",
+    "save",
 ]
 
 
@@ -81,14 +81,12 @@ def move(source: Source, store: Store, *, resume: bool = False, progress: Progre
     return Moved(source=wanted, target=tallied(StoreSource(store, billers).pages()))
 
 
-def export_to_file(
-    store: Store, path: Path, *, billers: Sequence[str] | None = None, progress: Progress | None = None
-) -> Moved:
-    """Write billers of a store, all by default, to a new file, and read it back; `.gz` at its end has it compressed.
+def save(source: Source, path: Path, *, progress: Progress | None = None) -> Moved:
+    """Write everything of a source to a new file, and read that back; `.gz` at the end of its name has it compressed.
 
     Each biller is as it was at one moment. The file appears under its name when it is whole. Raises InvalidValue for a
-    file that is there already and for a biller that is not; OSError as writing a file does.
+    file that is there already, NotFound for a biller that is not, StoreError where the file cannot be written.
     """
-    with save(path) as put:
-        wanted = tallied(StoreSource(store, billers).pages(), then=put, progress=progress)
+    with new_file(path) as put:
+        wanted = tallied(source.pages(), then=put, progress=progress)
     return Moved(source=wanted, target=tallied(FileSource(path).pages()))

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NoReturn, cast
 
-from invoicecore.errors import BadFile, InvalidValue
+from invoicecore.errors import BadFile, InvalidValue, StoreError
 from invoicecore.moving.pages import KINDS, Page
 from invoicecore.moving.tallies import Counting, Tally, compared
 from invoicecore.parties import Biller
@@ -34,17 +34,17 @@ _PART: Final = ".part"
 
 
 @contextmanager
-def save(path: Path) -> Iterator[Callable[[Page], None]]:
+def new_file(path: Path) -> Iterator[Callable[[Page], None]]:
     """What writes pages to a new file, which has its name when the block ends; only its owner may read it.
 
-    Raises InvalidValue for a file that is there already.
+    Raises InvalidValue for a file that is there already, StoreError for one that cannot be written.
     """
     if path.exists():
         raise InvalidValue("file", str(path), "is there already", "give another name, or remove it first")
     part = path.with_name(path.name + _PART)
-    part.unlink(missing_ok=True)  # of a writer that was killed
-    opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        part.unlink(missing_ok=True)  # of a writer that was killed
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(opened, "wb") as raw:
             # No name and no time in it: the same records make the same file.
             packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else None
@@ -56,6 +56,10 @@ def save(path: Path) -> Iterator[Callable[[Page], None]]:
             raw.flush()
             os.fsync(raw.fileno())
         os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        why = error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {why}; make room, or give another place") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -87,7 +91,7 @@ class _Writing:
 
 
 class FileSource:
-    """A file that `export_to_file` wrote."""
+    """A file that `save` wrote."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -110,9 +114,9 @@ class FileSource:
                 self._bad(number, name, "comes after the end")
             if name in KINDS:
                 record = self._record(number, name, value)
-                if isinstance(record, Biller):
+                if isinstance(record, Biller) and not biller:
                     billers, biller, counting = billers + 1, record.id, Counting()
-                if (record.id if isinstance(record, Biller) else record.biller) != biller:
+                elif isinstance(record, Biller) or record.biller != biller:
                     self._bad(number, record.id, f"is not of biller {biller}")
                 records.append(record)
             elif name == "page" and value == len(records):
@@ -164,7 +168,7 @@ class FileSource:
         known = isinstance(data, dict) and data.get("invoicecore") == "export"
         if not known or not isinstance(data, dict):
             self._bad(1, data, "is no header of an export; give a file that `invoicecore export` wrote")
-        if not isinstance(data.get("format"), int) or not 1 <= data["format"] <= FORMAT:
+        if type(data.get("format")) is not int or not 1 <= data["format"] <= FORMAT:
             self._bad(1, data.get("format"), f"is a format this invoicecore does not know ({FORMAT}); upgrade it")
 
     def _bad(self, line: int, value: object, reason: str) -> NoReturn:

@@ -32,6 +32,11 @@ class Tally:
     sums: Mapping[str, Mapping[str, int]] = attrs.Factory(dict)
     counters: Mapping[str, Counter] = attrs.Factory(dict)
 
+    @property
+    def digest(self) -> str:
+        """One digest of all records there are."""
+        return hashlib.sha256(repr(sorted(self.digests.items())).encode()).hexdigest()
+
 
 @attrs.frozen(kw_only=True)
 class Difference:

@@ -76,6 +76,8 @@ def _answered(code: int, arguments: argparse.Namespace, out: Kept) -> int:
 def _changes(arguments: argparse.Namespace) -> bool:
     if arguments.command in ("invoices", "show", "summary", "plugins", "pdf", "statement", "web", "reconcile"):
         return False
+    if arguments.command == "export":
+        return getattr(arguments, "to", None) is not None
     if arguments.command in ("alerts", "mandates"):
         return any(getattr(arguments, what, None) is not None for what in ("resolve", "set_up", "revoke"))
     return not (getattr(arguments, "check", False) or getattr(arguments, "dry_run", False))
