@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, id_stream
+from invoicecore.billing.desk import Change, Desk, again, id_stream
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
@@ -93,14 +94,11 @@ class Running:
 
     def _pages(self, decide: _Decide, biller: Biller, on: date) -> None:
         # Look first without the writer's lock: on most days most billers have nothing due.
-        with self._desk.view() as tx:
-            more = decide(tx, biller, on, None, limit=1).last is not None
+        more = again(lambda: self._view(decide, biller, on, None, limit=1))[0].last is not None
         after: tuple[date, str] | None = None
         while more:
             if self.report.dry_run or not biller.payments:
-                with self._desk.view() as tx:
-                    page = decide(tx, biller, on, after, limit=PAGE)
-                    drafts = _warned(tx, biller, page)
+                page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
                 self._report(biller, page, drafts)
             else:
                 try:
@@ -113,6 +111,13 @@ class Running:
             if self._progress is not None:
                 self._progress(self.report.created.count)
 
+    def _view(
+        self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int
+    ) -> tuple[_Page, list[Invoice]]:
+        with self._desk.view() as tx:
+            page = decide(tx, biller, on, after, limit=limit)
+            return page, _warned(tx, biller, page)
+
     def _write(
         self,
         decide: _Decide,
@@ -123,9 +128,15 @@ class Running:
         limit: int,
         careful: bool = False,
     ) -> _Page:
-        with self._desk.change("run", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
-            page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
-            written = _commit(change, page)
+        def write() -> tuple[_Page, list[Invoice]]:
+            with self._desk.change(
+                "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
+            ) as change:
+                page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
+                return page, _commit(change, page)
+
+        # What an interrupted commit did write has moved its leases on, and is counted among the existing.
+        page, written = again(write)
         self._report(biller, page, written)
         return page
 
@@ -137,8 +148,7 @@ class Running:
             except (StoreError, PluginError, Refused):
                 raise
             except Exception as error:
-                with self._desk.view() as tx:
-                    one = decide(tx, biller, on, page.last, limit=1)
+                one, _ = again(partial(self._view, decide, biller, on, page.last, limit=1))
                 if one.last is not None:
                     self.report.tell("failed", _failed(biller, one.last[1], error))
             if one.last is None:
@@ -196,9 +206,13 @@ class Running:
     def _count_existing(self, biller: Biller, on: date, made: int) -> None:
         # What claims a period or a month on this day and was not made by this run: by one before, or beside it.
         wanted = InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
-        with self._desk.view() as tx:
-            found = tx.invoices(wanted)
-            count = sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+
+        def look() -> tuple[list[Invoice], int]:
+            with self._desk.view() as tx:
+                found = tx.invoices(wanted)
+                return found, sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+
+        found, count = again(look)
         told = self.report.existing.count
         own = {outcome.invoice for outcome in self.report.created}
         for invoice in found:
