@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
 
-from invoicecore.errors import InvalidValue
+from invoicecore.errors import Interrupted, InvalidValue
 from invoicecore.moving.pages import NAMES, Page
 from invoicecore.parties import Biller
-from invoicecore.ports import Counter, Record, Store, Writer
+from invoicecore.ports import Counter, Reader, Record, Store, Writer
 
 _EMPTY: Final = "move into a store without it; what an interruption left is gone on with by resume=True"
 _AGAIN: Final = "let nobody work on either store meanwhile; begin again with an empty one"
+_TRIES: Final = 5  # of a page that the store interrupts: the next transaction waits for a store that is restarting
 
 
 class Putting:
@@ -30,34 +31,43 @@ class Putting:
             return
         with self._store.reading() as tx:
             for ref in billers:
-                for found in tx.get(Biller, ref, [ref]).values():
+                if (found := _stored(tx, ref)) is not None:
                     raise InvalidValue("biller", found.name, "is in that store already", _EMPTY)
 
     def put(self, page: Page) -> None:
         """Write one page whole, or nothing of it; what is there already is compared. Raises InvalidValue."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._put(page, afresh=not self._resume and left == _TRIES - 1)
+            except Interrupted:  # it may be written or not
+                if not left:
+                    raise
+
+    def _put(self, page: Page, *, afresh: bool) -> None:
+        last = page.counters is not None
         # A loss of power may take pages that were written hastily; the last one of a biller makes them all last.
-        with self._store.writing(lasting=page.counters is not None) as tx:
+        with self._store.writing(lasting=last, biller=page.biller) as tx:
             if page.records and isinstance(page.records[0], Biller):
-                self._begin(tx, page.records[0])
+                self._begin(tx, page.records[0], afresh=afresh)
             elif self._coming is not None:
-                tx.add(self._missing(tx, page) if self._resume else page.records)
+                tx.add(page.records if afresh else self._missing(tx, page))
                 if page.counters is not None:
                     self._end(tx, self._coming, page.counters)
 
-    def _begin(self, tx: Writer, biller: Biller) -> None:
+    def _begin(self, tx: Writer, biller: Biller, *, afresh: bool) -> None:
         self._coming = biller
         begun = _unfinished(biller)
-        found = tx.get(Biller, biller.id, [biller.id]).get(biller.id)
+        found = _stored(tx, biller.id)
         if found is None:
             tx.add([begun])
-        elif found == biller and self._resume:
+        elif found == biller and not afresh:
             self._coming = None
-        elif found != begun or not self._resume:
+        elif found != begun or afresh:
             raise InvalidValue(
                 "biller", biller.name, "is in that store, and not as an interrupted move left it", _AGAIN
             )
 
-    def _missing(self, tx: Writer, page: Page) -> list[Record]:
+    def _missing(self, tx: Writer, page: Page) -> Sequence[Record]:
         """Those that are not in the store; what is there must be the same."""
         ids: dict[type[Record], list[str]] = {}
         for record in page.records:
@@ -73,12 +83,18 @@ class Putting:
         return missing
 
     def _end(self, tx: Writer, biller: Biller, counters: Mapping[str, Counter]) -> None:
+        if _stored(tx, biller.id) == biller:
+            return  # that was written before the store was interrupted
         if used := tx.counters(biller.id):
             raise InvalidValue("series", sorted(used), "gave numbers in that store", _AGAIN)
         for series, counter in counters.items():
             if counter.last_on is not None:
                 tx.take_numbers(biller.id, series, counter.next - 1, counter.last_on)
         tx.replace([attrs.evolve(biller, version=biller.version - 1)])  # replacing stores the version after it
+
+
+def _stored(tx: Reader, ref: str) -> Biller | None:
+    return tx.get(Biller, ref, [ref]).get(ref)
 
 
 def _unfinished(biller: Biller) -> Biller:
