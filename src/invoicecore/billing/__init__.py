@@ -35,7 +35,7 @@ from invoicecore.ports import Clock, Store
 if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
     from invoicecore.billing.reconciling import Reconciliation
-    from invoicecore.ports import Composer, GatewayInfo, Mailer, PaymentGateway, Renderer
+    from invoicecore.ports import Composer, Finding, GatewayInfo, Mailer, PaymentGateway, Renderer
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
@@ -261,6 +261,20 @@ class Billing:
         billers: list[Biller] = []
         self._for(biller, billers.append, billers.extend)
         return reconciling.compare(billers)
+
+    def examine(self, *, biller: Biller | str | None = None) -> tuple[Finding, ...]:
+        """How things are: work that waits for too long or was given up, alerts, clocks, and what the store says of itself.
+
+        Changes nothing. There is one finding at least for each thing that was looked at. For one biller, or where this
+        desk is scoped, the store itself is left out. Raises StoreError for a store that cannot be read.
+        """
+        from invoicecore.billing.examining import Examining
+
+        examining = Examining(self._desk)
+        self._for(biller, examining.examine, examining.examine_each)
+        ask = getattr(self._desk.store, "findings", None) if biller is None and self._desk.scope is None else None
+        own: Sequence[Finding] = ask() if ask is not None else ()
+        return (*own, *examining.findings)
 
     def _for(
         self, biller: Biller | str | None, one: Callable[[Biller], None], each: Callable[[Iterator[Biller]], None]
