@@ -74,7 +74,17 @@ def _answered(code: int, arguments: argparse.Namespace, out: Kept) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> bool:
-    if arguments.command in ("invoices", "show", "summary", "plugins", "pdf", "statement", "web", "reconcile"):
+    if arguments.command in (
+        "invoices",
+        "show",
+        "summary",
+        "plugins",
+        "pdf",
+        "statement",
+        "web",
+        "reconcile",
+        "doctor",
+    ):
         return False
     if arguments.command == "export":
         return getattr(arguments, "to", None) is not None

@@ -18,7 +18,7 @@ DEFAULT_DB: Final = "sqlite:///invoicecore.db"
 # Commands that count for no day: they show what is, or do what is due by the clock.
 _NO_DAY: Final = (
     "demo", "plugins", "pdf", "statement", "deliver", "web", "collect", "recover", "receive", "reconcile", "mandates",
-    "alerts", "export", "import",
+    "alerts", "export", "import", "doctor",
 )  # fmt: skip
 
 EXIT_CODES: Final = """\
@@ -297,6 +297,9 @@ def _parser() -> argparse.ArgumentParser:
     import_ = command("import", "read what `export` wrote into the store, and compare the totals")
     import_.add_argument("file", metavar="FILE")
     _resume(import_)
+
+    doctor = command("doctor", "look at the installation, the store and the work in it, and say what to do")
+    _biller(doctor)
 
     command("plugins", "list the installed plugins and what they offer")
     return top

@@ -30,6 +30,7 @@ from invoicecore_adapters.cli.choosing import (
 )
 from invoicecore_adapters.cli.collecting import COLLECTING
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
+from invoicecore_adapters.cli.doctor import DOCTOR
 from invoicecore_adapters.cli.moving import MOVING
 from invoicecore_adapters.cli.posting import POSTING
 from invoicecore_adapters.cli.speech import learn, tell
@@ -374,4 +375,5 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     **POSTING,
     **COLLECTING,
     **MOVING,
+    **DOCTOR,
 }
