@@ -296,7 +296,7 @@ def _tell(page: _Page, biller: Biller, on: date) -> None:
         )
 
 
-def _outcome(code: str, invoice: Invoice, biller: Biller, **data: object) -> Outcome:
+def _outcome(code: str, invoice: Invoice, biller: Biller, **data: str | int) -> Outcome:
     data["number"] = invoice.reference
     return Outcome(
         code=code,

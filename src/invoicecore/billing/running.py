@@ -16,8 +16,9 @@ from invoicecore.billing.desk import Change, Desk, again, id_stream
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
-from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
+from invoicecore.billing.outcomes import Outcome, Report, about
 from invoicecore.billing.scheduling import collected_by, lacking
+from invoicecore.billing.sharding import Shard
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
 from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
@@ -27,6 +28,7 @@ from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
 
 PAGE = 1000  # leases a transaction
+SHOWN = 100  # of what was there already: it is counted, and some of it named, but the run is not about it
 PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
 
 
@@ -43,6 +45,7 @@ class _Page:
     outcomes: list[tuple[str, Outcome]] = attrs.Factory(list)
     refused: NotAllowed | None = None  # why nothing may be issued on this day
     last: tuple[date, str] | None = None
+    met: int = 0  # leases or clients gone through
     more: bool = False
 
 
@@ -72,10 +75,24 @@ class Running:
         before = self.report.created.count
         for decide in (self._cycles, self._leases):
             self._pages(decide, biller, on)
-        self._count_existing(biller, on, 0 if self.report.dry_run else self.report.created.count - before)
-        for error in self._unheard:
-            self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
-        self._unheard.clear()
+        self._count_existing(biller, _claims(biller, on), self.report.created.count - before)
+        self._tell_unheard(biller)
+
+    def bill_shard(self, biller: Biller, shard: Shard) -> None:
+        """Invoice what is due of one part of a biller's run."""
+        on, claims = shard.on, _claims(biller, shard.on)
+        if shard.leases is None:
+            self._pages(self._cycles, biller, on)
+            self._count_existing(
+                biller, attrs.evolve(claims, kinds=frozenset({InvoiceKind.CHARGES})), self.report.created.count
+            )
+        else:
+            met = self._pages(partial(self._leases, among=shard.leases), biller, on)
+            # Whoever met all that were due invoiced all of them: it need not look among its leases' invoices for
+            # those that another made.
+            if met < shard.due:
+                self._count_existing(biller, attrs.evolve(claims, leases=shard.leases), self.report.created.count)
+        self._tell_unheard(biller)
 
     def bill_each(self, billers: Iterable[Biller]) -> None:
         """Bill one after the other: one that a hook refuses is reported and does not stop the rest (R18).
@@ -92,10 +109,11 @@ class Running:
         if refusals and len(refusals) == count:
             raise refusals[0]
 
-    def _pages(self, decide: _Decide, biller: Biller, on: date) -> None:
+    def _pages(self, decide: _Decide, biller: Biller, on: date) -> int:
         # Look first without the writer's lock: on most days most billers have nothing due.
         more = again(lambda: self._view(decide, biller, on, None, limit=1))[0].last is not None
         after: tuple[date, str] | None = None
+        met = 0
         while more:
             if self.report.dry_run or not biller.payments:
                 page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
@@ -108,8 +126,10 @@ class Running:
                 except Exception:  # whatever one lease broke, the page was rolled back: redo it item by item (N4)
                     page = self._item_by_item(decide, biller, on, after)
             after, more = page.last, page.more
+            met += page.met
             if self._progress is not None:
                 self._progress(self.report.created.count)
+        return met
 
     def _view(
         self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int
@@ -152,19 +172,30 @@ class Running:
                 if one.last is not None:
                     self.report.tell("failed", _failed(biller, one.last[1], error))
             if one.last is None:
-                return _Page(last=page.last, more=False)
+                page.more = False
+                return page
             page.last = one.last
+            page.met += one.met
         return page
 
     def _leases(
-        self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
+        self,
+        tx: Reader,
+        biller: Biller,
+        on: date,
+        after: tuple[date, str] | None,
+        *,
+        limit: int,
+        careful: bool = False,
+        among: tuple[str, str] | None = None,
     ) -> _Page:
-        found = tx.due_leases(biller.id, on, after=after, limit=limit)
+        found = tx.due_leases(biller.id, on, after=after, limit=limit, among=among)
         page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
         ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for lease in found:
             page.last = (lease.next_run_on or on, lease.id)
+            page.met += 1
             if not biller.payments:
                 page.outcomes.append(
                     ("skipped", _outcome("payments_off", biller, lease=lease.id, customer=lease.customer))
@@ -193,6 +224,7 @@ class Running:
         ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for customer in found:
             page.last = (customer.next_cycle_on or on, customer.id)
+            page.met += 1
             if not biller.payments:
                 page.outcomes.append(("skipped", _outcome("payments_off", biller, customer=customer.id)))
                 continue
@@ -203,14 +235,15 @@ class Running:
                 page.outcomes.append(("failed", _failed(biller, customer.id, error)))
         return page
 
-    def _count_existing(self, biller: Biller, on: date, made: int) -> None:
+    def _count_existing(self, biller: Biller, wanted: InvoiceQuery, made: int) -> None:
         # What claims a period or a month on this day and was not made by this run: by one before, or beside it.
-        wanted = InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
+        if self.report.dry_run:
+            made = 0
 
         def look() -> tuple[list[Invoice], int]:
             with self._desk.view() as tx:
                 found = tx.invoices(wanted)
-                return found, sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+                return found, tx.count(wanted) if len(found) == SHOWN else len(found)
 
         found, count = again(look)
         told = self.report.existing.count
@@ -219,6 +252,11 @@ class Running:
             if invoice.id not in own and self.report.existing.count - told < count - made:
                 self.report.tell("existing", about(invoice, "already_there", biller.locale))
         self.report.existing.count = told + max(count - made, 0)
+
+    def _tell_unheard(self, biller: Biller) -> None:
+        for error in self._unheard:
+            self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
+        self._unheard.clear()
 
     def _report(self, biller: Biller, page: _Page, written: Sequence[Invoice]) -> None:
         for kind, outcome in page.outcomes:
@@ -229,6 +267,10 @@ class Running:
                 if caveat.code == "no_method":
                     told = attrs.evolve(about(invoice, "created", biller.locale), code=caveat.code, text=caveat.text)
                     self.report.tell("warnings", told)
+
+
+def _claims(biller: Biller, on: date) -> InvoiceQuery:
+    return InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=SHOWN)
 
 
 def _bill_lease(
@@ -358,7 +400,7 @@ def _refused(tx: Reader, biller: Biller, on: date) -> NotAllowed | None:
 
 
 def _outcome(
-    code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: object
+    code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: str | int
 ) -> Outcome:
     text = say(code, biller.locale, **data)
     return Outcome(code=code, text=text, biller=biller.id, lease=lease, customer=customer, data=data)
