@@ -44,9 +44,11 @@ def _run(argv: Sequence[str] | None, out: Kept) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
         from invoicecore_adapters.cli.commands import COMMANDS, ready
+        from invoicecore_adapters.cli.logs import logged
 
         ready(arguments)
-        code = COMMANDS[arguments.command](arguments)
+        with logged():
+            code = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
