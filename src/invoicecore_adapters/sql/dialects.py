@@ -17,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from invoicecore.errors import Conflict, InvoicecoreError
+from invoicecore.ports import Finding
 from invoicecore_adapters.sql.indexes import UNIQUE_KEYS
 
 if TYPE_CHECKING:
@@ -142,6 +143,10 @@ class Database(Protocol):
 
     def commit(self, connection: Connection) -> None:
         """Commit, or raise what `told` makes of the reason why not."""
+        ...
+
+    def findings(self, connection: Connection) -> list[Finding]:
+        """How the database itself is, asked within a transaction that reads (see Examinable)."""
         ...
 
     def forked(self) -> None:

@@ -22,6 +22,7 @@ from invoicecore.errors import (
     MissingExtra,
     StoreError,
 )
+from invoicecore.ports import Finding
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
@@ -134,6 +135,10 @@ class PostgresDatabase:
             if _lost(error):
                 raise Interrupted(str(error.args[0]), written=None) from error
             raise self.dialect.told(error) from error
+
+    def findings(self, connection: Connection) -> list[Finding]:
+        """See Database.findings; nothing of its own yet."""
+        return []
 
     def forked(self) -> None:
         """See Database.forked."""

@@ -179,6 +179,12 @@ class SqlReader:
         """See Reader.counter."""
         return self._counter(biller, series, claim=False)
 
+    def counters(self, biller: str) -> dict[str, Counter]:
+        """See Reader.counters."""
+        table = schema.counters
+        rows = self._rows(select(table.c.series, table.c.next_number, table.c.last_on).where(table.c.biller == biller))
+        return {series: Counter(next=number, last_on=last_on) for series, number, last_on in rows}
+
     def _counter(self, biller: str, series: str, *, claim: bool) -> Counter:
         table = schema.counters
         query = select(table.c.next_number, table.c.last_on).where(table.c.biller == biller, table.c.series == series)
