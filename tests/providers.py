@@ -221,9 +221,9 @@ class Mortal(Wrapped):
         self._left = None
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+    def writing(self, **how: Any) -> Iterator[Writer]:
         when = self._count()
-        with self._store.writing(lasting=lasting) as tx:
+        with self._store.writing(**how) as tx:
             yield tx
             if when == "before":
                 raise self.error
@@ -463,8 +463,8 @@ class _Stopping(Wrapped):
         self._biller, self._states, self._there = biller, states, there
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
-        with self._store.writing(lasting=lasting) as tx:
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        with self._store.writing(**how) as tx:
             yield tx
         with self._store.reading() as found:
             if any(each.state in self._states for each in found.find(Collection, self._biller, {})):

@@ -172,8 +172,8 @@ class Forgetful:
         self.reading, self.close = store.reading, store.close
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Any:
-        with self._store.writing(lasting=lasting) as tx:
+    def writing(self, **how: Any) -> Any:
+        with self._store.writing(**how) as tx:
             yield tx
             if any(tx.find(Message, biller.id, {"state": "queued"}) for biller in tx.billers()):
                 raise Undone

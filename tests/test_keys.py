@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -144,8 +145,8 @@ class FullDisk:
         return self._store.reading()
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
-        with self._store.writing(lasting=lasting) as tx:
+    def writing(self, *, lasting: bool = True, **turn: Any) -> Iterator[Writer]:
+        with self._store.writing(lasting=lasting, **turn) as tx:
             yield tx
             if self.full and lasting:
                 raise StoreError("the disk is full")

@@ -466,8 +466,8 @@ def test_a_fault_of_ours_is_raised_so_that_the_gateway_tells_it_again(
             self._store, self.reading = store, store.reading
 
         @contextmanager
-        def writing(self, *, lasting: bool = True) -> Any:
-            with self._store.writing(lasting=lasting) as tx:
+        def writing(self, **how: Any) -> Any:
+            with self._store.writing(**how) as tx:
                 yield tx
                 raise Conflict("the key", "it is taken")
 

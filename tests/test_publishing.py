@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import cast
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -416,8 +416,8 @@ class Picky:
         self.reading, self.close = store.reading, store.close
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        with self.store.writing() as tx:
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        with self.store.writing(**how) as tx:
             yield cast(Writer, PickyWriter(tx, self))
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import attrs
 import pytest
@@ -516,8 +517,8 @@ class Trouble:
         return self.store.reading()
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        with self.store.writing() as tx:
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        with self.store.writing(**how) as tx:
             yield Troubled(tx, self.lease)  # type: ignore[misc]  # it hands everything else on
 
     def close(self) -> None:

@@ -68,9 +68,9 @@ def sent_by(store: SqlStore) -> Iterator[list[tuple[str, Any]]]:
     def note(_: object, __: object, statement: str, values: Any, ___: object, ____: object) -> None:
         sent.append((statement, values))
 
-    event.listen(store._engine, "before_cursor_execute", note)
+    event.listen(store._database._engine, "before_cursor_execute", note)
     yield sent
-    event.remove(store._engine, "before_cursor_execute", note)
+    event.remove(store._database._engine, "before_cursor_execute", note)
 
 
 def in_processes(count: int, script: str, *arguments: object) -> list[subprocess.CompletedProcess[str]]:
@@ -99,7 +99,7 @@ def in_processes(count: int, script: str, *arguments: object) -> list[subprocess
 
 
 def test_every_connection_has_a_write_ahead_log_foreign_keys_full_sync_and_patience(store: SqlStore) -> None:
-    with store._engine.connect() as connection:
+    with store._database._engine.connect() as connection:
         ask = connection.exec_driver_sql
         assert ask("PRAGMA journal_mode").scalar() == "wal"
         assert ask("PRAGMA foreign_keys").scalar() == 1
@@ -326,7 +326,7 @@ def test_a_person_can_read_the_tables(path: Path, store: SqlStore) -> None:
 
 @pytest.mark.rule("T1")
 def test_every_key_and_every_index_begins_with_the_biller(store: SqlStore) -> None:
-    with store._engine.connect() as connection:
+    with store._database._engine.connect() as connection:
         tables = inspect(connection)
         for name in metadata.tables:
             if name in ("billers", "meta"):  # the biller itself; the schema's version
@@ -732,12 +732,12 @@ with made.reading() as reader:
 
 
 def test_a_full_disk_is_a_store_error_and_loses_nothing(path: Path, store: SqlStore) -> None:
-    with store._engine.connect() as connection:  # the pool's only connection, used again below
+    with store._database._engine.connect() as connection:  # the pool's only connection, used again below
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 5}")
     with pytest.raises(StoreError, match="disk is full"), store.writing() as writer:
         writer.add([samples.charge(HERE, f"x{n}") for n in range(5000)])
-    with store._engine.connect() as connection:
+    with store._database._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     with store.writing() as writer:
         assert writer.find(Charge, "b1", {}) == []

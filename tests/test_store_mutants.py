@@ -678,7 +678,7 @@ class WritesWithoutWaiting(MemoryStore):
     writer = Dawdles
 
     @contextmanager
-    def writing(self):
+    def writing(self, **how):
         writer = self.writer(self._tables)
         try:
             yield writer

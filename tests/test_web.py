@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import attrs
 import httpx
@@ -653,9 +654,9 @@ class Listening:
         with self._inner.reading() as tx:
             yield _Heard(tx, self.asked)  # type: ignore[misc]  # every method of a Reader, by its name
 
-    def writing(self) -> AbstractContextManager[Writer]:
+    def writing(self, **how: Any) -> AbstractContextManager[Writer]:
         self.asked.append("writing")
-        return self._inner.writing()
+        return self._inner.writing(**how)
 
     def close(self) -> None:
         self._inner.close()
@@ -922,7 +923,7 @@ def test_an_event_whose_writing_fails_is_recorded_when_it_is_told_again(
     for error in (Conflict("invoice", invoice.id), StoreError("locked: sqlite:///secret.db")):
 
         @contextmanager
-        def writing(error: Exception = error) -> Iterator[Writer]:
+        def writing(error: Exception = error, **how: Any) -> Iterator[Writer]:
             raise error
             yield
 

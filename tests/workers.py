@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from multiprocessing.connection import Connection
+from typing import Any
 
 from desks import Post, wiring
 from invoicecore import Billing, Plugins, hookimpl
@@ -38,8 +39,8 @@ class Wrapped:
     def reading(self) -> AbstractContextManager[Reader]:
         return self._store.reading()
 
-    def writing(self, *, lasting: bool = True) -> AbstractContextManager[Writer]:
-        return self._store.writing(lasting=lasting)
+    def writing(self, **how: Any) -> AbstractContextManager[Writer]:
+        return self._store.writing(**how)
 
     def close(self) -> None:
         self._store.close()
@@ -56,9 +57,9 @@ class Telling(Wrapped):
         os.write(self.pipe, b".")
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+    def writing(self, **how: Any) -> Iterator[Writer]:
         self.tell()
-        with self._store.writing(lasting=lasting) as tx:
+        with self._store.writing(**how) as tx:
             yield _Told(tx, self.tell)  # type: ignore[misc]  # every method of a Writer, by its name
             self.tell()  # what follows is the commit
         self.tell()
@@ -82,9 +83,9 @@ class Failing(Wrapped):
         self.count = 0
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+    def writing(self, **how: Any) -> Iterator[Writer]:
         self.count += 1
-        with self._store.writing(lasting=lasting) as tx:
+        with self._store.writing(**how) as tx:
             yield tx
             if self.count % 3 == 0:
                 raise StoreError("the disk is full")

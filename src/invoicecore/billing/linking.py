@@ -244,7 +244,7 @@ def urls_of(desk: Desk, biller: Biller, invoices: Iterable[Invoice], live: Seque
         return {}
     if {invoice.id for invoice in payable} - {link.invoice for link in live}:
         try:
-            with desk.store.writing() as writer:
+            with desk.store.writing(biller=biller.id) as writer:
                 live = _made(writer, biller, payable, desk.clock.now())
         except Conflict:  # somebody else made one between our look and our writing
             with desk.view() as tx:

@@ -75,7 +75,7 @@ class Billers:
         )
         self._desk.plugins.authorise(action="billers.add", actor=actor, biller=biller.id)
         at = self._desk.clock.now()
-        with self._desk.store.writing() as tx:
+        with self._desk.store.writing(biller=biller.id) as tx:
             change = Change(tx, self._desk, biller, "billers.add", self._desk.day(biller, on, at), at, actor)
             if change.replayed(key, _data(biller)) is not None:
                 return biller_in(tx, biller.id)

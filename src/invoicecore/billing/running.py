@@ -12,7 +12,7 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, id_stream
+from invoicecore.billing.desk import Change, Desk, again, id_stream
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
@@ -110,15 +110,12 @@ class Running:
 
     def _pages(self, decide: _Decide, biller: Biller, on: date) -> int:
         # Look first without the writer's lock: on most days most billers have nothing due.
-        with self._desk.view() as tx:
-            more = decide(tx, biller, on, None, limit=1).last is not None
+        more = again(lambda: self._view(decide, biller, on, None, limit=1))[0].last is not None
         after: tuple[date, str] | None = None
         met = 0
         while more:
             if self.report.dry_run or not biller.payments:
-                with self._desk.view() as tx:
-                    page = decide(tx, biller, on, after, limit=PAGE)
-                    drafts = _warned(tx, biller, page)
+                page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
                 self._report(biller, page, drafts)
             else:
                 try:
@@ -133,6 +130,13 @@ class Running:
                 self._progress(self.report.created.count)
         return met
 
+    def _view(
+        self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int
+    ) -> tuple[_Page, list[Invoice]]:
+        with self._desk.view() as tx:
+            page = decide(tx, biller, on, after, limit=limit)
+            return page, _warned(tx, biller, page)
+
     def _write(
         self,
         decide: _Decide,
@@ -143,9 +147,15 @@ class Running:
         limit: int,
         careful: bool = False,
     ) -> _Page:
-        with self._desk.change("run", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
-            page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
-            written = _commit(change, page)
+        def write() -> tuple[_Page, list[Invoice]]:
+            with self._desk.change(
+                "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
+            ) as change:
+                page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
+                return page, _commit(change, page)
+
+        # What an interrupted commit did write has moved its leases on, and is counted among the existing.
+        page, written = again(write)
         self._report(biller, page, written)
         return page
 
@@ -157,8 +167,7 @@ class Running:
             except (StoreError, PluginError, Refused):
                 raise
             except Exception as error:
-                with self._desk.view() as tx:
-                    one = decide(tx, biller, on, page.last, limit=1)
+                one, _ = again(partial(self._view, decide, biller, on, page.last, limit=1))
                 if one.last is not None:
                     self.report.tell("failed", _failed(biller, one.last[1], error))
             if one.last is None:
@@ -229,9 +238,13 @@ class Running:
         # What claims a period or a month on this day and was not made by this run: by one before, or beside it.
         if self.report.dry_run:
             made = 0
-        with self._desk.view() as tx:
-            found = tx.invoices(wanted)
-            count = sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+
+        def look() -> tuple[list[Invoice], int]:
+            with self._desk.view() as tx:
+                found = tx.invoices(wanted)
+                return found, sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+
+        found, count = again(look)
         told = self.report.existing.count
         own = {outcome.invoice for outcome in self.report.created}
         for invoice in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class InvoicecoreError(Exception):
@@ -221,6 +221,25 @@ class StoreError(InvoicecoreError):
     """The store cannot be used as it is: foreign, newer, locked or broken."""
 
     code = "store"
+
+
+class Interrupted(StoreError):
+    """The store lost its connection, or undid one of two transactions that stood in each other's way: `reason`, `written`.
+
+    `written` is False when nothing was, and the same may be done again; None when it was committing and nobody knows.
+    """
+
+    code = "interrupted"
+
+    def __init__(self, reason: str, *, written: Literal[False] | None) -> None:
+        self.reason = reason
+        self.written = written
+        told = (
+            "nothing was written; do it again"
+            if written is False
+            else "it may be written or not; do it again under the same key, or look first"
+        )
+        super().__init__(f"the store was interrupted ({reason.strip()}): {told}")
 
 
 class PluginError(InvoicecoreError):

@@ -333,10 +333,16 @@ class Store(Protocol):
         """A consistent view for the length of a `with` block."""
         ...
 
-    def writing(self, *, lasting: bool = True) -> AbstractContextManager[Writer]:
+    def writing(
+        self, *, lasting: bool = True, biller: str | None = None, shared: bool = False
+    ) -> AbstractContextManager[Writer]:
         """One transaction: committed when the `with` block ends, rolled back when it raises.
 
         A `lasting` one outlives a loss of power, another need only outlive this process; a store may treat both alike.
+        One of a `biller` changes its records only and follows, one after the other, those of the same biller; `shared`
+        ones may run beside each other, since they claim what they change. One of no biller is alone in
+        the store, unless it is shared.
+        Raises Interrupted for what may be done again.
         """
         ...
 

@@ -56,7 +56,7 @@ class MemoryStore:
                 reader.end()
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
+    def writing(self, *, lasting: bool = True, biller: str | None = None, shared: bool = False) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already.
 
         A Conflict that was swallowed inside the block is raised again at its end, and nothing is kept.

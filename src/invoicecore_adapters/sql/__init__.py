@@ -1,4 +1,4 @@
-"""The SQL store: `sqlite:///file.db`, an SQLite file, on SQLAlchemy Core (extra `sql`)."""
+"""The SQL store on SQLAlchemy Core: `sqlite:///file.db` (extra `sql`), `postgresql+psycopg://…` (extra `postgres`)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class SqlPlugin:
     @hookimpl
     def stores(self) -> Mapping[str, Callable[[str], Store]]:
         """The schemes and what opens them."""
-        return {"sqlite": open_sql}
+        return dict.fromkeys(("sqlite", "postgresql", "postgresql+psycopg"), open_sql)
 
 
 def open_sql(url: str) -> Store:
     """The store a URL such as `sqlite:///rent.db` names, created or migrated as needed.
 
-    Raises MissingExtra without SQLAlchemy, StoreError for a database that cannot be used.
+    Raises MissingExtra without SQLAlchemy or psycopg, StoreError for a database that cannot be used.
     """
     try:
         import sqlalchemy  # noqa: F401  # only to see whether it is there
     except ImportError as error:
-        raise MissingExtra("the SQL store", "sql") from error
+        raise MissingExtra("the SQL store", "postgres" if url.startswith("postgresql") else "sql") from error
     from invoicecore_adapters.sql.store import SqlStore
 
     return SqlStore(url)

@@ -19,8 +19,9 @@ from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.parties import BillTo
 from invoicecore.payments import PaymentMethod
 from invoicecore.taxes import TaxRate
+from invoicecore_adapters.sql.dialects import Row
 from invoicecore_adapters.sql.records import Found, Page
-from invoicecore_adapters.sql.rows import Batch, Row
+from invoicecore_adapters.sql.rows import Batch
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 

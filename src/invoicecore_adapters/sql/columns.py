@@ -24,15 +24,19 @@ from invoicecore_adapters.sql.instants import Instant
 metadata = MetaData()
 """All the tables; what creates them imports the modules that have them."""
 
+# By code point, as SQLite sorts and the port asks for, whatever the database's own language.
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_STRING = String().with_variant(String(collation="C"), "postgresql")
+
 
 def text(name: str, *, null: bool = False) -> Column[str]:
     """Words."""
-    return Column(name, Text, nullable=null)
+    return Column(name, _TEXT, nullable=null)
 
 
 def id_(name: str, *, null: bool = False) -> Column[str]:
     """The id of a record, or what it refers to."""
-    return Column(name, String, nullable=null)
+    return Column(name, _STRING, nullable=null)
 
 
 def minor(name: str, *, null: bool = False) -> Column[int]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from invoicecore.invoices import Phase, Status
 from invoicecore.ports import InvoiceQuery, Order, Sums
@@ -185,7 +197,7 @@ def _halves() -> list[ColumnElement[int]]:
     halves: list[ColumnElement[int]] = []
     for amount in _AMOUNTS:
         halves += [
-            func.sum(amount.bitwise_rshift(_HALF)).filter(published),
+            func.sum(amount.bitwise_rshift(literal_column(str(_HALF)))).filter(published),
             func.sum(amount.bitwise_and((1 << _HALF) - 1)).filter(published),
         ]
     return halves

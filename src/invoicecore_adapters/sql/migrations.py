@@ -180,12 +180,15 @@ PLAN: Final = Plan(
 """The schema of this library; a change of `schema` adds a step here."""
 
 
-def stored_version(connection: Connection, place: str) -> int | None:
-    """The version of the schema there is; None for an empty database.
+def stored_version(connection: Connection, place: str, *, beside_others: bool = False) -> int | None:
+    """The version of the schema there is; None where there is none yet.
 
-    Raises StoreError for somebody else's tables. `place` names the database in messages.
+    Raises StoreError for somebody else's tables: any, unless ours may stand `beside_others`, which have other names.
+    `place` names the database in messages.
     """
     tables = inspect(connection).get_table_names()
+    if beside_others:
+        tables = [name for name in tables if name in metadata.tables]
     if not tables:
         return None
     if meta.name in tables and {"application", "version"} <= {
@@ -195,7 +198,7 @@ def stored_version(connection: Connection, place: str) -> int | None:
         if version is not None:
             return int(version)
     some = ", ".join(sorted(tables)[:3])
-    raise StoreError(f"{place} holds other tables ({some}), not invoicecore's; give the path of a file of its own")
+    raise StoreError(f"{place} holds other tables ({some}), not invoicecore's; give it a database of its own")
 
 
 def check_version(version: int, plan: Plan, place: str) -> None:
@@ -207,13 +210,13 @@ def check_version(version: int, plan: Plan, place: str) -> None:
         )
 
 
-def bring_forward(connection: Connection, plan: Plan, place: str) -> None:
+def bring_forward(connection: Connection, plan: Plan, place: str, *, beside_others: bool = False) -> None:
     """Create or migrate the schema within the open transaction, which must lock out other writers.
 
     Whoever comes first does it; the others find it done. Raises StoreError as `stored_version` and `check_version` do,
     and for a step that failed.
     """
-    version = stored_version(connection, place)
+    version = stored_version(connection, place, beside_others=beside_others)
     if version is None:
         plan.create(connection)
         connection.execute(meta.insert().values(application=APPLICATION, version=plan.newest))

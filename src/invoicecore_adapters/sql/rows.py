@@ -7,7 +7,6 @@ instant and amount of a batch is converted once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
@@ -22,9 +21,7 @@ from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.serde import dumps
-from invoicecore_adapters.sql.dialects import Bound, Dialect
-
-Row: TypeAlias = tuple[Bound, ...]
+from invoicecore_adapters.sql.dialects import Dialect, Row
 
 
 class Batch:

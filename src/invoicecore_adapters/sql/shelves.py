@@ -22,8 +22,9 @@ from invoicecore.parties import Biller, Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.ports import Event, KeyUse, PayLink, Record
 from invoicecore_adapters.sql import collecting, collecting_schema, schema
+from invoicecore_adapters.sql.dialects import Row
 from invoicecore_adapters.sql.records import Page
-from invoicecore_adapters.sql.rows import Batch, Row
+from invoicecore_adapters.sql.rows import Batch
 
 _RowOf: TypeAlias = Callable[[Batch, Record], Row]
 _RowsOf: TypeAlias = Callable[[Batch, Record], Iterator[Row]]

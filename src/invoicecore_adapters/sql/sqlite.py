@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
-import attrs
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from invoicecore.errors import StoreError
-from invoicecore_adapters.sql.dialects import SQLITE, sqlite_fault
+from invoicecore.errors import Conflict, InvoicecoreError, StoreError
+from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
 PATIENCE: Final = 30.0
@@ -23,16 +28,14 @@ PATIENCE: Final = 30.0
 
 _OLDEST: Final = (3, 30, 0)  # FILTER on aggregates; ON CONFLICT and row values are older
 
+# Pools inherited through fork(): kept, because closing a connection that the parent still uses could end its locks.
+_INHERITED: Final[list[object]] = []
 
-@attrs.frozen(kw_only=True)
+
 class SqliteFile:
-    """One database file; `patience` is how many seconds to wait for other writers."""
+    """A database in one file. One thread of a process writes at a time; writers of other processes are waited for."""
 
-    path: Path
-    patience: float = PATIENCE
-
-    @classmethod
-    def of(cls, url: str) -> SqliteFile:
+    def __init__(self, url: str) -> None:
         """The file of `sqlite:///relative.db` or `sqlite:////absolute.db`; `?timeout=5` waits five seconds for writers.
 
         Raises StoreError for a database in memory, a folder that is not there, or a URL of another shape.
@@ -65,12 +68,16 @@ class SqliteFile:
             raise StoreError(
                 f"SQLite {sqlite3.sqlite_version} is too old; use a Python with {'.'.join(map(str, _OLDEST))} or later"
             )
-        return cls(path=path, patience=float(wait))
+        self.path = path
+        self.patience = float(wait)
+        self.place = str(path)
+        self.dialect: Dialect = SqliteDialect()
+        self._open()
 
-    @property
-    def place(self) -> str:
-        """The file as messages name it."""
-        return str(self.path)
+    def _open(self) -> None:
+        self._writers = threading.Lock()
+        self._engine = self._pool()
+        self._hasty = self._pool(lasting=False)
 
     def prepare(self, plan: Plan) -> None:
         """Bring the file to the plan's newest schema; a foreign or newer database is left as it is, to the byte.
@@ -81,22 +88,74 @@ class SqliteFile:
             if self._version_as_it_is(plan) == plan.newest and self._journal() == "wal":
                 return
             self._turn_to_wal()
-            engine = self.engine()
-            try:
-                with engine.connect().execution_options(begin=SQLITE.begin_writing) as connection, connection.begin():
-                    bring_forward(connection, plan, self.place)
-            finally:
-                engine.dispose()
+            with self._engine.connect().execution_options(begin=_TO_WRITE) as connection, connection.begin():
+                bring_forward(connection, plan, self.place)
         except SQLAlchemyError as error:
-            raise StoreError(f"{self.place}: {SQLITE.told(error)}") from error
+            raise StoreError(f"{self.place}: {self.dialect.told(error)}") from error
         except sqlite3.Error as error:
-            raise StoreError(f"{self.place}: {sqlite_fault(error)}") from error
+            raise StoreError(f"{self.place}: {_fault(error)}") from error
 
-    def engine(self, *, lasting: bool = True) -> Engine:
-        """A pool of connections that begin their transactions as they are told to, and wait for other writers.
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See Database.reading; the view is that of the first look."""
+        with self._begun(self._engine, _TO_READ) as connection:
+            yield connection
 
-        What `lasting` ones commit outlives a loss of power, what others do only the process.
-        """
+    @contextmanager
+    def writing(self, *, lasting: bool, biller: str | None, shared: bool) -> Iterator[Connection]:
+        """See Database.writing; one at a time, whoever's records it changes."""
+        # Threads of one process queue here, in order; SQLite would have them sleep and try their luck.
+        if not self._writers.acquire(timeout=self.patience):
+            raise StoreError(f"another thread was writing for {self.patience:g} s; try again, write in smaller steps")
+        try:
+            with self._begun(self._engine if lasting else self._hasty, _TO_WRITE) as connection:
+                yield connection
+        finally:
+            self._writers.release()
+
+    def commit(self, connection: Connection) -> None:
+        """See Database.commit."""
+        driver = connection.connection
+        try:
+            connection.commit()
+        except SQLAlchemyError as error:
+            told = self.dialect.told(error)
+            if isinstance(told, Conflict) and (unfit := _unfit(driver.cursor())):
+                told = Conflict("a record that another one refers to", unfit)
+            # SQLite keeps a transaction open that it would not commit, and SQLAlchemy takes it for ended.
+            driver.rollback()
+            raise told from error
+
+    def forked(self) -> None:
+        """See Database.forked."""
+        for engine in (self._engine, self._hasty):
+            _INHERITED.append(engine.pool)
+            engine.dispose(close=False)
+        self._open()
+
+    def close(self) -> None:
+        """See Database.close."""
+        self._engine.dispose()
+        self._hasty.dispose()
+
+    @contextmanager
+    def _begun(self, engine: Engine, begin: str) -> Iterator[Connection]:
+        try:
+            connection = engine.connect().execution_options(begin=begin)
+        except SQLAlchemyError as error:
+            raise self.dialect.told(error) from error
+        try:
+            try:
+                connection.begin()
+            except SQLAlchemyError as error:
+                raise self.dialect.told(error) from error
+            yield connection
+        finally:
+            connection.close()
+
+    def _pool(self, *, lasting: bool = True) -> Engine:
+        # They begin their transactions as they are told to. What `lasting` ones commit outlives a loss of power, what
+        # others do only the process.
         engine = create_engine(
             "sqlite://",
             creator=partial(self._connect, "FULL" if lasting else "NORMAL"),
@@ -161,4 +220,119 @@ class SqliteFile:
 def _begin_as_told(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", SQLITE.begin_reading))
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", _TO_READ))
+
+
+_TO_READ: Final = "BEGIN"
+# A transaction that reads first and writes later would fail at once when another writer came between.
+_TO_WRITE: Final = "BEGIN IMMEDIATE"
+
+
+_UNIQUE: Final = re.compile(r"UNIQUE constraint failed: (.+)")
+_CHECK: Final = re.compile(r"CHECK constraint failed: (.+)")
+
+
+class _Days(dict[date | None, Bound]):
+    def __missing__(self, day: date | None) -> Bound:
+        text = self[day] = None if day is None else day.isoformat()
+        return text
+
+
+class _Instants(dict[datetime | None, Bound]):
+    def __missing__(self, instant: datetime | None) -> Bound:
+        text = self[instant] = None if instant is None else instant.astimezone(UTC).isoformat(" ")
+        return text
+
+
+class SqliteDialect:
+    """SQLite's ways: dates and instants are text; an update rewrites the index entries of every column it sets."""
+
+    narrow = True
+    flags: tuple[Bound, Bound] = (0, 1)
+
+    def days(self) -> Mapping[date | None, Bound]:
+        """See Dialect.days."""
+        return _Days()
+
+    def instants(self) -> Mapping[datetime | None, Bound]:
+        """See Dialect.instants."""
+        return _Instants()
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """See Dialect.insert."""
+        columns = [column.name for column in table.c]
+        marks = ", ".join("?" * len(columns))
+        _each(connection, f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    def update(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Row],
+        *,
+        changed: Sequence[str],
+        where: Sequence[str],
+        same: Sequence[str] = (),
+        counting: str | None = None,
+    ) -> int:
+        """See Dialect.update."""
+        changes = [f"{column} = ?" for column in changed]
+        if counting:
+            changes.append(f"{counting} = {counting} + 1")
+        tests = [f"{column} = ?" for column in where] + [f"{column} IS ?" for column in same]
+        statement = f"UPDATE {table.name} SET {', '.join(changes)} WHERE {' AND '.join(tests)}"
+        return _each(connection, statement, rows)
+
+    def delete(self, connection: Connection, table: Table, rows: Sequence[Row], *, where: Sequence[str]) -> int:
+        """See Dialect.delete."""
+        tests = " AND ".join(f"{column} = ?" for column in where)
+        return _each(connection, f"DELETE FROM {table.name} WHERE {tests}", rows)
+
+    def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
+        """See Dialect.told; the way out where there is one."""
+        if not isinstance(error, DBAPIError):
+            return StoreError(f"the store refused a statement ({error}); this is a bug in the SQL store, report it")
+        text = str(error.orig)
+        if isinstance(error, IntegrityError):
+            if unique := _UNIQUE.search(text):
+                pairs = [part.strip().partition(".") for part in unique[1].split(",")]
+                return conflict_of(pairs[0][0], [column for _, _, column in pairs])
+            if "FOREIGN KEY" in text:
+                return Conflict("a record that another one refers to", "it is not in this biller's store")
+            if check := _CHECK.search(text):
+                return StoreError(f"the check {check[1]!r} failed, nothing was written; this is a bug, report it")
+        return _fault(error.orig)
+
+
+def _each(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
+    return connection.exec_driver_sql(statement, cast(list[tuple[Any, ...]], rows)).rowcount
+
+
+def _fault(error: BaseException | None) -> StoreError:
+    """What the driver says, with the way out."""
+    code = getattr(error, "sqlite_errorname", None) or ""
+    for start, way_out in _FAULTS.items():
+        if code.startswith(start):
+            return StoreError(f"{error}: {way_out}")
+    return StoreError(f"the database failed ({code or type(error).__name__}: {error}); nothing of this was written")
+
+
+_FAULTS: Final[Mapping[str, str]] = {
+    "SQLITE_BUSY": "another writer held the database for too long; try again, and keep transactions short",
+    "SQLITE_LOCKED": "another connection of this process holds the table; try again, and keep transactions short",
+    "SQLITE_FULL": "the disk is full, nothing of this was written; free some space and try again",
+    "SQLITE_IOERR": "the disk failed; check it, then the file with `PRAGMA integrity_check`",
+    "SQLITE_CORRUPT": "the file is damaged; restore a backup, or try `sqlite3 FILE .recover`",
+    "SQLITE_NOTADB": "the file is not an SQLite database; give the path of one, or of a file that does not exist yet",
+    "SQLITE_READONLY": "the file or its folder cannot be written to; give this user the right to, or another path",
+    "SQLITE_CANTOPEN": "the file cannot be opened; check the path and the rights on it and on its folder",
+    "SQLITE_PERM": "the file may not be opened; check the rights on it",
+    "SQLITE_TOOBIG": "a text is longer than the database takes; shorten it",
+}
+
+
+def _unfit(cursor: DBAPICursor) -> str:
+    """What refers to nothing, after a commit was refused for it; empty when nothing is found."""
+    cursor.execute("PRAGMA foreign_key_check")
+    row = cursor.fetchone()
+    return f"a row of {row[0].replace('_', ' ')} refers to {row[2].replace('_', ' ')} that are not there" if row else ""

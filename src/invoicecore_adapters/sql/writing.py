@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Final, TypedDict, cast
 
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Executable, Table, select, text
 
 from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
@@ -17,13 +17,25 @@ from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.ports import VERSIONED, Counter, R, Record
 from invoicecore_adapters.sql import schema
-from invoicecore_adapters.sql.dialects import Dialect
+from invoicecore_adapters.sql.dialects import Dialect, Row
 from invoicecore_adapters.sql.queries import SqlReader
-from invoicecore_adapters.sql.rows import Batch, Row
+from invoicecore_adapters.sql.rows import Batch
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
 # Rows built at once: enough to spread a statement's cost thin, few enough to keep memory flat.
 _AT_ONCE: Final = 5000
+
+
+class _Claim(TypedDict):
+    skip_locked: bool
+    key_share: bool
+
+
+# Rows others have claimed are passed over. Records that refer to a claimed one may be written meanwhile: its key stays.
+_CLAIM: Final[_Claim] = {"skip_locked": True, "key_share": True}
+_COUNTER: Final = text(
+    "INSERT INTO counters (biller, series, next_number) VALUES (:biller, :series, 1) ON CONFLICT DO NOTHING"
+)
 
 
 class SqlWriter(SqlReader):
@@ -42,7 +54,7 @@ class SqlWriter(SqlReader):
             shelf = SHELVES[kind]
             for start in range(0, len(some), _AT_ONCE):
                 chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
-                self._many(self._dialect.insert(shelf.table), [shelf.row(batch, record) for record in chunk])
+                self._insert(shelf.table, [shelf.row(batch, record) for record in chunk])
                 self._add_parts(shelf, batch, chunk)
 
     def replace(self, records: Sequence[Record]) -> None:
@@ -57,7 +69,7 @@ class SqlWriter(SqlReader):
             for start in range(0, len(some), _AT_ONCE):
                 chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
                 rows = [shelf.row(batch, record) for record in chunk]
-                done = self._change(shelf, rows, shelf.hot) if shelf.hot else 0
+                done = self._change(shelf, rows, shelf.hot) if shelf.hot and self._dialect.narrow else 0
                 if done < len(rows):
                     done += self._change(shelf, rows)
                 if done != len(rows):
@@ -82,8 +94,8 @@ class SqlWriter(SqlReader):
         changed = hot or rest
         same = [name for name in rest if name not in changed]
         values = itemgetter(*(names.index(name) for name in (*changed, *keys, *same)))
-        return self._many(
-            self._dialect.update(shelf.table, changed, keys, same, counting="version"), [values(row) for row in rows]
+        return self._update(
+            shelf.table, [values(row) for row in rows], changed=changed, where=keys, same=same, counting="version"
         )
 
     def remove(self, invoices: Sequence[Invoice]) -> None:
@@ -97,21 +109,17 @@ class SqlWriter(SqlReader):
             return
         shelf = SHELVES[Invoice]
         self._remove_parts(shelf, invoices)
-        delete = self._dialect.delete(shelf.table, ("biller", "id", "version"))
-        if self._many(delete, [(each.biller, each.id, each.version) for each in invoices]) != len(invoices):
+        rows: list[Row] = [(each.biller, each.id, each.version) for each in invoices]
+        if self._delete(shelf.table, rows, where=("biller", "id", "version")) != len(invoices):
             raise self._stale(shelf, invoices)
 
     def take_numbers(self, biller: str, series: str, count: int, on: date) -> Counter:
         """See Writer.take_numbers."""
-        mark = self._dialect.placeholder
-        self._many(
-            f"INSERT INTO counters (biller, series, next_number) VALUES ({mark}, {mark}, 1) ON CONFLICT DO NOTHING",
-            [(biller, series)],
-        )
+        self._rows_changed(_COUNTER, {"biller": biller, "series": series})
         before = self._counter(biller, series, claim=True)
-        update = self._dialect.update(schema.counters, ("next_number", "last_on"), ("biller", "series"))
         latest = on if before.last_on is None else max(before.last_on, on)
-        self._many(update, [(before.next + count, self._dialect.days()[latest], biller, series)])
+        row: Row = (before.next + count, self._dialect.days()[latest], biller, series)
+        self._update(schema.counters, [row], changed=("next_number", "last_on"), where=("biller", "series"))
         return before
 
     def due_leases(
@@ -125,43 +133,69 @@ class SqlWriter(SqlReader):
     ) -> list[Lease]:
         """See Reader.due_leases; the rows are locked where the transaction itself does not lock out other writers."""
         query = self._due_leases(biller, on, after, among).limit(limit)
-        return list(self._records(Lease, query.with_for_update(skip_locked=True)))
+        return list(self._records(Lease, query.with_for_update(**_CLAIM)))
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
         """See Reader.due_customers; locked likewise."""
         query = self._due(schema.customers, "next_cycle_on", biller, on, after).limit(limit)
-        return list(self._records(Customer, query.with_for_update(skip_locked=True)))
+        return list(self._records(Customer, query.with_for_update(**_CLAIM)))
 
     def due(
         self, kind: type[R], biller: str, at: datetime, *, after: tuple[datetime, str] | None, limit: int
     ) -> list[R]:
         """See Reader.due; locked likewise."""
         query = self._waiting(kind, biller, at, after).limit(limit)
-        return list(self._records(kind, query.with_for_update(skip_locked=True)))
+        return list(self._records(kind, query.with_for_update(**_CLAIM)))
 
     def _add_parts(self, shelf: Shelf, batch: Batch, records: Sequence[Record]) -> None:
         for table, rows_of in shelf.parts:
-            self._many(self._dialect.insert(table), [row for record in records for row in rows_of(batch, record)])
+            self._insert(table, [row for record in records for row in rows_of(batch, record)])
 
     def _remove_parts(self, shelf: Shelf, records: Sequence[Invoice | Payment]) -> None:
         for table, _ in shelf.parts:
-            delete = self._dialect.delete(table, ("biller", shelf.noun))
-            self._many(delete, [(record.biller, record.id) for record in records])
+            self._delete(table, [(record.biller, record.id) for record in records], where=("biller", shelf.noun))
 
-    def _many(self, statement: str, rows: list[Row]) -> int:
-        """Run one statement for each row; how many rows of the table it touched."""
+    def _insert(self, table: Table, rows: list[Row]) -> None:
+        with self._written(table) as connection:
+            if rows:
+                self._dialect.insert(connection, table, rows)
+
+    def _update(
+        self,
+        table: Table,
+        rows: list[Row],
+        *,
+        changed: Sequence[str],
+        where: Sequence[str],
+        same: Sequence[str] = (),
+        counting: str | None = None,
+    ) -> int:
+        with self._written(table) as connection:
+            return self._dialect.update(
+                connection, table, rows, changed=changed, where=where, same=same, counting=counting
+            )
+
+    def _delete(self, table: Table, rows: list[Row], *, where: Sequence[str]) -> int:
+        with self._written(table) as connection:
+            return self._dialect.delete(connection, table, rows, where=where) if rows else 0
+
+    def _rows_changed(self, statement: Executable, values: Mapping[str, object]) -> None:
+        with self._written(None) as connection:
+            connection.execute(statement, values)
+
+    @contextmanager
+    def _written(self, table: Table | None) -> Iterator[Connection]:
+        """The connection to write with; what fails is told in our words, and breaks the transaction."""
         connection = self._live()
-        if not rows:
-            return 0
         try:
-            return connection.exec_driver_sql(statement, cast(list[tuple[Any, ...]], rows)).rowcount
-        except SQLAlchemyError as error:
-            self.broken = self._told(error)
-            raise self.broken from error
+            yield connection
         except (OverflowError, UnicodeEncodeError) as error:
             self.broken = InvalidValue(
                 "records", "a value", f"cannot be stored: {error}", "use 64-bit numbers and UTF-8"
             )
+            raise self.broken from error
+        except Exception as error:  # the driver's own, where a dialect speaks to it directly
+            self.broken = self._dialect.told(error, table)
             raise self.broken from error
 
     def _stale(self, shelf: Shelf, records: Sequence[Record]) -> Conflict:

@@ -1,0 +1,318 @@
+"""The PostgreSQL server behind a store (extra `postgres`): turns by biller, binary COPY, and faults that may be tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoneFree
+
+from invoicecore.errors import (
+    Conflict,
+    Interrupted,
+    InvalidValue,
+    InvoicecoreError,
+    MissingExtra,
+    StoreError,
+)
+from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
+from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
+
+try:
+    import psycopg
+    from psycopg import errors
+except ImportError as error:
+    raise MissingExtra("the PostgreSQL store", "postgres") from error
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for other writers, for a free connection, and for a server that is starting."""
+
+_OLDEST: Final = 130000  # partitioned tables that others refer to, and nothing here that is younger
+
+# Advisory locks have two numbers: ours, and what is locked. A turn in the whole store, or in one biller's records.
+_STORE: Final = 0x1C0DE
+_BILLER: Final = 0x1C0DF
+_TURNS: Final[Mapping[tuple[bool, bool], str]] = {
+    # (names a biller, is shared)
+    (False, False): f"SELECT pg_advisory_xact_lock({_STORE}, 0)",
+    (False, True): f"SELECT pg_advisory_xact_lock_shared({_STORE}, 0)",
+    (True, False): f"SELECT pg_advisory_xact_lock_shared({_STORE}, 0), "
+    f"pg_advisory_xact_lock({_BILLER}, hashtext(%(biller)s))",
+    (True, True): f"SELECT pg_advisory_xact_lock_shared({_STORE}, 0), "
+    f"pg_advisory_xact_lock_shared({_BILLER}, hashtext(%(biller)s))",
+}
+
+
+class PostgresDatabase:
+    """A database of a PostgreSQL server. Writers of different billers work side by side, those of one in turn.
+
+    The turn is a lock of the server's that ends with the transaction: what is read after it has been got is what the
+    writer before left.
+    """
+
+    def __init__(self, url: str) -> None:
+        """The database of `postgresql+psycopg://user@host/name`; `?timeout=5` waits five seconds, the rest is libpq's.
+
+        Raises StoreError for a URL of another shape.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise StoreError("the URL is not one of a database; write postgresql+psycopg://user@host/name") from None
+        self.place = parsed.render_as_string(hide_password=True)
+        if parsed.drivername not in ("postgresql", "postgresql+psycopg") or not parsed.database:
+            raise StoreError(f"{self.place} names no database for psycopg; write postgresql+psycopg://user@host/name")
+        query = dict(parsed.query)
+        wait = query.pop("timeout", str(PATIENCE))
+        if not isinstance(wait, str) or not wait.replace(".", "", 1).isdecimal() or not wait.isascii():
+            raise StoreError(f"{self.place}: timeout is a number of seconds; write ?timeout=30")
+        self.patience = float(wait)
+        self.dialect: Dialect = PostgresDialect()
+        self._url = parsed.set(drivername="postgresql+psycopg", query=query)
+        self._open()
+
+    def _open(self) -> None:
+        self._engine = create_engine(
+            self._url, pool_size=5, max_overflow=10, pool_timeout=self.patience, use_native_hstore=False
+        )
+        patience = int(self.patience * 1000)
+
+        @event.listens_for(self._engine, "connect")
+        def ready(connection: psycopg.Connection, _: object) -> None:
+            connection.autocommit = True
+            connection.execute(f"SET lock_timeout = {patience}; SET TimeZone = 'UTC'")
+            connection.autocommit = False
+
+        self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writers = self._engine.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
+
+    def prepare(self, plan: Plan) -> None:
+        """See Database.prepare; a role that may not create tables can open what is new enough."""
+        with self.reading() as connection:
+            version = stored_version(connection, self.place, beside_others=True)
+            if _driver(connection).info.server_version < _OLDEST:
+                raise StoreError(f"{self.place} is older than PostgreSQL {_OLDEST // 10000}; upgrade the server")
+        if version == plan.newest:
+            return
+        if version is not None:
+            check_version(version, plan, self.place)
+        # Alone in the store: writers wait, and whoever else would migrate finds it done.
+        with self.writing(lasting=True, biller=None, shared=False) as connection:
+            try:
+                bring_forward(connection, plan, self.place, beside_others=True)
+            except SQLAlchemyError as error:
+                raise StoreError(f"{self.place}: {self.dialect.told(error)}") from error
+            self.commit(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See Database.reading; the view is that of the first look."""
+        with self._begun(self._readers, "SELECT 1") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, lasting: bool, biller: str | None, shared: bool) -> Iterator[Connection]:
+        """See Database.writing; what is read in it is the newest that is committed."""
+        turn = _TURNS[biller is not None, shared]
+        if not lasting:
+            turn = turn.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true), ", 1)
+        with self._begun(self._writers, turn, biller) as connection:
+            yield connection
+
+    def commit(self, connection: Connection) -> None:
+        """See Database.commit; Interrupted with `written` None when nobody knows whether it was."""
+        try:
+            connection.commit()
+        except SQLAlchemyError as error:
+            if _lost(error):
+                raise Interrupted(str(error.args[0]), written=None) from error
+            raise self.dialect.told(error) from error
+
+    def forked(self) -> None:
+        """See Database.forked."""
+        self._engine.dispose(close=False)
+        self._open()
+
+    def close(self) -> None:
+        """See Database.close."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begun(self, engine: Engine, first: str, biller: str | None = None) -> Iterator[Connection]:
+        connection = self._connected(engine, first, biller)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _connected(self, engine: Engine, first: str, biller: str | None) -> Connection:
+        """A connection that has answered within its transaction. Nothing was done yet: one that is dead is replaced."""
+        until = time.monotonic() + self.patience
+        while True:
+            connection = None
+            try:
+                connection = engine.connect()
+                connection.exec_driver_sql(first, {"biller": biller} if biller is not None else {})
+                return connection
+            except SQLAlchemyError as error:
+                if connection is not None:
+                    connection.close()
+                if not _lost(error) or time.monotonic() > until:
+                    raise self.dialect.told(error) from error
+                time.sleep(0.05)  # a server that restarts is back soon
+
+
+class PostgresDialect:
+    """PostgreSQL's ways: rows go in by binary COPY, and are changed by a join with arrays of their values."""
+
+    narrow = False
+    flags: tuple[Bound, Bound] = (False, True)
+
+    def days(self) -> Mapping[date | None, Bound]:
+        """See Dialect.days."""
+        return _AsIs()
+
+    def instants(self) -> Mapping[datetime | None, Bound]:
+        """See Dialect.instants."""
+        return _AsIs()
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """See Dialect.insert."""
+        statement, types = _copy(table)
+        with _driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+    def update(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Row],
+        *,
+        changed: Sequence[str],
+        where: Sequence[str],
+        same: Sequence[str] = (),
+        counting: str | None = None,
+    ) -> int:
+        """See Dialect.update."""
+        sets = [f"{column} = given.{column}" for column in changed]
+        if counting:
+            sets.append(f"{counting} = {table.name}.{counting} + 1")
+        tests = [*_equal(table, where), *_equal(table, same, "IS NOT DISTINCT FROM")]
+        given = _given(table, (*changed, *where, *same))
+        statement = f"UPDATE {table.name} SET {', '.join(sets)} FROM {given} WHERE {' AND '.join(tests)}"
+        return _with_arrays(connection, statement, rows)
+
+    def delete(self, connection: Connection, table: Table, rows: Sequence[Row], *, where: Sequence[str]) -> int:
+        """See Dialect.delete."""
+        tests = " AND ".join(_equal(table, where))
+        return _with_arrays(connection, f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {tests}", rows)
+
+    def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
+        """See Dialect.told; Interrupted for what may be tried again."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(error, NoneFree):
+            return StoreError(f"no connection was free in time ({error.args[0]}); use fewer threads, or try again")
+        if not isinstance(cause, psycopg.Error):
+            return StoreError(f"the store refused a statement ({error}); this is a bug in the SQL store, report it")
+        diag = cause.diag
+        words = diag.message_primary or str(cause) or type(cause).__name__
+        if isinstance(cause, errors.UniqueViolation):
+            columns = (diag.message_detail or "").partition("(")[2].partition(")")[0].split(", ")
+            return conflict_of(table.name if table is not None else diag.table_name or "", columns)
+        if isinstance(cause, errors.ForeignKeyViolation):
+            return Conflict("a record that another one refers to", diag.message_detail or "it is not there")
+        if isinstance(cause, errors.CheckViolation):
+            return StoreError(
+                f"the check {diag.constraint_name!r} failed, nothing was written; this is a bug, report it"
+            )
+        if isinstance(cause, errors.SerializationFailure | errors.DeadlockDetected) or _lost(error):
+            return Interrupted(words, written=False)
+        if isinstance(cause, psycopg.DataError):
+            return InvalidValue("records", "a value", f"cannot be stored: {words}", "use 64-bit numbers and UTF-8")
+        for known, way_out in _FAULTS.items():
+            if isinstance(cause, known):
+                return StoreError(f"{words}: {way_out}")
+        return StoreError(
+            f"the database failed ({cause.sqlstate or type(cause).__name__}: {words}); nothing was written"
+        )
+
+
+_FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
+    errors.LockNotAvailable: "another writer held it for too long; try again, and keep transactions short",
+    errors.DiskFull: "the server's disk is full, nothing of this was written; free some space and try again",
+    errors.OutOfMemory: "the server is out of memory; try again with less at once",
+    errors.TooManyConnections: "the server takes no more connections; close some, or raise its max_connections",
+    errors.ReadOnlySqlTransaction: "the database is read-only, perhaps a standby; give the URL of the primary",
+    errors.InsufficientPrivilege: "this role may not; grant it the right, or use another",
+    errors.InvalidSchemaName: "the schema is not there; create it, or take search_path out of the URL",
+    errors.InvalidCatalogName: "there is no such database on this server; create it with `createdb`",
+    errors.InvalidAuthorizationSpecification: "the server does not let this role in; check the URL and pg_hba.conf",
+    errors.QueryCanceled: "the server stopped the statement; raise its statement_timeout, or try again",
+    errors.IndexCorrupted: "the database is damaged; restore a backup",
+    errors.DataCorrupted: "the database is damaged; restore a backup",
+    psycopg.OperationalError: "the server cannot be reached or is not well; check the URL and that it runs",
+}
+
+
+def _lost(error: Exception) -> bool:
+    """Whether the connection is gone, or the server about to be."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, errors.AdminShutdown | errors.CrashShutdown | errors.CannotConnectNow):
+        return True
+    # What the server itself says has a state; a socket that broke or was never opened has none.
+    return isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None and not _refused(cause)
+
+
+def _refused(cause: psycopg.Error) -> bool:
+    """Whether a new connection was turned away for a reason that waiting does not mend."""
+    return "FATAL" in str(cause) and "starting up" not in str(cause) and "shutting down" not in str(cause)
+
+
+class _AsIs(dict[Any, Any]):
+    def __missing__(self, value: object) -> object:
+        self[value] = value
+        return value
+
+
+def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
+    return cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+
+
+@cache
+def _types(table: Table) -> Mapping[str, str]:
+    """Each column's type as the server calls it."""
+    names = {"VARCHAR": "text", "TEXT": "text", "INTEGER": "int4", "BIGINT": "int8", "BOOLEAN": "bool", "DATE": "date"}
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # of a version it has no types for
+    compiled = {column.name: column.type.compile(dialect).partition(" COLLATE")[0] for column in table.c}
+    return {name: names.get(kind, "timestamptz") for name, kind in compiled.items()}
+
+
+@cache
+def _copy(table: Table) -> tuple[str, tuple[str, ...]]:
+    types = _types(table)
+    return f"COPY {table.name} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)", tuple(types.values())
+
+
+def _equal(table: Table, columns: Sequence[str], how: str = "=") -> list[str]:
+    return [f"{table.name}.{column} {how} given.{column}" for column in columns]
+
+
+def _given(table: Table, columns: Sequence[str]) -> str:
+    arrays = ", ".join(f"%s::{_types(table)[column]}[]" for column in columns)
+    return f"unnest({arrays}) AS given({', '.join(columns)})"
+
+
+def _with_arrays(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
+    if not rows:
+        return 0
+    with _driver(connection).cursor() as cursor:
+        return cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)]).rowcount
