@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import attrs
 import pytest
@@ -21,6 +22,7 @@ from invoicecore.parties import Biller
 from invoicecore.ports import Store, Writer
 from invoicecore.serde import dumps, loads
 from invoicecore.testing import FixedClock
+from workers import Wrapped
 
 ON = date(2026, 4, 24)
 KINDS = ("created", "existing", "late", "skipped", "failed", "warnings")
@@ -197,18 +199,16 @@ def test_a_lease_that_is_due_later_is_in_no_shard_until_the_run_is_cut_again(bil
     assert counts(billing.run_shard(again)) == {"created": 3, "late": 1, "warnings": 2}
 
 
-class Dying:
+class Dying(Wrapped):
     """A store whose process dies at the end of one transaction, before it is committed."""
 
     def __init__(self, store: Store, at: int) -> None:
-        self._store = store
+        super().__init__(store)
         self._left = at
-        self.reading = store.reading
-        self.close = store.close
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Writer]:
-        with self._store.writing(lasting=lasting) as tx:
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        with self._store.writing(**how) as tx:
             yield tx
             self._left -= 1
             if self._left == 0:
