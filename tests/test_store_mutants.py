@@ -622,6 +622,12 @@ class SumsLeaveCreditNotesInTheTotal(MemoryWriter):
         return attrs.evolve(sums, total=sums.total + noted)
 
 
+@noticed_by("test_sums_are_of_everything_that_matches_whatever_the_page")
+class CountsAPage(MemoryWriter):
+    def count(self, wanted):
+        return len(self.invoices(wanted))
+
+
 @noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
 class HidesRevokedLinks(MemoryWriter):
     def pay_link(self, token):
@@ -634,6 +640,18 @@ class LooksForTheLinkOfOneBillerOnly(MemoryWriter):
     def pay_link(self, token):
         link = super().pay_link(token)
         return link if link is not None and link.biller == "b1" else None
+
+
+@noticed_by("test_what_is_changed_and_changed_back_in_one_transaction_is_as_it_was")
+class ComparesWithWhatWasReadFirst(MemoryWriter):
+    def get(self, kind, biller, ids):
+        found = super().get(kind, biller, ids)
+        self.first = {record.id: record for record in found.values()}
+        return found
+
+    def replace(self, records):
+        first = getattr(self, "first", {})
+        super().replace([each for each in records if attrs.evolve(each, version=1) != first.get(each.id)])
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -669,6 +687,7 @@ BROKEN_TABLES = (KeyError, RuntimeError)
 @noticed_by(
     "test_threads_that_publish_take_consecutive_numbers",
     "test_threads_that_change_one_invoice_lose_no_update",
+    "test_transactions_of_one_biller_follow_one_another",
     "test_threads_that_take_the_same_key_leave_one",
     "test_threads_that_run_share_the_work",
     "test_what_a_writer_claims_no_other_writer_has",

@@ -16,7 +16,7 @@ from invoicecore.billing.desk import Change, Desk, again, id_stream
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
-from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
+from invoicecore.billing.outcomes import Outcome, Report, about
 from invoicecore.billing.scheduling import collected_by, lacking
 from invoicecore.billing.sharding import Shard
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
@@ -28,6 +28,7 @@ from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
 
 PAGE = 1000  # leases a transaction
+SHOWN = 100  # of what was there already: it is counted, and some of it named, but the run is not about it
 PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
 
 
@@ -242,7 +243,7 @@ class Running:
         def look() -> tuple[list[Invoice], int]:
             with self._desk.view() as tx:
                 found = tx.invoices(wanted)
-                return found, sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+                return found, tx.count(wanted) if len(found) == SHOWN else len(found)
 
         found, count = again(look)
         told = self.report.existing.count
@@ -269,7 +270,7 @@ class Running:
 
 
 def _claims(biller: Biller, on: date) -> InvoiceQuery:
-    return InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
+    return InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=SHOWN)
 
 
 def _bill_lease(

@@ -253,6 +253,10 @@ class Reader(Protocol):
         """
         ...
 
+    def count(self, wanted: InvoiceQuery) -> int:
+        """How many invoices match, whatever the order, page and limit."""
+        ...
+
     def due_leases(
         self,
         biller: str,

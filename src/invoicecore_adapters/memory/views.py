@@ -118,6 +118,10 @@ class MemoryReader:
             descending=wanted.order in _DESCENDING,
         )
 
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        return sum(1 for _ in self._matching(wanted))
+
     def sums(self, wanted: InvoiceQuery) -> Sums:
         """See Reader.sums."""
         counts = dict.fromkeys(Status, 0)

@@ -23,7 +23,7 @@ from invoicecore.payments import Payment
 from invoicecore.ports import FINDABLE, WAITING, Counter, Event, InvoiceQuery, PayLink, R, Sums
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
-from invoicecore_adapters.sql.listing import listed, summed, sums_of
+from invoicecore_adapters.sql.listing import counted, listed, summed, sums_of
 from invoicecore_adapters.sql.records import Found, Page
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
@@ -102,13 +102,18 @@ class SqlReader:
 
     def invoices(self, wanted: InvoiceQuery) -> list[Invoice]:
         """See Reader.invoices."""
-        statement = listed(wanted)
+        statement = listed(wanted, merging=self._dialect.merging)
         return [] if statement is None else list(self._records(Invoice, statement))
 
     def sums(self, wanted: InvoiceQuery) -> Sums:
         """See Reader.sums."""
         statement = summed(wanted)
         return sums_of([] if statement is None else self._rows(statement))
+
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        statement = counted(wanted)
+        return 0 if statement is None else int(self._rows(statement)[0][0])
 
     def due_leases(
         self,
@@ -217,10 +222,14 @@ class SqlReader:
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
         page, rows, shelf = Page(), self._rows(statement), SHELVES[kind]
+        self._saw(shelf, rows)
         make = cast(Callable[..., R], shelf.record)
         found = [self._parts(table, rows) for table, _ in shelf.parts]
         parts = [[each.get(row[1], ()) for row in rows] for each in found]
         return iter([make(page, *row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
+
+    def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
+        """Told of every row that was read; a writer compares with them."""
 
     def _parts(self, table: Table, rows: Sequence[Found]) -> Mapping[str, Sequence[Found]]:
         """The rows of a table of parts by the record they belong to, in their order."""
