@@ -12,7 +12,7 @@ from invoicecore import Billing
 from invoicecore.errors import InvalidValue
 from invoicecore_adapters.procrastinate.tasks import install
 
-_DRIVEN: Final = "postgresql+psycopg://"
+_SCHEMES: Final = ("postgresql+psycopg", "postgresql")
 
 
 def app_from_environment() -> App:
@@ -26,12 +26,12 @@ def app_from_environment() -> App:
     gateways = os.environ.get("INVOICECORE_GATEWAY", "").split()
     if not url:
         raise InvalidValue("INVOICECORE_DB", url, "is not set", "set it to the URL of the store")
-    broker = os.environ.get("INVOICECORE_BROKER") or (url if url.startswith(_DRIVEN) else "")
+    broker = os.environ.get("INVOICECORE_BROKER") or (url if url.partition("://")[0] in _SCHEMES else "")
     if not broker:
         way_out = "set it to the URL of a PostgreSQL database, as in postgresql://user@host/name"
         raise InvalidValue("INVOICECORE_BROKER", broker, "is not set", way_out)
     app = App(
-        connector=PsycopgConnector(conninfo=broker.replace(_DRIVEN, "postgresql://", 1)),
+        connector=PsycopgConnector(conninfo=_for_libpq(broker)),
         worker_defaults={"delete_jobs": "successful"},
     )
     base_url = os.environ.get("INVOICECORE_BASE_URL")
@@ -45,3 +45,10 @@ def app_from_environment() -> App:
     else:
         install(app, open_billing, deliver=None, collect=None, recover=None)
     return app
+
+
+def _for_libpq(url: str) -> str:
+    """A store's URL as libpq takes it: without the driver, and without `timeout`, which is the store's own."""
+    place, _, options = url.replace("postgresql+psycopg://", "postgresql://", 1).partition("?")
+    kept = [option for option in options.split("&") if option and not option.startswith("timeout=")]
+    return f"{place}?{'&'.join(kept)}" if kept else place
