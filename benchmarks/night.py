@@ -113,6 +113,7 @@ def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 
     cores, disk, log = Station(round(inputs["cores"])), Station(round(inputs["reads_at_once"])), Station(1)
     own = Station(workers)
     waiting: dict[int, deque[int]] = {}  # workers, by the biller whose counter is held
+    holding: dict[int, float] = {}  # seconds for which it was
     events: list[tuple[float, int]] = []
     done = [0]
 
@@ -131,6 +132,7 @@ def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 
                 now = yield None  # until whoever holds the counter has committed
             elif task.biller is not None:
                 waiting[task.biller] = deque()
+            begun = now
             now = yield mine.serve(now, cost(task, "write_worker"))
             now = yield disk.serve(now, cold * task.shards * inputs["shard_cold_pages"] * inputs["read_seconds"])
             now = yield cores.serve(now, cost(task, "write_server"))
@@ -138,6 +140,7 @@ def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 
             now = yield now + task.shards * inputs["flush_seconds"]
             done[0] += task.leases
             if task.biller is not None:
+                holding[task.biller] = holding.get(task.biller, 0.0) + now - begun
                 if others := waiting[task.biller]:
                     heappush(events, (now, others.popleft()))
                 else:
@@ -161,11 +164,7 @@ def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 
     stations = {"workers": own, "cores": cores, "disk": disk, "log": log}
     busy = {name: station.busy for name, station in stations.items()}
     loads = {name: station.busy / station.servers / now for name, station in stations.items()}
-    holds: dict[int, float] = {}
-    for task in tasks:
-        if task.biller is not None:
-            holds[task.biller] = holds.get(task.biller, 0.0) + held(task.leases, task.shards, inputs, cold=cold)
-    loads["counter"] = max(holds.values(), default=0.0) / now
+    loads["counter"] = max(holding.values(), default=0.0) / now
     return Night(now, done[0], busy, loads)
 
 

@@ -54,6 +54,11 @@ def mail_seconds(inputs: Inputs) -> float:
     return _share(inputs, "messages") * max(inputs["send_seconds"], making)
 
 
+def collect_seconds(inputs: Inputs) -> float:
+    """What a debit takes the process that submits it, most of it spent waiting for the provider."""
+    return inputs["debit_requests"] * inputs["provider_seconds"] + inputs["debit_worker"] + inputs["debit_server"]
+
+
 def requests(inputs: Inputs) -> tuple[float, float]:
     """Requests to GoCardless for a lease: until its debit is submitted, and in the whole month."""
     first = inputs["debit_requests"] + inputs["events_early"] * inputs["early_event_requests"]
@@ -118,7 +123,6 @@ def limits(inputs: Inputs) -> list[Limit]:
     """What a host meets as its leases grow, in that order: one of everything, all leases due on one day."""
     day, window, mean = inputs["day"], inputs["window"], inputs["leases_a_biller"]
     mails, debited = _share(inputs, "messages"), inputs["debited"]
-    asked = inputs["debit_requests"] * inputs["provider_seconds"] + inputs["debit_worker"] + inputs["debit_server"]
     gocardless = inputs["gocardless_a_minute"] * day / 60
     first, whole = requests(inputs)
     server = server_seconds(inputs)
@@ -129,7 +133,12 @@ def limits(inputs: Inputs) -> list[Limit]:
         Limit("the e-mails of a new account at Amazon SES", inputs["mails_a_day"] / mails, on_day, _QUOTA),
         Limit("the e-mails a second of such an account", inputs["mails_a_second"] * day / mails, on_day, _QUOTA),
         Limit("one process that delivers", day / mail_seconds(inputs), on_day, "more of them at once"),
-        Limit("one process that collects", day / asked / debited, on_day, "one for each part of the billers"),
+        Limit(
+            "one process that collects",
+            day / collect_seconds(inputs) / debited,
+            on_day,
+            "one for each part of the billers",
+        ),
         Limit("GoCardless, until all is submitted", gocardless / first, on_day, _ACCOUNTS),
         Limit("GoCardless, spread evenly", gocardless * 30 / whole, "a month", _ACCOUNTS),
         Limit("Stripe, were they charges of cards", inputs["stripe_a_second"] * day / debited, on_day, _ACCOUNTS),
@@ -151,6 +160,9 @@ def limits(inputs: Inputs) -> list[Limit]:
         ),
         Limit(
             "one worker of the run", window * mean / alone(round(mean), 1, inputs, cold=1.0), at_night, "more workers"
+        ),
+        Limit(
+            "the job queue, a job for each shard", window * inputs["jobs_a_second"] * mean, at_night, "cron, by biller"
         ),
         Limit("one process that cuts the run", window / cutting, at_night, "cutting biller by biller, at once"),
         Limit(
@@ -177,6 +189,7 @@ def tables(
     """Every table of the page by its name, as Markdown."""
     return {
         "inputs": _table(("input", "value", "from"), [_input(each) for each in given.values()]),
+        "rates": _rates_table(inputs),
         "checked": _checked_table(inputs, checks),
         "night": _night_table(inputs),
         "month": _month_table(inputs),
@@ -185,6 +198,25 @@ def tables(
             [(_number(each.leases), each.name, each.window or "–", each.then) for each in limits(inputs)],
         ),
     }
+
+
+def _rates_table(inputs: Inputs) -> str:
+    large = SHARD / alone(SHARD, 1, inputs)
+    mean = round(inputs["leases_a_biller"])
+    _, whole = requests(inputs)
+    rates = {
+        f"a worker of the run, over billers of {SHARD:,} leases: invoices": large,
+        f"the same, over billers of {mean}": mean / alone(mean, 1, inputs),
+        "all workers together, over one biller: invoices": SHARD / held(SHARD, 1, inputs),
+        "the database, if the run is all it does: invoices": inputs["cores"] / server_seconds(inputs)["run"],
+        "a process that delivers: e-mails": 1 / mail_seconds(inputs),
+        "a process that collects: debits": 1 / collect_seconds(inputs),
+        "a GoCardless account: debits, with all that is asked about them later": inputs["gocardless_a_minute"]
+        / 60
+        * inputs["debited"]
+        / whole,
+    }
+    return _table(("one of them", "an hour"), [(name, _number(rate * 3600)) for name, rate in rates.items()])
 
 
 def foretold(check: Mapping[str, float], inputs: Inputs) -> float:
