@@ -11,7 +11,6 @@ from random import Random
 from typing import Final, NamedTuple
 
 SHARD: Final = 1000  # leases
-GRAIN: Final = 20_000  # tasks that a night has at least before shards are put together, to be simulated as one
 
 Inputs = Mapping[str, float]
 """What things cost, by name: see benchmarks/capacity.json."""
@@ -47,38 +46,44 @@ def billers(leases: int, mean: float, tail: float) -> tuple[int, ...]:
         run += weight * scale
         marks.append(round(run))
     marks[-1] = leases
-    return tuple(after - before for before, after in pairwise(marks))
+    return tuple(sorted((after - before for before, after in pairwise(marks)), reverse=True))
 
 
-def dealt(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
-    """A night's tasks with every biller's shards spread over the whole of it, as when the queue is shuffled."""
-    placed = [
-        ((n + 0.5) / len(some), task) for some in _cut(sizes, grain) for n, task in enumerate(some)
-    ]  # a biller's first comes early, its last late
+def spread(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
+    """A night's tasks with the shards of each biller spread evenly over the queue."""
+    placed = [((n + 0.5) / len(some), task) for some in _cut(sizes, together) for n, task in enumerate(some)]
     return [task for _, task in sorted(placed, key=lambda each: each[0])]
 
 
-def as_cut(sizes: Sequence[int], *, grain: int = GRAIN) -> list[Task]:
+def by_turns(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
+    """The same tasks, one of each biller and then the next of each, as the tasks for Procrastinate are queued."""
+    *several, rest = _cut(sizes, together)
+    placed = [*((0, task) for task in rest), *((n, task) for some in several for n, task in enumerate(some))]
+    return [task for _, task in sorted(placed, key=lambda each: each[0])]
+
+
+def as_cut(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
     """The same tasks biller by biller, in no order of size, as `billing.shards()` gives them."""
-    several = _cut(sizes, grain)
-    several[-1:] = [[task] for task in several[-1]]
+    *several, rest = _cut(sizes, together)
+    several += [[task] for task in rest]
     Random(1).shuffle(several)
     return [task for some in several for task in some]
 
 
-def _cut(sizes: Sequence[int], grain: int) -> list[list[Task]]:
-    """The tasks of each biller of several shards, and last those of all the others, about as large."""
-    size = SHARD * max(1, sum(sizes) // SHARD // grain)
+def _cut(sizes: Sequence[int], together: int) -> list[list[Task]]:
+    """The shards of each biller that has several, and last those of billers that have one each.
+
+    Nobody waits for those, so that a few of them, with so many leases `together`, are simulated as one task.
+    """
     found: list[list[Task]] = []
     rest: list[Task] = []
     shards = leases = 0
     for biller, each in enumerate(sizes):
         if each > SHARD:
-            some = [min(size, each - begin) for begin in range(0, each, size)]
-            found.append([Task(biller, part, -(-part // SHARD)) for part in some])
+            found.append([Task(biller, min(SHARD, each - begin)) for begin in range(0, each, SHARD)])
             continue
         shards, leases = shards + (each > 0), leases + each
-        if leases >= size:
+        if leases >= together:
             rest.append(Task(None, leases, shards))
             shards = leases = 0
     return [*found, [*rest, Task(None, leases, shards)] if leases else rest]
@@ -103,11 +108,11 @@ class Station:
         return done
 
 
-def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 0.0, together: bool = False) -> Night:
+def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 0.0, shared: bool = False) -> Night:
     """Run a night's tasks by so many workers on one database, whose pages are `cold` to that share.
 
     A worker reads and decides, waits for its biller's counter, holds it while it writes and commits, and takes the next
-    task. Workers have a core each; `together`, they share those of the database.
+    task. Workers have a core each; `shared`, they have those of the database.
     """
     queue = iter(tasks)
     cores, disk, log = Station(round(inputs["cores"])), Station(round(inputs["reads_at_once"])), Station(1)
@@ -123,7 +128,7 @@ def night(tasks: Sequence[Task], workers: int, inputs: Inputs, *, cold: float = 
     def work(number: int) -> Generator[float | None, float, None]:
         now = yield 0.0
         for task in queue:
-            mine = cores if together else own
+            mine = cores if shared else own
             now = yield mine.serve(now, cost(task, "decide_worker"))
             now = yield disk.serve(now, cold * task.leases * inputs["lease_cold_pages"] * inputs["read_seconds"])
             now = yield cores.serve(now, cost(task, "decide_server"))

@@ -22,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from night import SHARD, Inputs, Night, alone, as_cut, billers, dealt, held, night
+from night import SHARD, Inputs, Night, alone, as_cut, billers, by_turns, held, night, spread
 
 INPUTS: Final = Path(__file__).with_name("capacity.json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -223,7 +223,7 @@ def foretold(check: Mapping[str, float], inputs: Inputs) -> float:
     """What the simulation says of a run that was made on the machine that the inputs were measured on."""
     parks, leases, workers = (int(check[name]) for name in ("billers", "leases", "workers"))
     here = {**inputs, "cores": check["cores"]}
-    return night(dealt([leases // parks] * parks), workers, here, together=True).seconds
+    return night(spread([leases // parks] * parks), workers, here, shared=True).seconds
 
 
 def _checked_table(inputs: Inputs, checks: Sequence[Mapping[str, float]]) -> str:
@@ -240,23 +240,23 @@ def _night_table(inputs: Inputs) -> str:
     rows = []
     for leases in SIZES:
         sizes, cold = billers(leases, inputs["leases_a_biller"], inputs["tail"]), cold_share(leases, inputs)
-        tasks = dealt(sizes)
+        tasks = spread(sizes)
         nights = [night(tasks, workers, inputs, cold=cold) for workers in WORKERS]
-        queued = night(as_cut(sizes), WORKERS[-1], inputs, cold=cold)
+        others = [night(order(sizes), WORKERS[-1], inputs, cold=cold) for order in (by_turns, as_cut)]
         cutting = len(sizes) * (inputs["biller_cut_worker"] + inputs["biller_cut_server"])
         rows.append(
             (
                 *(f"{leases:,}", f"{len(sizes):,}", f"{sizes[0]:,}", _time(cutting)),
                 *(_time(each.seconds) for each in nights),
                 saturated(nights[-1]),
-                _time(queued.seconds),
+                *(_time(each.seconds) for each in others),
             )
         )
     return _table(
         (
             *("leases", "billers", "the largest", "cut by one"),
             *(f"{workers} worker{'s' if workers > 1 else ''}" for workers in WORKERS),
-            *(f"the limit of {WORKERS[-1]}", f"{WORKERS[-1]}, biller by biller"),
+            *(f"the limit of {WORKERS[-1]}", f"{WORKERS[-1]} by turns", f"{WORKERS[-1]} biller by biller"),
         ),
         rows,
     )
@@ -368,8 +368,8 @@ def read(path: Path = INPUTS) -> tuple[dict[str, dict[str, object]], dict[str, f
 
 def page_with(text: str, shown: Mapping[str, str]) -> str:
     """A page with its tables as they are now: those between `<!-- scale.py: name -->` and `<!-- end -->`."""
-    pattern = r"(<!-- scale\.py: (\w+) -->\n\n).*?(\n<!-- end -->)"
-    return re.sub(pattern, lambda found: f"{found[1]}{shown[found[2]]}{found[3]}", text, flags=re.DOTALL)
+    pattern = r"(<!-- scale\.py: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)"
+    return re.sub(pattern, lambda found: f"{found[1]}\n{shown[found[2]]}\n{found[3]}", text, flags=re.DOTALL)
 
 
 def main() -> int:
