@@ -262,6 +262,7 @@ _FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
     errors.OutOfMemory: "the server is out of memory; try again with less at once",
     errors.TooManyConnections: "the server takes no more connections; close some, or raise its max_connections",
     errors.ReadOnlySqlTransaction: "the database is read-only, perhaps a standby; give the URL of the primary",
+    errors.FeatureNotSupported: "this server does not do that; of a standby, give the URL of the primary",
     errors.InsufficientPrivilege: "this role may not; grant it the right, or use another",
     errors.InvalidSchemaName: "the schema is not there; create it, or take search_path out of the URL",
     errors.InvalidCatalogName: "there is no such database on this server; create it with `createdb`",
