@@ -143,7 +143,7 @@ print(f"{row.name} {row.version} of {row.distribution}: found by its entry point
 def bench(session: nox.Session) -> None:
     """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib; collections
     and events against the bare SDK."""
-    session.install(".[sql,pdf,mail,gocardless,testing]")
+    session.install(".[sql,postgres,pdf,mail,gocardless,testing]", *GROUPS(PROJECT, "bench"))
     scripts = [word for word in session.posargs if word.endswith(".py")] or [
         "benchmarks/run.py",
         "benchmarks/papers.py",

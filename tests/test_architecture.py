@@ -86,7 +86,8 @@ VENDORS = tuple(
 )
 # What `import invoicecore` must leave alone: vendors' libraries, the adapters, and what only tests need.
 NOT_LOADED = frozenset(
-    "sqlalchemy sqlite3 psycopg stripe gocardless_pro opentelemetry smtplib typst rich starlette django httpx requests "
+    "sqlalchemy sqlite3 psycopg procrastinate stripe gocardless_pro opentelemetry smtplib typst rich starlette django "
+    "httpx requests "
     "pytest _pytest hypothesis".split()
 ) | {ADAPTERS}
 
@@ -94,7 +95,7 @@ NOT_LOADED = frozenset(
 # which no URL could give them; its log is written in the lines of the telemetry.
 SERVES = {"cli": {"web", "stripe", "gocardless", "simulators", "telemetry"}}
 # Shells over Billing, and providers for tests: nothing looks them up by name.
-NOT_PLUGINS = {"cli", "web", "simulators"}
+NOT_PLUGINS = {"cli", "web", "simulators", "procrastinate"}
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "base", "manager", "managers", "misc"}
 MOST_LINES = 450
 

@@ -16,13 +16,13 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from stores import Database, PostgresDatabase, Server, SqliteDatabase
+sys.path.append(str(Path(__file__).parents[1]))
+from stores import DATABASES, Database
 
 HERE = Path(__file__).parent
 EXACT = ("invoices", "last number", "lines")  # what django-silver writes as we do; its totals to a ten-thousandth
@@ -124,26 +124,6 @@ def main() -> int:
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
     return 0
-
-
-@contextmanager
-def sqlite() -> Iterator[Callable[[str], Database]]:
-    """Files in a folder of their own."""
-    with tempfile.TemporaryDirectory(prefix="invoicecore-peers-") as folder:
-        yield lambda name: SqliteDatabase(Path(folder), name)
-
-
-@contextmanager
-def postgresql() -> Iterator[Callable[[str], Database]]:
-    """Databases of a server of their own, with room for a run between its checkpoints."""
-    server = Server(max_wal_size="4GB")
-    try:
-        yield lambda name: PostgresDatabase(server, name)
-    finally:
-        server.stop()
-
-
-DATABASES = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 def measure(new: Callable[[str], Database], peers: list[Peer], leases: int, rounds: int) -> Runs:

@@ -6,7 +6,7 @@ does in its own way is in `sqlite` and `postgres`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -74,6 +74,10 @@ class Dialect(Protocol):
 
     def instants(self) -> Mapping[datetime | None, Bound]:
         """Each instant of a batch as the driver takes it, made once."""
+        ...
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """That a column is one of thousands of values."""
         ...
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:

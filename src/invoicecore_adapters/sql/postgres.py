@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, any_, create_engine, event, literal, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
@@ -188,6 +188,10 @@ class PostgresDialect:
     def instants(self) -> Mapping[datetime | None, Bound]:
         """See Dialect.instants."""
         return _AsIs()
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """See Dialect.among; one array is bound, and not a thousand values."""
+        return column == any_(literal(list(values), postgresql.ARRAY(Text)))
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         """See Dialect.insert."""
