@@ -64,8 +64,8 @@ class Desk:
         self.billing.close()
 
 
-def opened(url: str) -> Desk:
-    clock, post, plugins, store = FixedClock(NOON), Post(), Plugins.of(), SqlStore(url)
+def opened(url: str, store: SqlStore | None = None) -> Desk:
+    clock, post, plugins, store = FixedClock(NOON), Post(), Plugins.of(), store or SqlStore(url)
     parts = wiring(plugins, clock, mailer=post, base_url=None, gateway=MemoryGateway(clock=clock))
     return Desk(billing=Billing(store, clock=clock, plugins=plugins, wiring=parts), clock=clock, post=post, store=store)
 
