@@ -35,7 +35,11 @@ class SqlStore:
         self._pid = os.getpid()
         self._writing_here = threading.local()
         self._closed = False
-        self._database.prepare(plan)
+        try:
+            self._database.prepare(plan)
+        except BaseException:
+            self._database.close()  # what was opened to find that out
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -53,7 +57,7 @@ class SqlStore:
     def writing(self, *, lasting: bool = True, biller: str | None = None, shared: bool = False) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already, or others write for too long.
 
-        An error of a write that was swallowed inside the block is raised again at its end, and nothing is kept.
+        An error of a statement that was swallowed inside the block is raised again at its end, and nothing is kept.
         """
         self._usable()
         if getattr(self._writing_here, "now", False):
