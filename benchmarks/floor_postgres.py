@@ -23,14 +23,13 @@ class Work(NamedTuple):
     copied: bool
 
 
-def pages(before: str, after: str, leases_a_page: int) -> list[list[Work]]:
-    """What the database `after` has that `before` has not, cut into transactions of so many leases."""
+def pages(before: str, after: str, items_a_page: int) -> list[list[Work]]:
+    """What the database `after` has that `before` has not, cut into transactions of so many changed rows of one table."""
     with psycopg.connect(before) as old, psycopg.connect(after) as new:
-        # The order the run wrote them in: what is referred to comes first, though references are checked at the end.
         tables = [name for (name,) in new.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
         changes = [change for name in sorted(tables) for change in _changes(old, new, name)]
-    leases = max((len(change.rows) for change in changes if not change.copied), default=1)
-    count = max(1, -(-leases // leases_a_page))
+    items = max((len(change.rows) for change in changes if not change.copied), default=1)
+    count = max(1, -(-items // items_a_page))
     return [[change._replace(rows=_slice(change.rows, n, count)) for change in changes] for n in range(count)]
 
 
@@ -59,7 +58,7 @@ def _changes(old: psycopg.Connection[Row], new: psycopg.Connection[Row], table: 
         [table],
     ):
         columns.append(name)
-        types[name] = {"character varying": "text", "timestamp with time zone": "timestamptz"}.get(kind, kind)
+        types[name] = {"character varying": "text", "timestamp with time zone": "timestamptz"}.get(kind, str(kind))
     keys = [
         name
         for (name,) in new.execute(
@@ -88,7 +87,7 @@ def _changes(old: psycopg.Connection[Row], new: psycopg.Connection[Row], table: 
         update = sql.SQL("UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS given({given}) WHERE {same}").format(
             table=sql.Identifier(table),
             sets=sql.SQL(", ").join(sql.SQL("{0} = given.{0}").format(sql.Identifier(name)) for name in moved),
-            arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(types[name])) for name in given),  # type: ignore[arg-type]  # the server's own word
+            arrays=sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(types[name])) for name in given),
             given=_names(given),
             same=sql.SQL(" AND ").join(sql.SQL("t.{0} = given.{0}").format(sql.Identifier(name)) for name in keys),
         )

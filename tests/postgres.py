@@ -58,8 +58,8 @@ class Server:
         self._settings = settings
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
-        initdb = [programs / "initdb", "--no-sync", "--auth=trust", "--encoding=utf8", "--username=postgres"]
-        subprocess.run([*initdb, "-D", self._data], check=True, capture_output=True, cwd=self.folder, **self._user)
+        initdb = [str(programs / "initdb"), "--no-sync", "--auth=trust", "--encoding=utf8", "--username=postgres"]
+        subprocess.run([*initdb, "-D", str(self._data)], check=True, capture_output=True, cwd=self.folder, **self._user)
         self.url = f"postgresql://postgres@/postgres?host={self.folder}"
         self.start()
         atexit.register(self.stop)

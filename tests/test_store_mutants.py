@@ -22,7 +22,7 @@ from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import Counter, Event, InvoiceQuery, Order
+from invoicecore.ports import Counter, Event, InvoiceQuery, KeyUse, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
 
@@ -295,6 +295,24 @@ class LeavesAGapAfterARollback(MemoryWriter):
         before = super().take_numbers(biller, series, count, on)
         self._undo.pop()  # as a database's own sequence does
         return before
+
+
+@noticed_by("test_every_series_that_was_used_is_listed")
+class ListsEveryBillersSeries(MemoryWriter):
+    def counters(self, biller):
+        return {series: counter for (_, series), counter in self._tables.counters.items()}
+
+
+@noticed_by("test_every_series_that_was_used_is_listed")
+class ForgetsTheLastDateOfASeries(MemoryWriter):
+    def counters(self, biller):
+        return {series: attrs.evolve(counter, last_on=None) for series, counter in super().counters(biller).items()}
+
+
+@noticed_by("test_find_gives_the_records_whose_fields_match")
+class ListsNoKeys(MemoryWriter):
+    def find(self, kind, biller, where, **page):
+        return [] if kind is KeyUse else super().find(kind, biller, where, **page)
 
 
 # --- queries ----------------------------------------------------------------------------------------------------------
@@ -620,6 +638,12 @@ class SumsLeaveCreditNotesInTheTotal(MemoryWriter):
         sums = super().sums(wanted)
         noted = sum(minor(each.facts.noted) for each in self._matching(wanted) if self._counted(each))
         return attrs.evolve(sums, total=sums.total + noted)
+
+
+@noticed_by("test_sums_are_of_everything_that_matches_whatever_the_page")
+class CountsAPage(MemoryWriter):
+    def count(self, wanted):
+        return len(self.invoices(wanted))
 
 
 @noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")

@@ -243,7 +243,7 @@ class Running:
         def look() -> tuple[list[Invoice], int]:
             with self._desk.view() as tx:
                 found = tx.invoices(wanted)
-                return found, sum(tx.sums(wanted).counts.values()) if len(found) == SHOWN else len(found)
+                return found, tx.count(wanted) if len(found) == SHOWN else len(found)
 
         found, count = again(look)
         told = self.report.existing.count

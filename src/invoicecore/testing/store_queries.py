@@ -176,6 +176,7 @@ class QueriesContract:
                     expected = [invoice for invoice in invoices if matches(invoice, wanted)]
                     assert ids(reader.invoices(wanted)) == ids(in_order(expected, wanted.order))
                     assert_sums(reader.sums(wanted), fold(expected, wanted.on))
+                    assert reader.count(wanted) == len(expected)
 
         check()
 
@@ -257,6 +258,7 @@ class QueriesContract:
                 after = ("INV-9", "zzz") if "number" in order else ("zzz", "zzz")
                 wanted = InvoiceQuery(biller=here.id, on=DAY, order=order, limit=1)
                 assert_sums(reader.sums(wanted), expected)
+                assert reader.count(attrs.evolve(wanted, limit=1)) == sum(expected.counts.values())
                 if order in (Order.CREATED, Order.NUMBER):
                     assert_sums(reader.sums(attrs.evolve(wanted, after=after)), expected)
             sums = reader.sums(InvoiceQuery(biller=here.id, on=DAY))

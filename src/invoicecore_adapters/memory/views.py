@@ -118,6 +118,10 @@ class MemoryReader:
             descending=wanted.order in _DESCENDING,
         )
 
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        return sum(1 for _ in self._matching(wanted))
+
     def sums(self, wanted: InvoiceQuery) -> Sums:
         """See Reader.sums."""
         counts = dict.fromkeys(Status, 0)
@@ -194,6 +198,10 @@ class MemoryReader:
     def counter(self, biller: str, series: str) -> Counter:
         """See Reader.counter."""
         return self._live().counters.get((biller, series), Counter())
+
+    def counters(self, biller: str) -> dict[str, Counter]:
+        """See Reader.counters."""
+        return {series: counter for (owner, series), counter in self._live().counters.items() if owner == biller}
 
     def _matching(self, wanted: InvoiceQuery) -> Iterator[Invoice]:
         return (invoice for invoice in self._candidates(wanted) if self._matches(invoice, wanted))

@@ -98,6 +98,17 @@ def listed(wanted: InvoiceQuery, *, merging: bool) -> Listing | None:
     return statement if wanted.limit is None else statement.limit(wanted.limit)
 
 
+def counted(wanted: InvoiceQuery) -> Listing | None:
+    """How many invoices match; None when none can."""
+    arms = arms_of(wanted)
+    if arms is not None and not arms:
+        return None
+    narrow = _narrow(wanted)
+    way = Way(narrow) if narrow else Way("phase", "due_on")
+    query = select(func.count()).select_from(invoices).where(*_filters(wanted, way))
+    return query if arms is None else query.where(_any_side(wanted, arms, way))
+
+
 def summed(wanted: InvoiceQuery) -> Listing | None:
     """One row per phase and side of the date: (phase, past, count, and each amount's high and low half summed)."""
     asked = arms_of(wanted)
