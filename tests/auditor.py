@@ -166,6 +166,7 @@ class _Auditor:
         self.allocations = _grouped(sorted(tables["allocations"], key=lambda row: row["position"]), "payment")
         self.refunds = [row for row in tables["refunds"] if row["state"] not in GONE]
         self.refunds_of = _grouped(self.refunds, "invoice")
+        self.allocated = _grouped(tables["allocations"], "invoice")
         standing = [row for row in tables["reversals"] if row["cancelled_on"] is None]
         self.taken: Counter[str] = Counter()
         for row in standing:
@@ -387,6 +388,10 @@ class _Auditor:
             if left > payment["amount_minor"]:
                 self.says("payment", ref, f"{left} of its {payment['amount_minor']} was taken back")
             for row in parts:
+                if payment["customer"] is not None and row["invoice"] in self.invoice:
+                    self.differ(
+                        "payment", ref, "its payer", self.invoice[row["invoice"]]["customer"], payment["customer"]
+                    )
                 back = min(left, row["amount_minor"])
                 left -= back
                 paid[row["invoice"]] += row["amount_minor"] - back
@@ -427,8 +432,14 @@ class _Auditor:
         for step in self.timeline.get(invoice["id"], ()):
             sign = _TOLD.get(step["action"])
             if sign is not None:
-                told[sign[0]] += sign[1] * minor_of(step["detail"].partition(" ")[0], invoice["currency"])
+                amount = minor_of(step["detail"].partition(" ")[0], invoice["currency"])
+                told[sign[0]] += sign[1] * amount
+                told["came"] += amount if step["action"] == "paid" else 0
+                told["again"] += step["action"] == "reversal cancelled"
         given = sum(row["amount_minor"] for row in self.refunds_of.get(invoice["id"], ()))
+        if not told["again"]:  # money that is there again may have become credit, and is on it no more
+            here = sum(row["amount_minor"] for row in self.allocated.get(invoice["id"], ()))
+            self.differ("told", invoice["id"], "what the timeline says came in", told["came"], here)
         self.differ("told", invoice["id"], "what the timeline says was paid", told["paid"], invoice["paid_minor"])
         self.differ("told", invoice["id"], "what it says was credit", told["credit"], invoice["credit_minor"])
         self.differ("told", invoice["id"], "what it says was given back", told["gone"], given)
