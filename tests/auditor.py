@@ -606,14 +606,20 @@ class _Auditor:
 
     def _refunded(self, by_key: Mapping[tuple[str, str], list[Moved]]) -> None:
         refunds = {row["id"]: row for row in self.tables["refunds"] if row["gateway"] is not None}
-        for key in {key for kind, key in by_key if kind == "refund"} - set(refunds):
+        elsewhere = {row["reference"]: ref for ref, row in refunds.items() if not by_key.get(("refund", ref))}
+        kept: defaultdict[tuple[str, str], list[Moved]] = defaultdict(list)
+        for (kind, key), some in by_key.items():
+            for moved in some:
+                # One that was not made from here, or by what a restored backup has forgotten, is known by its name.
+                kept[kind, key if key in refunds else elsewhere.get(moved.reference, key)].append(moved)
+        for key in {key for kind, key in kept if kind == "refund"} - set(refunds):
             self.says("unknown here", key, "the provider gave money back under a key of ours that is not here")
         for key, row in refunds.items():
-            made = by_key.get(("refund", key), [])
+            made = kept["refund", key]
             if len(made) > 1:
                 self.says("refunded twice", key, f"it was refunded {len(made)} times")
             gone = sum(moved.minor for moved in made)
-            gone -= sum(moved.minor for moved in by_key.get(("refund_failed", key), []))
+            gone -= sum(moved.minor for moved in kept["refund_failed", key])
             if not self._doubted(row):
                 self.differ(
                     "refund", key, "what was given back", 0 if row["state"] in GONE else row["amount_minor"], gone
