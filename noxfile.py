@@ -143,7 +143,7 @@ print(f"{row.name} {row.version} of {row.distribution}: found by its entry point
 def bench(session: nox.Session) -> None:
     """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib; collections
     and events against the bare SDK."""
-    session.install(".[sql,pdf,mail,gocardless,testing]")
+    session.install(".[sql,postgres,pdf,mail,gocardless,testing]", *GROUPS(PROJECT, "bench"))
     scripts = [word for word in session.posargs if word.endswith(".py")] or [
         "benchmarks/run.py",
         "benchmarks/papers.py",
@@ -151,6 +151,28 @@ def bench(session: nox.Session) -> None:
     ]
     for script in scripts:
         session.run("python", script, *(word for word in session.posargs if not word.endswith(".py")))
+
+
+@nox.session
+def bench_peers(session: nox.Session) -> None:
+    """The billing run beside django-silver and what Django's users write, each in an environment of its own."""
+    session.install(".[sql,postgres]", *GROUPS(PROJECT, "bench"))
+    peers = ["--django", environment(session, "django", sys.executable)]
+    if old := interpreter("3.11"):
+        peers += ["--silver", environment(session, "silver", old)]
+    else:
+        session.warn("django-silver needs Python 3.11, which was not found here: it is left out")
+    session.run("python", "benchmarks/peers/compare.py", *peers, *session.posargs)
+
+
+def environment(session: nox.Session, name: str, python: str) -> str:
+    """The Python of a peer's own environment, made or brought up to date."""
+    venv = HERE / ".nox" / f"peer-{name}"
+    session.run(python, "-m", "venv", str(venv), external=True)
+    its_python = str(venv / ("Scripts" if os.name == "nt" else "bin") / "python")
+    requirements = HERE / "benchmarks" / "peers" / f"{name}.txt"
+    session.run(its_python, "-m", "pip", "install", "--quiet", "-r", str(requirements), external=True)
+    return its_python
 
 
 def interpreter(version: str) -> str | None:

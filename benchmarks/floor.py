@@ -7,8 +7,9 @@ lease's own update. It is what the storage costs; whatever the run takes beyond 
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import NamedTuple
+
+URL = "sqlite:///"
 
 
 class Page(NamedTuple):
@@ -17,13 +18,13 @@ class Page(NamedTuple):
     statements: list[tuple[str, list[tuple[object, ...]]]]
 
 
-def pages(before: Path, after: Path, leases_a_page: int) -> list[Page]:
-    """What `after` has that `before` has not, cut into transactions of so many leases."""
-    db = sqlite3.connect(after)
-    db.execute("ATTACH ? AS was", (str(before),))
+def pages(before: str, after: str, items_a_page: int) -> list[Page]:
+    """What the database `after` has that `before` has not, cut into transactions of so many changed rows of one table."""
+    db = sqlite3.connect(after.removeprefix(URL))
+    db.execute("ATTACH ? AS was", (before.removeprefix(URL),))
     tables = [name for (name,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
     new: list[tuple[str, list[tuple[object, ...]]]] = []
-    leases = 0
+    items = 0
     for table in _by_dependency(db, [name for name in tables if not name.startswith("sqlite_")]):
         columns = [row[1] for row in db.execute(f"PRAGMA main.table_info({table})")]
         keys = [row[1] for row in sorted(db.execute(f"PRAGMA main.table_info({table})"), key=lambda r: r[5]) if row[5]]
@@ -54,15 +55,15 @@ def pages(before: Path, after: Path, leases_a_page: int) -> list[Page]:
                     [(*(r[n] for n in moved), *(r[i] for i in at)) for r in updated],
                 )
             )
-            leases = max(leases, len(updated))
+            items = max(items, len(updated))
     db.close()
-    count = max(1, -(-leases // leases_a_page))
+    count = max(1, -(-items // items_a_page))
     return [Page([(sql, _slice(rows, n, count)) for sql, rows in new]) for n in range(count)]
 
 
-def write(path: Path, work: list[Page]) -> None:
+def write(url: str, work: list[Page]) -> None:
     """Write the pages, a transaction each, with the store's own durability."""
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(url.removeprefix(URL), isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")

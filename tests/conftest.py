@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import postgres
 from collecting import agree, desk, gateway, issue, save
 from desks import BASE, Drawer, Post, Scribe
 from hygiene import pytest_runtest_makereport, pytest_runtest_protocol
@@ -23,10 +24,15 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """The instant at which the tests happen: a Monday, the same civil date in all three businesses' zones."""
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new and empty store; every test that asks for it runs once for each kind."""
-    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/x.db"
+    if request.param == "postgresql":
+        url = postgres.new()
+        yield url
+        postgres.drop(url)
+    else:
+        yield "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/x.db"
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ SECTIONS = (
 
 FACE = (
     *("open", "close", "gateways", "scoped"),
-    *("today", "run", "remind", "deliver", "collect", "recover", "receive", "receive_missed", "reconcile"),
+    *("today", "run", "shards", "run_shard", "remind", "deliver", "collect", "recover"),
+    *("receive", "receive_missed", "reconcile"),
 )
 """What Billing itself has, its verbs from `today` on; `faces` fails when there is something else."""
 

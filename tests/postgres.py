@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,8 @@ class Server:
         self._settings = settings
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
-        initdb = [programs / "initdb", "--no-sync", "--auth=trust", "--encoding=utf8", "--username=postgres"]
-        subprocess.run([*initdb, "-D", self._data], check=True, capture_output=True, cwd=self.folder, **self._user)
+        initdb = [str(programs / "initdb"), "--no-sync", "--auth=trust", "--encoding=utf8", "--username=postgres"]
+        subprocess.run([*initdb, "-D", str(self._data)], check=True, capture_output=True, cwd=self.folder, **self._user)
         self.url = f"postgresql://postgres@/postgres?host={self.folder}"
         self.start()
         atexit.register(self.stop)
@@ -145,6 +146,20 @@ def database(template: str | None = None, *, server: str | None = None) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copying)
     return _renamed(url, name).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@cache
+def _migrated() -> str:
+    from invoicecore_adapters.sql.store import SqlStore
+
+    url = database()
+    SqlStore(url).close()
+    return url
+
+
+def new() -> str:
+    """The URL of a new database that has the newest schema, and nothing in it."""
+    return database(_migrated())
 
 
 def drop(url: str, *, server: str | None = None) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import attrs
 
 from desks import gateway_of, money, store_of, unreachable
-from invoicecore import Billing, InvoiceMethod, Item
+from invoicecore import Billing, InvoiceMethod, Item, Shard
 from invoicecore.alerts import Alert
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
@@ -161,6 +161,8 @@ NIGHTS = [Item(description="Pitch", unit_price=money(20))]
 # verb -> the arguments of a call that works, once, on a fresh scene
 CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "run": lambda s: {"biller": s.biller, "on": TODAY},
+    "shards": lambda s: {"biller": s.biller, "on": TODAY},
+    "run_shard": lambda s: {"shard": Shard(biller=s.biller.id, on=TODAY, leases=(s.biller.id, f"{s.biller.id}~"))},
     "today": lambda s: {"biller": s.biller},
     "remind": lambda s: {"biller": s.biller, "on": TODAY + timedelta(days=60)},
     "deliver": lambda s: {"biller": s.biller},

@@ -71,7 +71,7 @@ READING = [name for name in VERBS if name not in WRITING and name not in BY_OTHE
 # What it did stands in the message's own records, and in no timeline.
 SILENT = {"deliver"}
 # What is asked about by another name; and what leaves steps on timelines in several transactions.
-ASKED_AS = {"receive_missed": "receive"}
+ASKED_AS = {"receive_missed": "receive", "run_shard": "run"}
 SEVERAL = {"payments.charge", "receive_missed"}
 
 

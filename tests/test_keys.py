@@ -23,6 +23,7 @@ from scenes import CALLS, OTHERWISE, Scene, stage
 
 WITHOUT_KEY = {
     "run": "each invoice has a key of its own: the lease's period, the client's month (N2, C9)",
+    "run_shard": "as the run",
     "remind": "each reminder is of one step, each fee of one count, once",
     "deliver": "each message is sent once",
     "billers.edit": "changes what is there",

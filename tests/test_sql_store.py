@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -53,18 +52,10 @@ class TestPostgresStore(_Kept):
         opened = []
 
         def fresh() -> Store:
-            opened.append(KeptStore(postgres.database(migrated())))
+            opened.append(KeptStore(postgres.new()))
             return opened[-1]
 
         yield fresh
         for store in opened:
             store.close()
             postgres.drop(store.url)
-
-
-@cache
-def migrated() -> str:
-    """A database with the newest schema and nothing in it, which others are copied from."""
-    url = postgres.database()
-    SqlStore(url).close()
-    return url

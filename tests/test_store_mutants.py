@@ -394,8 +394,49 @@ class SumsIncludeDrafts(MemoryWriter):
 
 @noticed_by("test_due_leases_come_by_date_in_pages")
 class LeasesAreDueADayLate(MemoryWriter):
-    def due_leases(self, biller, on, *, after, limit):
-        return super().due_leases(biller, on - timedelta(days=1), after=after, limit=limit)
+    def due_leases(self, biller, on, *, after, limit, among=None):
+        return super().due_leases(biller, on - timedelta(days=1), after=after, limit=limit, among=among)
+
+
+@noticed_by("test_due_leases_between_two_ids_come_by_id_in_pages", "test_the_due_leases_are_cut_into_spans_by_id")
+class GivesEveryDueLeaseToEveryShard(MemoryWriter):
+    def due_leases(self, biller, on, *, after, limit, among=None):
+        return super().due_leases(biller, on, after=after, limit=limit)
+
+
+@noticed_by("test_due_leases_between_two_ids_come_by_id_in_pages", "test_the_due_leases_are_cut_into_spans_by_id")
+class LeavesOutTheLastLeaseOfAShard(MemoryWriter):
+    def due_leases(self, biller, on, *, after, limit, among=None):
+        found = super().due_leases(biller, on, after=after, limit=limit, among=among)
+        return [lease for lease in found if among is None or lease.id != among[1]]
+
+
+@noticed_by("test_due_leases_between_two_ids_come_by_id_in_pages")
+class SortsAShardByDay(MemoryWriter):
+    def due_leases(self, biller, on, *, after, limit, among=None):
+        found = super().due_leases(biller, on, after=None, limit=10**6, among=among)
+        ready = sorted(found, key=lambda lease: (lease.next_run_on, lease.id))
+        return [lease for lease in ready if after is None or (lease.next_run_on, lease.id) > after][:limit]
+
+
+@noticed_by("test_the_due_leases_are_cut_into_spans_by_id")
+class CutsOnlyAtTheFirstSpan(MemoryWriter):
+    def due_spans(self, biller, on, *, size):
+        spans = super().due_spans(biller, on, size=size)
+        rest = spans[1:]
+        return spans[:1] + [(rest[0][0], rest[-1][1], sum(span[2] for span in rest))] if rest else spans
+
+
+@noticed_by("test_the_due_leases_are_cut_into_spans_by_id")
+class CutsWhatIsNotDueToo(MemoryWriter):
+    def due_spans(self, biller, on, *, size):
+        return super().due_spans(biller, on + timedelta(days=1), size=size)
+
+
+@noticed_by("test_each_filter_finds_what_it_says", "test_two_filters_together_find_what_both_say")
+class IgnoresTheSpanOfLeases(ChangesTheQuestion):
+    def instead(self, wanted):
+        return attrs.evolve(wanted, leases=None)
 
 
 @noticed_by("test_due_customers_come_by_date_in_pages")
@@ -581,6 +622,12 @@ class SumsLeaveCreditNotesInTheTotal(MemoryWriter):
         return attrs.evolve(sums, total=sums.total + noted)
 
 
+@noticed_by("test_sums_are_of_everything_that_matches_whatever_the_page")
+class CountsAPage(MemoryWriter):
+    def count(self, wanted):
+        return len(self.invoices(wanted))
+
+
 @noticed_by("test_a_link_is_found_by_its_token_whoever_its_biller_is")
 class HidesRevokedLinks(MemoryWriter):
     def pay_link(self, token):
@@ -593,6 +640,18 @@ class LooksForTheLinkOfOneBillerOnly(MemoryWriter):
     def pay_link(self, token):
         link = super().pay_link(token)
         return link if link is not None and link.biller == "b1" else None
+
+
+@noticed_by("test_what_is_changed_and_changed_back_in_one_transaction_is_as_it_was")
+class ComparesWithWhatWasReadFirst(MemoryWriter):
+    def get(self, kind, biller, ids):
+        found = super().get(kind, biller, ids)
+        self.first = {record.id: record for record in found.values()}
+        return found
+
+    def replace(self, records):
+        first = getattr(self, "first", {})
+        super().replace([each for each in records if attrs.evolve(each, version=1) != first.get(each.id)])
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -628,6 +687,7 @@ BROKEN_TABLES = (KeyError, RuntimeError)
 @noticed_by(
     "test_threads_that_publish_take_consecutive_numbers",
     "test_threads_that_change_one_invoice_lose_no_update",
+    "test_transactions_of_one_biller_follow_one_another",
     "test_threads_that_take_the_same_key_leave_one",
     "test_threads_that_run_share_the_work",
     "test_what_a_writer_claims_no_other_writer_has",

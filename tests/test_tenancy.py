@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+import attrs
 import pytest
 
 from desks import Verb, everything, faces, parameters, store_of, verb_of
@@ -52,11 +53,17 @@ def instead(drop: str, name: str) -> Slot:
     return lambda given, ref: {name: ref, **{k: v for k, v in given.items() if k != drop}}
 
 
+def of_shard(given: Arguments, ref: object) -> Arguments:
+    return {"shard": attrs.evolve(given["shard"], biller=getattr(ref, "id", ref))}  # type: ignore[misc]  # a Shard
+
+
 # verb -> parameter -> (the field of Scene that is strange there, how to put it)
 SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
     verb: {name: (scene, slot) for name, (scene, slot) in slots.items()}
     for verb, slots in {
         "run": {"biller": ("biller", plain("biller"))},
+        "shards": {"biller": ("biller", plain("biller"))},
+        "run_shard": {"shard": ("biller", of_shard)},
         "today": {"biller": ("biller", plain("biller"))},
         "remind": {"biller": ("biller", plain("biller"))},
         "deliver": {"biller": ("biller", plain("biller"))},
@@ -232,7 +239,7 @@ REGISTERS = {
 
 RECORD = re.compile(
     r"\b(Biller|Unit|Customer|Charge|Lease|Booking|Group|Invoice|Payment|Refund|Reversal|CreditEntry|Message|SavedMethod"
-    r"|Collection(?!\[)|Alert|CreditNote)\b"
+    r"|Collection(?!\[)|Alert|CreditNote|Shard)\b"
 )
 
 

@@ -1,6 +1,8 @@
 """Billing for applications: rent, dues, stays and client charges, from draft to paid."""
 
 from invoicecore.billing import Billing
+from invoicecore.billing.outcomes import Report
+from invoicecore.billing.sharding import Shard
 from invoicecore.errors import InvoicecoreError
 from invoicecore.invoices import Invoice, Item, Status
 from invoicecore.money import Money, allocate
@@ -22,6 +24,8 @@ __all__ = [
     "Period",
     "Plugins",
     "Policy",
+    "Report",
+    "Shard",
     "Status",
     "TaxRate",
     "allocate",

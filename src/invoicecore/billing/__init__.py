@@ -26,6 +26,7 @@ from invoicecore.billing.registering import Billers, Registering, Units
 from invoicecore.billing.reporting import Reporting
 from invoicecore.billing.reserving import Bookings, DraftingStays, Groups
 from invoicecore.billing.running import Running
+from invoicecore.billing.sharding import Shard, Sharding
 from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import SystemClock
 from invoicecore.parties import Biller
@@ -145,6 +146,27 @@ class Billing:
         """
         running = Running(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
         self._for(biller, running.bill, running.bill_each)
+        return running.report
+
+    def shards(
+        self, *, on: date | None = None, biller: Biller | str | None = None, size: int = 1000
+    ) -> tuple[Shard, ...]:
+        """A run cut into parts of `size` due leases at most, for workers to do in any order: see `run_shard`.
+
+        Dates as for `run`. A lease that comes to be due later is in no part: cut again, as often as you like.
+        """
+        sharding = Sharding(self._desk, on=on, size=size)
+        self._for(biller, sharding.cut, sharding.cut_each)
+        return tuple(sharding.shards)
+
+    def run_shard(self, shard: Shard, *, actor: str | None = None) -> Report:
+        """Do one part of a run; however often it is done, and beside whatever else, each invoice is made once (N2).
+
+        `Report.merged` puts the reports of the parts together. `existing` are what others invoiced of what was due
+        when the run was cut: an earlier attempt that died, or a run beside it. Raises NotFound, Refused.
+        """
+        running = Running(self._desk, on=shard.on, dry_run=False, actor=actor, progress=None)
+        running.bill_shard(self.billers.get(self._desk.biller_id(shard.biller)), shard)
         return running.report
 
     def remind(

@@ -27,7 +27,7 @@ from invoicecore.collection import (
     SavedMethod,
     wait,
 )
-from invoicecore.errors import Conflict, KeyMismatch
+from invoicecore.errors import Conflict, Interrupted, KeyMismatch
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import MessageKind
 from invoicecore.parties import Policy
@@ -67,7 +67,7 @@ def take_in(
                     beside(change)
                     return after
                 current = found
-        except Conflict:
+        except (Conflict, Interrupted):  # and what an interrupted commit may have written is seen now
             with desk.view() as tx:
                 current = one(tx, Collection, current.biller, current.id)
     raise Conflict(f"collection {collection.id}", "others keep changing it")

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Desk, biller_in
+from invoicecore.billing.desk import Desk, again, biller_in
 from invoicecore.billing.documenting import besides_of, notes_of, receipts_of, sheets_of
 from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
@@ -116,16 +116,19 @@ class Delivering:
             ):  # refused within a transaction, also when nothing is due (P2)
                 self._began = True
         # Look first without the writer's lock: at most times most billers have nothing to send.
-        with self._desk.view() as tx:
-            due = tx.due(Message, biller.id, self._desk.clock.now(), after=None, limit=1)
+        due = again(lambda: self._look(biller))
         while due and not self.report.stopped:
             # What it takes to send is asked for before anything is taken.
             self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
-            due = self._take(biller)
+            due = again(lambda: self._take(biller))
             if due:
                 self._send_page(biller, due)
             if self._progress is not None:
                 self._progress(self.report.sent.count)
+
+    def _look(self, biller: Biller) -> list[Message]:
+        with self._desk.view() as tx:
+            return tx.due(Message, biller.id, self._desk.clock.now(), after=None, limit=1)
 
     def _take(self, biller: Biller) -> list[Message]:
         at = self._desk.clock.now()
@@ -137,7 +140,7 @@ class Delivering:
     def _send_page(self, biller: Biller, messages: Sequence[Message]) -> None:
         read_at = self._desk.clock.now()
         until = read_at + LEASE / 2  # a message begun later might not be done within the lease
-        page = self._page(biller, messages)
+        page = again(lambda: self._page(biller, messages))
         maker = ThreadPoolExecutor(max_workers=1)  # e-mails are made, in order, while those before are on their way
         try:
             making = [maker.submit(self._mail, biller, message, page) for message in messages]
@@ -259,11 +262,15 @@ class Delivering:
             self.report.tell("deferred", _outcome(message))
 
     def _write(self, messages: Sequence[Message], *, lasting: bool = True) -> None:
-        try:
+        def write() -> None:
             with self._desk.store.writing(lasting=lasting, biller=messages[0].biller, shared=True) as tx:
                 tx.replace(messages)
+
+        try:
+            again(write)
         except Conflict:
-            # The lease was over and another deliverer has it now: its word counts.
+            # It was written by a commit that was interrupted; or the lease was over and another deliverer has it now:
+            # its word counts.
             return
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -17,7 +17,7 @@ import attrs
 from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
 from invoicecore.collection import SavedMethod
-from invoicecore.errors import InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
+from invoicecore.errors import Interrupted, InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
 from invoicecore.invoices import Invoice
 from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit, text
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import hashlib
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+_TRIES = 5  # of what the store interrupts: the next transaction waits for a store that is restarting
 
 _WIDE = Context(prec=100)  # the thread's own precision may be anything
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -86,6 +89,16 @@ def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
 def first_id(biller: str, kind: str, at: datetime) -> str:
     """What comes before every id of a kind that was made at an instant or later."""
     return f"{biller}_{kind}_{_base32(int(at.timestamp() * 1000), 9)}"
+
+
+def again(job: Callable[[], T]) -> T:
+    """What a job answers that may be done twice; one that the store interrupted is begun again, a few times."""
+    for _ in range(_TRIES - 1):
+        try:
+            return job()
+        except Interrupted:
+            continue
+    return job()
 
 
 class Desk:

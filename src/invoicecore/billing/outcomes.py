@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import total_ordering
+from itertools import islice
 
 import attrs
 
@@ -35,7 +36,7 @@ class Outcome:
     late: bool = False
     invoice: str | None = attrs.field(default=None, eq=False)
     about: str | None = None
-    data: Mapping[str, object] = attrs.field(factory=dict, eq=False, repr=False)
+    data: Mapping[str, str | int | date] = attrs.field(factory=dict, eq=False, repr=False)
 
 
 @total_ordering
@@ -66,6 +67,11 @@ class Tally:
         self.count += 1
         if not self.full:
             self._items.append(outcome)
+
+    def take(self, count: int, items: Iterable[Outcome]) -> None:
+        """Count so many more, of which some are at hand: they are kept while there is room."""
+        self.count += count
+        self._items += islice(items, KEEP - len(self._items))
 
     def __len__(self) -> int:
         return self.count
@@ -135,10 +141,66 @@ class Report:
                 code = "created" if tally is self.created else "late"
                 tally.add(about(invoice, code, locale, written=not self.dry_run))
 
+    @classmethod
+    def merged(cls, reports: Iterable[Report]) -> Report:
+        """What several reports say together: counts are added up, the first KEEP items of each kind are kept.
+
+        A dry run among them makes it one.
+        """
+        whole = cls(dry_run=False)
+        for report in reports:
+            whole.dry_run = whole.dry_run or report.dry_run
+            for name in _KINDS:
+                tally: Tally = getattr(report, name)
+                getattr(whole, name).take(tally.count, tally)
+            whole._invoices += report._invoices[: KEEP - len(whole._invoices)]
+        return whole
+
+    def dumps(self, *, items: int = KEEP) -> str:
+        """The report as JSON: its counts, and the first `items` of each kind; of invoices their ids, in the items."""
+        from invoicecore import serde
+
+        tallies = {name: getattr(self, name) for name in _KINDS}
+        kept = {name: _Kept(count=tally.count, items=tally.items[:items]) for name, tally in tallies.items()}
+        return serde.dumps(_Stored(dry_run=self.dry_run, **kept))
+
+    @classmethod
+    def loads(cls, text: str) -> Report:
+        """A report from what `dumps` gave. Raises BadFile for anything else."""
+        from invoicecore import serde
+
+        stored = serde.loads(text, _Stored, source="a report")
+        report = cls(dry_run=stored.dry_run)
+        for name in _KINDS:
+            kept: _Kept = getattr(stored, name)
+            getattr(report, name).take(kept.count, kept.items)
+        return report
+
     def __repr__(self) -> str:
-        names = ("created", "existing", "late", "skipped", "failed", "warnings")
-        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
+        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in _KINDS)
         return f"Report({counts}, dry_run={self.dry_run})"
+
+
+@attrs.frozen(kw_only=True)
+class _Kept:
+    count: int
+    items: tuple[Outcome, ...]
+
+
+@attrs.frozen(kw_only=True)
+class _Stored:
+    """A report as it is written down."""
+
+    dry_run: bool
+    created: _Kept
+    existing: _Kept
+    late: _Kept
+    skipped: _Kept
+    failed: _Kept
+    warnings: _Kept
+
+
+_KINDS = ("created", "existing", "late", "skipped", "failed", "warnings")
 
 
 class Deliveries:

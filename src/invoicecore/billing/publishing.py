@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import partial
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, biller_in, one, payer_of
+from invoicecore.billing.desk import Change, Desk, again, biller_in, one, payer_of
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.drafting import release_charges as open_again
 from invoicecore.billing.issuing import due_passed, issue, move_credit, out_of_order, payers_of, wishes
@@ -182,26 +183,39 @@ class Publishing:
         while True:
             page: list[Invoice] = []
             try:
-                with self._desk.change("invoices.publish_all", ref, on=on, actor=actor, unheard=unheard) as change:
-                    page = _draft_page(change.tx, change.biller, change.on, after)
-                    results = _publish_page(change, page, told)
+                results = again(partial(self._publish_page, ref, after, page, told, on, actor, unheard))
             except (StoreError, PluginError, Refused):
                 raise
             except InvoicecoreError:
                 # The page was rolled back whole: redo it draft by draft, so that each gets its own answer (N4).
                 if not page:
                     raise
-                results = [self._publish_one(ref, draft, told, on, actor, unheard) for draft in page]
+                results = [again(partial(self._publish_one, ref, draft, told, on, actor, unheard)) for draft in page]
+            done += results
             if not page:
                 break
             after = page[-1].id
-            done += results
             if progress is not None:
                 progress(len(done))
         if unheard:
             raise unheard[0]
         good = tuple(result for result in done if result.error is None)
         return BulkReport(published=good, failed=tuple(result for result in done if result.error is not None))
+
+    def _publish_page(
+        self,
+        biller: str,
+        after: str,
+        page: list[Invoice],
+        notify: bool | None,
+        on: date | None,
+        actor: str | None,
+        unheard: list[ObserverFailed],
+    ) -> list[Published]:
+        """Publish the drafts after one; `page` is filled with them, and has what an interrupted try has published."""
+        with self._desk.change("invoices.publish_all", biller, on=on, actor=actor, unheard=unheard) as change:
+            before, page[:] = list(page), _draft_page(change.tx, change.biller, change.on, after)
+            return _published_before(change.tx, biller, before, page) + _publish_page(change, page, notify)
 
     def _publish_one(
         self,
@@ -271,6 +285,15 @@ def _publish_page(change: Change, page: Sequence[Invoice], notify: bool | None) 
     for invoice in issue(change, accepted, lambda _, payer: _told(payer) if notify is None else notify):
         judged[invoice.id] = Published(reference=references[invoice.id], invoice=invoice)
     return [judged[draft.id] for draft in page]
+
+
+def _published_before(tx: Reader, biller: str, before: Sequence[Invoice], page: Sequence[Invoice]) -> list[Published]:
+    """Those of the drafts that were read before an interruption which its commit published after all."""
+    left = {draft.id for draft in page}
+    gone = list({draft.id: draft for draft in before if draft.id not in left}.values())
+    found = tx.get(Invoice, biller, [draft.id for draft in gone])
+    now = [(draft.reference, found[draft.id]) for draft in gone if draft.id in found]
+    return [Published(reference=ref, invoice=each) for ref, each in now if each.lifecycle is Lifecycle.OPEN]
 
 
 def _told(payer: Customer | None) -> bool:

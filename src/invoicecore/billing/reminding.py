@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk
+from invoicecore.billing.desk import Change, Desk, again
 from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.notifying import queue
 from invoicecore.billing.outcomes import Outcome, Report
@@ -65,8 +66,7 @@ class Reminding:
         on = self._desk.day(biller, self._on, self._at)
         after: tuple[date, str] | None = None
         while True:
-            with self._desk.view() as tx:
-                page = _decide(tx, biller, on, after)
+            page = again(partial(self._view, biller, on, after))
             if self.report.dry_run:
                 _tell(page, biller, on)
             elif page.reminders or page.fees:
@@ -82,11 +82,13 @@ class Reminding:
             self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
         self._unheard.clear()
 
+    def _view(self, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
+        with self._desk.view() as tx:
+            return _decide(tx, biller, on, after)
+
     def _write(self, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         try:
-            with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
-                page = _decide(change.tx, change.biller, on, after)
-                written = _commit(change, page)
+            page, written = again(partial(self._change, biller, on, after))
         except (StoreError, PluginError, Refused):
             raise
         except InvoicecoreError:
@@ -97,18 +99,22 @@ class Reminding:
         _tell(page, biller, on)
         return page
 
+    def _change(
+        self, biller: Biller, on: date, after: tuple[date, str] | None, only: str | None = None
+    ) -> tuple[_Page, list[Invoice]]:
+        with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
+            page = _decide(change.tx, change.biller, on, after, only=only)
+            return page, _commit(change, page)
+
     def _one_by_one(self, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         done = _Page()
-        with self._desk.view() as tx:
-            whole = _decide(tx, biller, on, after)
+        whole = again(partial(self._view, biller, on, after))
         done.last = whole.last
-        again = dict.fromkeys([each[0].id for each in whole.reminders] + [each[0].id for each in whole.fees])
-        done.outcomes = [told for told in whole.outcomes if told[1].invoice not in again]
-        for invoice in again:
+        due = dict.fromkeys([each[0].id for each in whole.reminders] + [each[0].id for each in whole.fees])
+        done.outcomes = [told for told in whole.outcomes if told[1].invoice not in due]
+        for invoice in due:
             try:
-                with self._desk.change("remind", biller.id, on=on, actor=self._actor, unheard=self._unheard) as change:
-                    alone = _decide(change.tx, change.biller, on, after, only=invoice)
-                    written = _commit(change, alone)
+                alone, written = again(partial(self._change, biller, on, after, only=invoice))
                 for made in written:
                     self.report.keep(made)
                 _tell(alone, biller, on)
@@ -290,7 +296,7 @@ def _tell(page: _Page, biller: Biller, on: date) -> None:
         )
 
 
-def _outcome(code: str, invoice: Invoice, biller: Biller, **data: object) -> Outcome:
+def _outcome(code: str, invoice: Invoice, biller: Biller, **data: str | int) -> Outcome:
     data["number"] = invoice.reference
     return Outcome(
         code=code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -11,12 +12,13 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, id_stream
+from invoicecore.billing.desk import Change, Desk, again, id_stream
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
-from invoicecore.billing.outcomes import KEEP, Outcome, Report, about
+from invoicecore.billing.outcomes import Outcome, Report, about
 from invoicecore.billing.scheduling import collected_by, lacking
+from invoicecore.billing.sharding import Shard
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
 from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
@@ -26,6 +28,7 @@ from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
 
 PAGE = 1000  # leases a transaction
+SHOWN = 100  # of what was there already: it is counted, and some of it named, but the run is not about it
 PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
 
 
@@ -42,6 +45,7 @@ class _Page:
     outcomes: list[tuple[str, Outcome]] = attrs.Factory(list)
     refused: NotAllowed | None = None  # why nothing may be issued on this day
     last: tuple[date, str] | None = None
+    met: int = 0  # leases or clients gone through
     more: bool = False
 
 
@@ -71,10 +75,24 @@ class Running:
         before = self.report.created.count
         for decide in (self._cycles, self._leases):
             self._pages(decide, biller, on)
-        self._count_existing(biller, on, 0 if self.report.dry_run else self.report.created.count - before)
-        for error in self._unheard:
-            self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
-        self._unheard.clear()
+        self._count_existing(biller, _claims(biller, on), self.report.created.count - before)
+        self._tell_unheard(biller)
+
+    def bill_shard(self, biller: Biller, shard: Shard) -> None:
+        """Invoice what is due of one part of a biller's run."""
+        on, claims = shard.on, _claims(biller, shard.on)
+        if shard.leases is None:
+            self._pages(self._cycles, biller, on)
+            self._count_existing(
+                biller, attrs.evolve(claims, kinds=frozenset({InvoiceKind.CHARGES})), self.report.created.count
+            )
+        else:
+            met = self._pages(partial(self._leases, among=shard.leases), biller, on)
+            # Whoever met all that were due invoiced all of them: it need not look among its leases' invoices for
+            # those that another made.
+            if met < shard.due:
+                self._count_existing(biller, attrs.evolve(claims, leases=shard.leases), self.report.created.count)
+        self._tell_unheard(biller)
 
     def bill_each(self, billers: Iterable[Biller]) -> None:
         """Bill one after the other: one that a hook refuses is reported and does not stop the rest (R18).
@@ -91,16 +109,14 @@ class Running:
         if refusals and len(refusals) == count:
             raise refusals[0]
 
-    def _pages(self, decide: _Decide, biller: Biller, on: date) -> None:
+    def _pages(self, decide: _Decide, biller: Biller, on: date) -> int:
         # Look first without the writer's lock: on most days most billers have nothing due.
-        with self._desk.view() as tx:
-            more = decide(tx, biller, on, None, limit=1).last is not None
+        more = again(lambda: self._view(decide, biller, on, None, limit=1))[0].last is not None
         after: tuple[date, str] | None = None
+        met = 0
         while more:
             if self.report.dry_run or not biller.payments:
-                with self._desk.view() as tx:
-                    page = decide(tx, biller, on, after, limit=PAGE)
-                    drafts = _warned(tx, biller, page)
+                page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
                 self._report(biller, page, drafts)
             else:
                 try:
@@ -110,8 +126,17 @@ class Running:
                 except Exception:  # whatever one lease broke, the page was rolled back: redo it item by item (N4)
                     page = self._item_by_item(decide, biller, on, after)
             after, more = page.last, page.more
+            met += page.met
             if self._progress is not None:
                 self._progress(self.report.created.count)
+        return met
+
+    def _view(
+        self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int
+    ) -> tuple[_Page, list[Invoice]]:
+        with self._desk.view() as tx:
+            page = decide(tx, biller, on, after, limit=limit)
+            return page, _warned(tx, biller, page)
 
     def _write(
         self,
@@ -123,11 +148,15 @@ class Running:
         limit: int,
         careful: bool = False,
     ) -> _Page:
-        with self._desk.change(
-            "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
-        ) as change:
-            page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
-            written = _commit(change, page)
+        def write() -> tuple[_Page, list[Invoice]]:
+            with self._desk.change(
+                "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
+            ) as change:
+                page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
+                return page, _commit(change, page)
+
+        # What an interrupted commit did write has moved its leases on, and is counted among the existing.
+        page, written = again(write)
         self._report(biller, page, written)
         return page
 
@@ -139,24 +168,34 @@ class Running:
             except (StoreError, PluginError, Refused):
                 raise
             except Exception as error:
-                with self._desk.view() as tx:
-                    one = decide(tx, biller, on, page.last, limit=1)
+                one, _ = again(partial(self._view, decide, biller, on, page.last, limit=1))
                 if one.last is not None:
                     self.report.tell("failed", _failed(biller, one.last[1], error))
             if one.last is None:
-                return _Page(last=page.last, more=False)
+                page.more = False
+                return page
             page.last = one.last
+            page.met += one.met
         return page
 
     def _leases(
-        self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
+        self,
+        tx: Reader,
+        biller: Biller,
+        on: date,
+        after: tuple[date, str] | None,
+        *,
+        limit: int,
+        careful: bool = False,
+        among: tuple[str, str] | None = None,
     ) -> _Page:
-        found = tx.due_leases(biller.id, on, after=after, limit=limit)
+        found = tx.due_leases(biller.id, on, after=after, limit=limit, among=among)
         page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
         ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for lease in found:
             page.last = (lease.next_run_on or on, lease.id)
+            page.met += 1
             if not biller.payments:
                 page.outcomes.append(
                     ("skipped", _outcome("payments_off", biller, lease=lease.id, customer=lease.customer))
@@ -185,6 +224,7 @@ class Running:
         ids = id_stream(biller.id, "inv", self._desk.clock.now())
         for customer in found:
             page.last = (customer.next_cycle_on or on, customer.id)
+            page.met += 1
             if not biller.payments:
                 page.outcomes.append(("skipped", _outcome("payments_off", biller, customer=customer.id)))
                 continue
@@ -195,18 +235,28 @@ class Running:
                 page.outcomes.append(("failed", _failed(biller, customer.id, error)))
         return page
 
-    def _count_existing(self, biller: Biller, on: date, made: int) -> None:
+    def _count_existing(self, biller: Biller, wanted: InvoiceQuery, made: int) -> None:
         # What claims a period or a month on this day and was not made by this run: by one before, or beside it.
-        wanted = InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=KEEP)
-        with self._desk.view() as tx:
-            found = tx.invoices(wanted)
-            count = sum(tx.sums(wanted).counts.values()) if len(found) == KEEP else len(found)
+        if self.report.dry_run:
+            made = 0
+
+        def look() -> tuple[list[Invoice], int]:
+            with self._desk.view() as tx:
+                found = tx.invoices(wanted)
+                return found, tx.count(wanted) if len(found) == SHOWN else len(found)
+
+        found, count = again(look)
         told = self.report.existing.count
         own = {outcome.invoice for outcome in self.report.created}
         for invoice in found:
             if invoice.id not in own and self.report.existing.count - told < count - made:
                 self.report.tell("existing", about(invoice, "already_there", biller.locale))
         self.report.existing.count = told + max(count - made, 0)
+
+    def _tell_unheard(self, biller: Biller) -> None:
+        for error in self._unheard:
+            self.report.tell("warnings", Outcome(code=error.code, text=str(error), biller=biller.id))
+        self._unheard.clear()
 
     def _report(self, biller: Biller, page: _Page, written: Sequence[Invoice]) -> None:
         for kind, outcome in page.outcomes:
@@ -217,6 +267,10 @@ class Running:
                 if caveat.code == "no_method":
                     told = attrs.evolve(about(invoice, "created", biller.locale), code=caveat.code, text=caveat.text)
                     self.report.tell("warnings", told)
+
+
+def _claims(biller: Biller, on: date) -> InvoiceQuery:
+    return InvoiceQuery(biller=biller.id, on=on, drafted_on=on, claims=True, limit=SHOWN)
 
 
 def _bill_lease(
@@ -346,7 +400,7 @@ def _refused(tx: Reader, biller: Biller, on: date) -> NotAllowed | None:
 
 
 def _outcome(
-    code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: object
+    code: str, biller: Biller, *, lease: str | None = None, customer: str | None = None, **data: str | int
 ) -> Outcome:
     text = say(code, biller.locale, **data)
     return Outcome(code=code, text=text, biller=biller.id, lease=lease, customer=customer, data=data)

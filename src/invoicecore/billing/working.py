@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
-from invoicecore.billing.desk import Change, Desk, one
+from invoicecore.billing.desk import Change, Desk, again, one
 from invoicecore.billing.outcomes import Attempts, Outcome
 from invoicecore.collection import DOUBTS, Collection, CollectionState, SavedMethod, wait
 from invoicecore.errors import (
@@ -70,8 +72,7 @@ class Working:
     def _due(self, kind: type[W], biller: Biller, do: Callable[[W], None]) -> None:
         at, after = self._desk.clock.now(), None
         while True:
-            with self._desk.view() as tx:
-                page = tx.due(kind, biller.id, at, after=after, limit=PAGE)
+            page = again(partial(self._due_page, kind, biller, at, after))
             for record in page:
                 if getattr(record, "gateway", None) not in self._down:
                     self._one(biller, record, do)
@@ -81,9 +82,13 @@ class Working:
                 return
             after = (page[-1].next_try_at or at, page[-1].id)
 
+    def _due_page(self, kind: type[W], biller: Biller, at: datetime, after: tuple[datetime, str] | None) -> list[W]:
+        with self._desk.view() as tx:
+            return tx.due(kind, biller.id, at, after=after, limit=PAGE)
+
     def _one(self, biller: Biller, record: W, do: Callable[[W], None]) -> None:
         try:
-            do(record)
+            again(lambda: do(record))  # what it finds changed since it was read, it leaves alone
         except (StoreError, PluginError):
             raise
         except (InvoicecoreError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:

@@ -109,7 +109,8 @@ class InvoiceQuery:
 
     `status` is judged on the date `on`; a status matches exactly when `invoice.status_on(on)` does. `published` True
     means ever published (R8). `payable` means lifecycle OPEN with a balance above zero, `due_by` a due date on or before that day. `claims` means it claims a
-    lease's period or a client's month (period_index or cycle is set; N2, C9). `after` is the (sort value, id) of the last item of
+    lease's period or a client's month (period_index or cycle is set; N2, C9). `leases` are the first and the last lease whose invoices
+    match, by id, and all between them. `after` is the (sort value, id) of the last item of
     the page before: a date for DUE, minor units for TOTAL, the number for NUMBER, the id twice for CREATED.
     """
 
@@ -120,6 +121,7 @@ class InvoiceQuery:
     customers: tuple[str, ...] = ()
     unit: str | None = None
     lease: str | None = None
+    leases: tuple[str, str] | None = None
     period_index: int | None = None
     booking: str | None = None
     group: str | None = None
@@ -251,11 +253,29 @@ class Reader(Protocol):
         """
         ...
 
-    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+    def count(self, wanted: InvoiceQuery) -> int:
+        """How many invoices match, whatever the order, page and limit."""
+        ...
+
+    def due_leases(
+        self,
+        biller: str,
+        on: date,
+        *,
+        after: tuple[date, str] | None,
+        limit: int,
+        among: tuple[str, str] | None = None,
+    ) -> list[Lease]:
         """Leases whose next_run_on is on or before a date, by (next_run_on, id), those after `after` (S4).
 
-        In a writing transaction they are claimed: no other writer can have the same ones until it ends.
+        With `among` only those from the first to the last of two ids, by id, those after the id of `after`; the work
+        is that of the leases between the two, however many others are due. In a writing transaction they are claimed:
+        no other writer can have the same ones until it ends.
         """
+        ...
+
+    def due_spans(self, biller: str, on: date, *, size: int) -> list[tuple[str, str, int]]:
+        """The due leases of a date in order of id, cut into spans of `size`: first id, last id, how many; the last may have fewer."""
         ...
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:

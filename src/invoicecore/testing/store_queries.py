@@ -29,6 +29,7 @@ def matches(invoice: Invoice, wanted: InvoiceQuery) -> bool:
         and (not wanted.customers or invoice.customer in wanted.customers)
         and (wanted.published is None or invoice.published is wanted.published)
         and (wanted.due_by is None or invoice.due_on <= wanted.due_by)
+        and (wanted.leases is None or wanted.leases[0] <= (invoice.lease or "") <= wanted.leases[1])
         and (not wanted.claims or invoice.period_index is not None or invoice.cycle is not None)
         and (not wanted.payable or (invoice.lifecycle is Lifecycle.OPEN and minor(invoice.balance) > 0))
         and all(
@@ -108,6 +109,7 @@ FILTERS: dict[str, list[object]] = {
     "customers": [("c1",), ("c2", "c3", "c2"), tuple(f"c{n}" for n in range(2, 3_000))],
     "unit": ["u1", "u2"],
     "lease": ["l1", "l2"],
+    "leases": [("l1", "l1"), ("l1a", "l3"), ("l1", "l2")],
     "period_index": [0, 1],
     "booking": ["k1", "k2"],
     "group": ["g1", "g2"],
@@ -174,6 +176,7 @@ class QueriesContract:
                     expected = [invoice for invoice in invoices if matches(invoice, wanted)]
                     assert ids(reader.invoices(wanted)) == ids(in_order(expected, wanted.order))
                     assert_sums(reader.sums(wanted), fold(expected, wanted.on))
+                    assert reader.count(wanted) == len(expected)
 
         check()
 
@@ -255,6 +258,7 @@ class QueriesContract:
                 after = ("INV-9", "zzz") if "number" in order else ("zzz", "zzz")
                 wanted = InvoiceQuery(biller=here.id, on=DAY, order=order, limit=1)
                 assert_sums(reader.sums(wanted), expected)
+                assert reader.count(attrs.evolve(wanted, limit=1)) == sum(expected.counts.values())
                 if order in (Order.CREATED, Order.NUMBER):
                     assert_sums(reader.sums(attrs.evolve(wanted, after=after)), expected)
             sums = reader.sums(InvoiceQuery(biller=here.id, on=DAY))
@@ -331,6 +335,49 @@ class QueriesContract:
                 after = (last.next_run_on, last.id)
                 assert len(seen) <= len(due), "due leases repeat"
             assert seen == ids(due)
+
+    @rule("S4", "N4")
+    def test_due_leases_between_two_ids_come_by_id_in_pages(self, store: Store) -> None:
+        """Both ends included, whatever the day each came due on; nothing beyond, and nothing that is not due."""
+        here, there = world("b1"), world("b2")
+        days = [DAY, TOMORROW, YESTERDAY, None, DAY, date(2020, 2, 29), DAY]
+        for one in (here, there):
+            leases = [attrs.evolve(one.leases[0], id=f"d{n}", next_run_on=day) for n, day in enumerate(days)]
+            write(store, *one.records, *leases)
+        for opened in (store.reading, store.writing):
+            with opened() as tx:
+                found = tx.due_leases(here.id, DAY, after=None, limit=100, among=("d0", "d5"))
+                assert ids(found) == ["d0", "d2", "d4", "d5"]
+                assert {lease.biller for lease in found} == {here.id}
+                assert ids(tx.due_leases(here.id, DAY, after=None, limit=100, among=("d0a", "d4"))) == ["d2", "d4"]
+                assert ids(tx.due_leases(here.id, DAY, after=None, limit=2, among=("d2", "d6"))) == ["d2", "d4"]
+                assert ids(tx.due_leases(here.id, DAY, after=(DAY, "d4"), limit=2, among=("d2", "d6"))) == ["d5", "d6"]
+                assert ids(tx.due_leases(here.id, DAY, after=(DAY, "d6"), limit=2, among=("d2", "d6"))) == []
+                assert ids(tx.due_leases(here.id, TOMORROW, after=None, limit=9, among=("d1", "d3"))) == ["d1", "d2"]
+                assert ids(tx.due_leases(here.id, DAY, after=None, limit=9, among=("d3", "d3"))) == []
+                assert ids(tx.due_leases(here.id, DAY, after=None, limit=9, among=("d6", "d0"))) == []
+
+    @rule("S4", "N4")
+    def test_the_due_leases_are_cut_into_spans_by_id(self, store: Store) -> None:
+        """Each due lease is in exactly one span; each span but the last has as many as were asked for."""
+        here, there = world("b1"), world("b2")
+        days = [DAY, YESTERDAY, None, TOMORROW]
+        leases = [attrs.evolve(here.leases[0], id=f"d{n:02d}", next_run_on=days[n % 4]) for n in range(24)]
+        write(store, *here.records, *leases, *there.records)
+        due = [lease.id for lease in leases if lease.next_run_on in (DAY, YESTERDAY)]
+        with store.reading() as reader:
+            assert reader.due_spans(here.id, DAY, size=5) == [
+                (due[0], due[4], 5), (due[5], due[9], 5), (due[10], due[11], 2),
+            ]  # fmt: skip
+            assert reader.due_spans(here.id, DAY, size=12) == [(due[0], due[11], 12)]
+            assert reader.due_spans(here.id, DAY, size=1) == [(id, id, 1) for id in due]
+            assert reader.due_spans(here.id, YESTERDAY, size=100) == [("d01", "d21", 6)]
+            assert reader.due_spans(here.id, date(2019, 1, 1), size=100) == []
+            assert reader.due_spans(there.id, DAY, size=100) == []
+            for size in (1, 5, 7, 100):
+                spans = [(first, last) for first, last, _ in reader.due_spans(here.id, DAY, size=size)]
+                parts = [reader.due_leases(here.id, DAY, after=None, limit=100, among=span) for span in spans]
+                assert [lease.id for part in parts for lease in part] == due
 
     @rule("C9")
     def test_due_customers_come_by_date_in_pages(self, store: Store) -> None:

@@ -339,6 +339,7 @@ class RecordsContract:
                 assert attrs.evolve(sums, counts={}) == Sums(counts={})
                 assert not any(sums.counts.values())
                 assert reader.due_leases("b1", DAY, after=None, limit=10) == []
+                assert reader.due_spans("b1", DAY, size=10) == []
                 assert reader.due_customers("b1", DAY, after=None, limit=10) == []
                 assert reader.last_credits("b1", ["c1"], "EUR") == {}
                 assert reader.counter("b1", "invoice") == Counter(next=1, last_on=None)

@@ -98,6 +98,21 @@ class ThreadsContract:
         assert after.facts.paid == here.money(20), "a payment was written over"
         assert after.version == 21
 
+    @rule("N2")
+    def test_transactions_of_one_biller_follow_one_another(self, store: Store) -> None:
+        """Each reads what the one before wrote, so that none is refused and no update lost."""
+        here = world()
+        write(store, *here.records, samples.invoice(here, "i1", number="INV-1"))
+
+        def pay(worker: int) -> None:
+            for _ in range(5):
+                with store.writing(biller=here.id) as writer:
+                    invoice = writer.get(Invoice, here.id, ["i1"])["i1"]
+                    writer.replace([attrs.evolve(invoice, facts=after_payment(invoice.facts, here.money(1)))])
+
+        all_at_once(4, pay)
+        assert there(store, Invoice, here.id, "i1").facts.paid == here.money(20)
+
     @rule("C8")
     def test_threads_that_take_the_same_key_leave_one(self, store: Store) -> None:
         """Of writers that judged by the same reading, one wins and the others are told."""

@@ -260,6 +260,17 @@ class WritingContract:
             assert ids(reader.invoices(InvoiceQuery(biller=here.id, on=DAY, customers=("c2",)))) == ["i1"]
             assert reader.sums(InvoiceQuery(biller=here.id, on=DAY, customers=("c1",))).counts.get(Status.DRAFT, 0) == 0
 
+    def test_what_is_changed_and_changed_back_in_one_transaction_is_as_it_was(self, store: Store) -> None:
+        """Each replacement counts, whatever was read before the first."""
+        here = world()
+        lease = attrs.evolve(here.leases[0], id="l9", next_run_on=DAY)
+        write(store, *here.records, lease)
+        with store.writing() as writer:
+            found = writer.get(Lease, here.id, ["l9"])["l9"]
+            writer.replace([attrs.evolve(found, next_run_on=None, finished=True)])
+            writer.replace([attrs.evolve(found, version=2)])
+        assert_same(there(store, Lease, here.id, "l9"), attrs.evolve(lease, version=3))
+
     def test_a_stale_version_is_a_conflict_and_nothing_is_written(self, store: Store) -> None:
         """Replacing or removing what somebody else changed, or what is not there, takes everything back."""
         here = world()

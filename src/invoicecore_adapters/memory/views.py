@@ -118,6 +118,10 @@ class MemoryReader:
             descending=wanted.order in _DESCENDING,
         )
 
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        return sum(1 for _ in self._matching(wanted))
+
     def sums(self, wanted: InvoiceQuery) -> Sums:
         """See Reader.sums."""
         counts = dict.fromkeys(Status, 0)
@@ -135,9 +139,29 @@ class MemoryReader:
                     unpaid += minor(invoice.balance)
         return Sums(counts=counts, total=total, paid=paid, refunded=refunded, open=unpaid, overdue=overdue)
 
-    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+    def due_leases(
+        self,
+        biller: str,
+        on: date,
+        *,
+        after: tuple[date, str] | None,
+        limit: int,
+        among: tuple[str, str] | None = None,
+    ) -> list[Lease]:
         """See Reader.due_leases; the writer's lock is the claim."""
-        return _due(self._with_dates(Lease, biller), lambda lease: lease.next_run_on, on, after, limit)
+        leases = self._with_dates(Lease, biller)
+        if among is None:
+            return _due(leases, lambda lease: lease.next_run_on, on, after, limit)
+        first, last = among
+        ready = [each for each in leases if first <= each.id <= last and each.next_run_on and each.next_run_on <= on]
+        return _page(ready, lambda lease: lease.id, after=after and after[1], limit=limit)
+
+    def due_spans(self, biller: str, on: date, *, size: int) -> list[tuple[str, str, int]]:
+        """See Reader.due_spans."""
+        leases = self._with_dates(Lease, biller)
+        ids = sorted(each.id for each in leases if each.next_run_on and each.next_run_on <= on)
+        spans = [ids[start : start + size] for start in range(0, len(ids), size)]
+        return [(span[0], span[-1], len(span)) for span in spans]
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
         """See Reader.due_customers."""
@@ -185,6 +209,7 @@ class MemoryReader:
             and (not wanted.customers or invoice.customer in wanted.customers)
             and wanted.unit in (None, invoice.unit)
             and wanted.lease in (None, invoice.lease)
+            and (wanted.leases is None or wanted.leases[0] <= (invoice.lease or "") <= wanted.leases[1])
             and wanted.period_index in (None, invoice.period_index)
             and wanted.booking in (None, invoice.booking)
             and wanted.group in (None, invoice.group)

@@ -59,10 +59,12 @@ class Dialect(Protocol):
     """One database's ways.
 
     `days[x]`, `instants[x]` and `flags[x]` of a batch are what a date, an instant and a boolean are bound as. `narrow`
-    says that setting a column costs, whether its value changes or not, so that an update should set few.
+    says that setting a column costs, whether its value changes or not, so that an update should set few. `merging` says
+    that it walks the parts of a union side by side, when the whole is to be in order.
     """
 
     narrow: bool
+    merging: bool
     flags: tuple[Bound, Bound]
 
     def days(self) -> Mapping[date | None, Bound]:

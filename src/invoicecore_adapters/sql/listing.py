@@ -42,6 +42,7 @@ _SORTED_BY: Final = {
     Order.TOTAL_DESC: "total_minor",
 }
 _LIVE: Final = frozenset({Phase.DRAFT, Phase.DUE, Phase.PENDING})
+_DATED: Final = (Phase.DUE, Phase.PENDING)  # of which the due date says whether they are overdue
 # What credit notes took off is out of the total, and so of what is owed and of the sums (R16, P5).
 _AMOUNTS: Final = (
     invoices.c.total_minor - invoices.c.noted_minor,
@@ -67,8 +68,11 @@ def arms_of(wanted: InvoiceQuery) -> Arms | None:
     return arms
 
 
-def listed(wanted: InvoiceQuery) -> Listing | None:
-    """The rows of invoices that match, in the query's order and from its place on; None when none can match."""
+def listed(wanted: InvoiceQuery, *, merging: bool) -> Listing | None:
+    """The rows of invoices that match, in the query's order and from its place on; None when none can match.
+
+    A database that is not `merging` the parts of a union by itself (Dialect) is given parts that are in order.
+    """
     arms = arms_of(wanted)
     if arms is not None and not arms:
         return None
@@ -81,7 +85,11 @@ def listed(wanted: InvoiceQuery) -> Listing | None:
     if way.merged:
         # No index has all statuses in this order, but one has each of them: walk them side by side and merge.
         arms = _ANY if arms is None else arms
-        union = union_all(*(base.where(*_side(wanted, phase, past, way)) for phase, past in arms.items()))
+        parts = [base.where(*_side(wanted, phase, past, way)) for phase, past in arms.items()]
+        if not merging and wanted.limit is not None:
+            in_order = _sorted(wanted, [_column(name, way) for name in _keys(order)])
+            parts = [part.order_by(*in_order).limit(wanted.limit) for part in parts]
+        union = union_all(*parts)
         statement = union.order_by(*_sorted(wanted, [union.selected_columns[name] for name in _keys(order)]))
     else:
         if arms is not None:
@@ -90,26 +98,45 @@ def listed(wanted: InvoiceQuery) -> Listing | None:
     return statement if wanted.limit is None else statement.limit(wanted.limit)
 
 
-def summed(wanted: InvoiceQuery) -> CompoundSelect[*tuple[Any, ...]] | None:
+def counted(wanted: InvoiceQuery) -> Listing | None:
+    """How many invoices match; None when none can."""
+    arms = arms_of(wanted)
+    if arms is not None and not arms:
+        return None
+    narrow = _narrow(wanted)
+    way = Way(narrow) if narrow else Way("phase", "due_on")
+    query = select(func.count()).select_from(invoices).where(*_filters(wanted, way))
+    return query if arms is None else query.where(_any_side(wanted, arms, way))
+
+
+def summed(wanted: InvoiceQuery) -> Listing | None:
     """One row per phase and side of the date: (phase, past, count, and each amount's high and low half summed)."""
     asked = arms_of(wanted)
     arms = _ANY if asked is None else asked
-    narrow = _narrow(wanted)
+    if not arms:
+        return None
+    if narrow := _narrow(wanted):  # what a filter leaves is gone through once
+        way = Way(narrow)
+        dated = and_(_column("phase", way).in_([phase.value for phase in _DATED]), _column("due_on", way) < wanted.on)
+        phase, past = _column("phase", way), dated.label("past")
+        query = select(phase, past, *_SUMMED).where(*_filters(wanted, way))
+        if asked is not None:
+            query = query.where(_any_side(wanted, asked, way))
+        return query.group_by(phase, literal_column("past"))  # by its name: what is bound twice is not the same
     parts = []
-    for phase, side in arms.items():
-        dated = phase in (Phase.DUE, Phase.PENDING)
-        way = Way(narrow) if narrow else Way(*(("phase", "due_on") if dated else ("phase",)))
-        for past in ((False, True) if side is None else (side,)) if dated else (None,):
+    for each, side in arms.items():
+        way = Way(*(("phase", "due_on") if each in _DATED else ("phase",)))
+        for late in ((False, True) if side is None else (side,)) if each in _DATED else (None,):
             parts.append(
                 select(
-                    literal(phase.value),
-                    literal(bool(past)),
-                    *(_COUNTED if phase in (Phase.DRAFT, Phase.VOID) else _SUMMED),
+                    literal(each.value),
+                    literal(bool(late)),
+                    *(_COUNTED if each in (Phase.DRAFT, Phase.VOID) else _SUMMED),
                 )
                 .select_from(invoices)
-                .where(*_filters(wanted, way), *_side(wanted, phase, past, way))
+                .where(*_filters(wanted, way), *_side(wanted, each, late, way))
             )
-    return union_all(*parts) if parts else None
+    return union_all(*parts)
 
 
 def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
@@ -133,7 +160,7 @@ def sums_of(rows: Iterable[Sequence[Any]]) -> Sums:
         total += billed
         paid += received + applied - returned
         refunded += returned
-        if phase in (Phase.DUE, Phase.PENDING):  # the others have no balance (D2)
+        if phase in _DATED:  # the others have no balance (D2)
             owed = billed - received - applied
             if past:
                 overdue += owed
@@ -178,6 +205,7 @@ def _narrow(wanted: InvoiceQuery) -> str | None:
         ("booking_group", wanted.group),
         ("customer", wanted.customers or None),
         ("unit", wanted.unit),
+        ("lease", wanted.leases),
         ("drafted_on", wanted.drafted_on),
     ):
         if value is not None:
@@ -226,6 +254,8 @@ def _filters(wanted: InvoiceQuery, way: Way) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(_column(name, way) == value)
+    if wanted.leases is not None:
+        found += [_column("lease", way) >= wanted.leases[0], _column("lease", way) <= wanted.leases[1]]
     if wanted.due_by is not None:
         found.append(_column("due_on", way) <= wanted.due_by)
     if wanted.published is not None:

@@ -173,6 +173,7 @@ class PostgresDialect:
     """PostgreSQL's ways: rows go in by binary COPY, and are changed by a join with arrays of their values."""
 
     narrow = False
+    merging = False
     flags: tuple[Bound, Bound] = (False, True)
 
     def days(self) -> Mapping[date | None, Bound]:

@@ -23,7 +23,7 @@ from invoicecore.payments import Payment
 from invoicecore.ports import FINDABLE, WAITING, Counter, Event, InvoiceQuery, PayLink, R, Sums
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
-from invoicecore_adapters.sql.listing import listed, summed, sums_of
+from invoicecore_adapters.sql.listing import counted, listed, summed, sums_of
 from invoicecore_adapters.sql.records import Found, Page
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
@@ -102,7 +102,7 @@ class SqlReader:
 
     def invoices(self, wanted: InvoiceQuery) -> list[Invoice]:
         """See Reader.invoices."""
-        statement = listed(wanted)
+        statement = listed(wanted, merging=self._dialect.merging)
         return [] if statement is None else list(self._records(Invoice, statement))
 
     def sums(self, wanted: InvoiceQuery) -> Sums:
@@ -110,9 +110,32 @@ class SqlReader:
         statement = summed(wanted)
         return sums_of([] if statement is None else self._rows(statement))
 
-    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+    def count(self, wanted: InvoiceQuery) -> int:
+        """See Reader.count."""
+        statement = counted(wanted)
+        return 0 if statement is None else int(self._rows(statement)[0][0])
+
+    def due_leases(
+        self,
+        biller: str,
+        on: date,
+        *,
+        after: tuple[date, str] | None,
+        limit: int,
+        among: tuple[str, str] | None = None,
+    ) -> list[Lease]:
         """See Reader.due_leases."""
-        return list(self._records(Lease, self._due(schema.leases, "next_run_on", biller, on, after).limit(limit)))
+        return list(self._records(Lease, self._due_leases(biller, on, after, among).limit(limit)))
+
+    def due_spans(self, biller: str, on: date, *, size: int) -> list[tuple[str, str, int]]:
+        """See Reader.due_spans."""
+        table = schema.leases
+        place = func.row_number().over(order_by=table.c.id) - 1
+        due = select(table.c.id, place.label("place")).where(table.c.biller == biller, table.c.next_run_on <= on)
+        each = due.subquery()
+        first, last = func.min(each.c.id), func.max(each.c.id)
+        spans = select(first, last, func.count()).group_by(each.c.place // size).order_by(first)
+        return [(row[0], row[1], row[2]) for row in self._rows(spans)]
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:
         """See Reader.due_customers."""
@@ -165,6 +188,16 @@ class SqlReader:
             raise InvalidValue("kind", kind.__name__, "does not wait", "give one of invoicecore.ports.WAITING")
         return self._due(SHELVES[kind].table, "next_try_at", biller, at, after)
 
+    def _due_leases(
+        self, biller: str, on: date, after: tuple[date, str] | None, among: tuple[str, str] | None
+    ) -> Query:
+        if among is None:
+            return self._due(schema.leases, "next_run_on", biller, on, after)
+        # Along the primary key: the index of what is due would be walked whole for each part of it.
+        table, (first, last) = schema.leases, among
+        query = select(table).where(table.c.biller == biller, table.c.id <= last, unindexed(table.c.next_run_on) <= on)
+        return query.where(table.c.id > after[1] if after else table.c.id >= first).order_by(table.c.id)
+
     def _due(self, table: Table, column: str, biller: str, on: date, after: tuple[date, str] | None) -> Query:
         day = table.c[column]
         query = select(table).where(table.c.biller == biller, day <= on)
@@ -189,10 +222,14 @@ class SqlReader:
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
         page, rows, shelf = Page(), self._rows(statement), SHELVES[kind]
+        self._saw(shelf, rows)
         make = cast(Callable[..., R], shelf.record)
         found = [self._parts(table, rows) for table, _ in shelf.parts]
         parts = [[each.get(row[1], ()) for row in rows] for each in found]
         return iter([make(page, *row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
+
+    def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
+        """Told of every row that was read; a writer compares with them."""
 
     def _parts(self, table: Table, rows: Sequence[Found]) -> Mapping[str, Sequence[Found]]:
         """The rows of a table of parts by the record they belong to, in their order."""

@@ -248,6 +248,7 @@ class SqliteDialect:
     """SQLite's ways: dates and instants are text; an update rewrites the index entries of every column it sets."""
 
     narrow = True
+    merging = True
     flags: tuple[Bound, Bound] = (0, 1)
 
     def days(self) -> Mapping[date | None, Bound]:

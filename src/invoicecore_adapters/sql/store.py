@@ -35,7 +35,11 @@ class SqlStore:
         self._pid = os.getpid()
         self._writing_here = threading.local()
         self._closed = False
-        self._database.prepare(plan)
+        try:
+            self._database.prepare(plan)
+        except BaseException:
+            self._database.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

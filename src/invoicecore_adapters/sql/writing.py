@@ -19,6 +19,7 @@ from invoicecore.ports import VERSIONED, Counter, R, Record
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, Row
 from invoicecore_adapters.sql.queries import SqlReader
+from invoicecore_adapters.sql.records import Found
 from invoicecore_adapters.sql.rows import Batch
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
@@ -47,6 +48,7 @@ class SqlWriter(SqlReader):
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         super().__init__(connection, dialect)
         self.broken: InvoicecoreError | None = None
+        self._seen: dict[tuple[object, object, object], Found] = {}
 
     def add(self, records: Sequence[Record]) -> None:
         """See Writer.add; InvalidValue for what is no record, CurrencyMismatch for one that mixes currencies."""
@@ -69,9 +71,11 @@ class SqlWriter(SqlReader):
             for start in range(0, len(some), _AT_ONCE):
                 chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
                 rows = [shelf.row(batch, record) for record in chunk]
-                done = self._change(shelf, rows, shelf.hot) if shelf.hot and self._dialect.narrow else 0
-                if done < len(rows):
-                    done += self._change(shelf, rows)
+                if self._dialect.narrow:
+                    done = self._change(shelf, rows, shelf.hot, rest_same=True) if shelf.hot else 0
+                    done += self._change(shelf, rows) if done < len(rows) else 0
+                else:
+                    done = self._change(shelf, rows, self._differing(shelf, rows))
                 if done != len(rows):
                     raise self._stale(shelf, chunk)
                 if kind is Invoice:
@@ -82,21 +86,43 @@ class SqlWriter(SqlReader):
                     self._remove_parts(shelf, cast(Sequence[Payment], chunk))
                     self._add_parts(shelf, batch, chunk)
 
-    def _change(self, shelf: Shelf, rows: list[Row], hot: tuple[str, ...] = ()) -> int:
-        """Update the rows whose version is that stored; with `hot` columns, only rows that differ in nothing else.
+    def _change(
+        self, shelf: Shelf, rows: list[Row], columns: Sequence[str] | None = None, *, rest_same: bool = False
+    ) -> int:
+        """Set some columns, or all, of the rows whose version is that stored; perhaps only where the rest is the same.
 
-        A column that is set costs its index entries and foreign keys, whether its value changes or not: setting all of
-        a lease's columns costs six times what setting its schedule does.
+        A column that is set costs its index entries and foreign keys on SQLite, whether its value changes or not:
+        setting all of a lease's columns costs six times what setting its schedule does.
         """
         names = [column.name for column in shelf.table.c]
         keys = [name for name in names if name in ("biller", "id", "version")]
         rest = [name for name in names if name not in keys]
-        changed = hot or rest
-        same = [name for name in rest if name not in changed]
+        changed = rest if columns is None else columns
+        same = [name for name in rest if name not in changed] if rest_same else []
         values = itemgetter(*(names.index(name) for name in (*changed, *keys, *same)))
         return self._update(
             shelf.table, [values(row) for row in rows], changed=changed, where=keys, same=same, counting="version"
         )
+
+    def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
+        if shelf.hot and not self._dialect.narrow:
+            self._seen.update(((shelf.noun, row[0], row[1]), row) for row in rows)
+
+    def _differing(self, shelf: Shelf, rows: list[Row]) -> list[str] | None:
+        """The columns in which some row is another than was read in this transaction; None when one was not read.
+
+        What is not sent need not be taken apart and put together again. The version says that it is what was read.
+        """
+        names = [column.name for column in shelf.table.c]
+        version = names.index("version")
+        pairs = [(row, self._seen.get((shelf.noun, row[0], row[1]))) for row in rows]
+        if any(seen is None or seen[version] != row[version] for row, seen in pairs):
+            return None
+        return [
+            name
+            for n, name in enumerate(names)
+            if name != "version" and any(seen is not None and row[n] != seen[n] for row, seen in pairs)
+        ]
 
     def remove(self, invoices: Sequence[Invoice]) -> None:
         """See Writer.remove; InvalidValue for what is not a draft."""
@@ -122,9 +148,17 @@ class SqlWriter(SqlReader):
         self._update(schema.counters, [row], changed=("next_number", "last_on"), where=("biller", "series"))
         return before
 
-    def due_leases(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Lease]:
+    def due_leases(
+        self,
+        biller: str,
+        on: date,
+        *,
+        after: tuple[date, str] | None,
+        limit: int,
+        among: tuple[str, str] | None = None,
+    ) -> list[Lease]:
         """See Reader.due_leases; the rows are locked where the transaction itself does not lock out other writers."""
-        query = self._due(schema.leases, "next_run_on", biller, on, after).limit(limit)
+        query = self._due_leases(biller, on, after, among).limit(limit)
         return list(self._records(Lease, query.with_for_update(**_CLAIM)))
 
     def due_customers(self, biller: str, on: date, *, after: tuple[date, str] | None, limit: int) -> list[Customer]:

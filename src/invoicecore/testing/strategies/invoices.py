@@ -168,6 +168,7 @@ def queries(draw: DrawFn, here: World) -> InvoiceQuery:
         customers=draw(st.just(()) | st.lists(st.sampled_from(["c1", "c2", "c3", "nobody"]), max_size=3).map(tuple)),
         unit=draw(_rarely(["u1", "u2", "none"])),
         lease=draw(_rarely(["l1", "l2", "none"])),
+        leases=draw(_rarely([("l1", "l1"), ("l1", "l2"), ("l3", "l9")])),
         period_index=draw(st.none() | _rarely([0, 1, 7])),
         booking=draw(_rarely(["k1", "k2", "none"])),
         group=draw(_rarely(["g1", "g2", "none"])),
