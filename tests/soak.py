@@ -69,7 +69,7 @@ class Size:
     months: int = 24
     workers: int = 3
     step: int = 4
-    kills: float = 0.2
+    kills: float = 0.6
 
     @property
     def days(self) -> int:
@@ -421,7 +421,7 @@ class Soak:
 
     def _round(self, staff: Sequence[Job], *, kill: bool, daily: bool = False) -> None:
         shares: dict[int, list[Job]] = {n: [] for n in range(len(self.hands))}
-        for job in [*staff, *self._again, *self.wire.arriving()]:
+        for job in [*staff, *self._again, *self.wire.arriving(), *(self._fetching(20) if daily else [])]:
             self.chance.choice(shares).append(job)
         self._again = []
         for n, share in shares.items():
@@ -435,9 +435,6 @@ class Soak:
         elif dies is not None:
             after = (dies, self.chance.uniform(0, self._took))
         self._work(shares, steps, after)
-        if self.chance.random() < 0.02:
-            since = self.at - timedelta(days=self.chance.randint(1, 30))
-            self._work({0: [Job("receive_missed", {"gateway": "gocardless", "since": since})]}, {}, None)
 
     def _bulk(self, n: int, *, daily: bool) -> list[Job]:
         """The verbs of a host's timers that this worker calls in a round, in any order."""
@@ -451,6 +448,13 @@ class Soak:
         self.chance.shuffle(verbs)
         published = self._publishing() if daily and self.chance.random() < 0.5 else []
         return [*(Job(verb) for verb in verbs), *published]
+
+    def _fetching(self, days: int) -> list[Job]:
+        """About once a week, what the providers had to tell lately, for webhooks that were lost."""
+        if self.chance.random() > self.size.step / 7:
+            return []
+        since = self.at - timedelta(days=days)
+        return [Job("receive_missed", {"gateway": name, "since": since}) for name in ("gocardless", "stripe")]
 
     def _publishing(self) -> list[Job]:
         return [Job("publish_all", {"biller": row["id"]}) for row in self._rows("SELECT id FROM billers")]
@@ -528,6 +532,10 @@ class Soak:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), given).mappings()]
 
+    def _written(self, day: date) -> object:
+        """A date as the database compares it."""
+        return day.isoformat() if self._engine.dialect.name == "sqlite" else day
+
     def _asked(self, verb: str, **given: Any) -> Job:
         return Job(verb, given, f"{verb} {next(self._numbers)}")
 
@@ -555,7 +563,7 @@ class Soak:
             "SELECT i.id, i.customer, i.currency, i.total_minor - i.paid_minor - i.credit_minor - i.noted_minor AS owed,"
             " l.method FROM invoices i LEFT JOIN leases l ON l.biller = i.biller AND l.id = i.lease"
             " WHERE i.phase = 'due' AND i.in_flight_minor = 0 AND i.due_on <= :soon ORDER BY i.id",
-            soon=(today + timedelta(days=5)).isoformat(),
+            soon=self._written(today + timedelta(days=5)),
         )
         by_payer: dict[str, list[dict[str, Any]]] = {}
         for row in due:
@@ -629,7 +637,7 @@ class Soak:
             "SELECT l.id FROM leases l LEFT JOIN invoices i ON i.biller = l.biller AND i.lease = l.id"
             " WHERE l.method = 'manual' AND NOT l.finished AND l.starts <= :soon GROUP BY l.biller, l.id"
             " HAVING MAX(i.period_end) IS NULL OR MAX(i.period_end) <= :soon ORDER BY l.id",
-            soon=(today + timedelta(days=12)).isoformat(),
+            soon=self._written(today + timedelta(days=12)),
         )
         jobs += [
             self._asked("leases.generate", lease=row["id"], reissue=False)
@@ -690,7 +698,16 @@ class Soak:
             self.figures[f"rows of {table}"] = self._rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]
         self.figures["late invoices"] = self._rows("SELECT count(*) AS n FROM invoices WHERE late")[0]["n"]
         self.verdict.troubles += [f"never done: {job}" for job in self._again]
+        self._reconcile()
         self.verdict.findings = audit(self.url, **self.evidence(posted))
+
+    def _reconcile(self) -> None:
+        """Ask the library itself what differs between the providers' books and ours."""
+        with soak_worker.opened(self.outside, FixedClock(self.at), Fuse()) as desk:
+            for name in ("gocardless", "stripe"):
+                told = desk.reconcile(name, since=max(BEGINS, self.at - timedelta(days=500)))
+                self.figures["payments reconciled"] += told.compared
+                self.verdict.troubles += [f"reconcile: {each}" for each in told.differences]
 
     def evidence(self, posted: Counter[str] | None = None) -> dict[str, Any]:
         """What the world outside knows, as the auditor takes it."""
