@@ -546,7 +546,7 @@ class Soak:
 
     def _staff(self) -> list[Job]:
         """What people do in the days of one step: pay, correct, complain, move out, move in."""
-        busy = self.size.leases / 1000
+        busy = max(0.6, self.size.leases / 1000)  # a small world has enough of everything too
         today = day_of(self.at)
         jobs = [
             *self._paying(today),
@@ -681,9 +681,11 @@ class Soak:
 
     def _person(self) -> None:
         """Look at the provider for what nobody can tell any more, and say what is there."""
-        made = {moved.key for moved in self.banks.ledger() if moved.kind == "payment"}
-        left = self._rows("SELECT id FROM collections WHERE state = 'unknown' AND next_try_at IS NULL")
-        jobs = [Job("collections.resolve", {"collection": row["id"]}) for row in left if row["id"] not in made]
+        made = {moved.key for moved in self.banks.ledger() if moved.kind in ("payment", "refund")}
+        jobs = []
+        for verb, name in (("collections.resolve", "collection"), ("payments.resolve_refund", "refund")):
+            left = self._rows(f"SELECT id FROM {name}s WHERE state = 'unknown' AND next_try_at IS NULL")
+            jobs += [Job(verb, {name: row["id"]}) for row in left if row["id"] not in made]
         if jobs:
             self.figures["doubts left to a person"] += len(jobs)
             self._work({0: jobs}, {}, None)

@@ -292,6 +292,11 @@ def _resolve(billing: Billing, *, collection: str) -> Answer:
     return Answer()
 
 
+def _resolve_refund(billing: Billing, *, refund: str) -> Answer:
+    billing.payments.resolve_refund(refund, outcome="not_refunded", note="the provider never had it")
+    return Answer()
+
+
 VERBS: Mapping[str, Callable[..., Answer]] = {
     "run": _run,
     "publish_all": _publish_all,
@@ -304,6 +309,7 @@ VERBS: Mapping[str, Callable[..., Answer]] = {
     "payments.record": _record,
     "payments.reverse": _reverse,
     "payments.refund": _refund,
+    "payments.resolve_refund": _resolve_refund,
     "payments.charge": _charge,
     "credits.deposit": _deposit,
     "credits.withdraw": _withdraw,
