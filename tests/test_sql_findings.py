@@ -130,6 +130,13 @@ def test_a_file_that_somebody_else_keeps_is_told(store: SqlStore, path: Path) ->
     assert "writing" in told(store)
 
 
+def test_a_file_that_may_not_be_written_is_told(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As for a user without the right, or on a volume that was mounted again: tests/test_disk.py has the real thing.
+    monkeypatch.setattr(sqlite.os, "access", lambda path, how: Path(path).is_dir())
+    found = told(store)["writing.rights"]
+    assert (found.verdict, found.data) == (Verdict.PROBLEM, {"place": store._database.place})
+
+
 def test_a_damaged_file_is_a_store_error(store: SqlStore, path: Path) -> None:
     store.close()
     with closing(sqlite3.connect(path)) as hand:

@@ -35,7 +35,7 @@ _FOUND: Final = (
     "found.library", "found.plugins", "found.plugins.broken", "found.extras", "found.extras.missing",
     "found.extras.partly", "found.store.unusable", "found.schema", "found.schema.columns", "found.schema.indexes",
     "found.journal", "found.journal.mode", "found.references.broken", "found.sqlite", "found.sqlite.reset",
-    "found.disk", "found.disk.low", "found.disk.full", "found.writing.refused", "found.mail.waiting",
+    "found.disk", "found.disk.low", "found.disk.full", "found.writing.refused", "found.writing.rights", "found.mail.waiting",
     "found.mail.failing", "found.mail.failed", "found.collections.waiting", "found.collections.failing",
     "found.collections.submitting", "found.collections.doubtful", "found.refunds.waiting", "found.refunds.failing",
     "found.refunds.submitting", "found.refunds.doubtful", "found.events.waiting", "found.events.failing",
@@ -45,7 +45,7 @@ _FOUND: Final = (
 _ADVICE: Final = (
     "advice.plugins.broken", "advice.extras.missing", "advice.extras.partly", "advice.store.unusable",
     "advice.schema.columns", "advice.schema.indexes", "advice.journal.mode", "advice.references.broken",
-    "advice.sqlite.reset", "advice.disk.low", "advice.disk.full", "advice.writing.refused", "advice.mail.waiting",
+    "advice.sqlite.reset", "advice.disk.low", "advice.disk.full", "advice.writing.refused", "advice.writing.rights", "advice.mail.waiting",
     "advice.mail.failing", "advice.mail.failed", "advice.collections.waiting", "advice.collections.failing",
     "advice.collections.submitting", "advice.collections.doubtful", "advice.refunds.waiting",
     "advice.refunds.failing", "advice.refunds.submitting", "advice.refunds.doubtful", "advice.events.waiting",
