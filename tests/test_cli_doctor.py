@@ -31,7 +31,16 @@ CODES = {
     *(f"{name}.{what}" for name in ("collections", "refunds") for what in ("submitting", "doubtful")),
     *("mail.failed", "events.parked", "alerts.open", "runs.missed", "drafts.left", "clock.ahead"),
     *("schema.columns", "schema.indexes", "journal.mode", "references.broken", "sqlite.reset"),
-    *("disk.low", "disk.full", "writing.refused", "plugins.broken", "extras.missing", "extras.partly"),
+    *(
+        "disk.low",
+        "disk.full",
+        "writing.refused",
+        "writing.rights",
+        "plugins.broken",
+        "extras.missing",
+        "extras.partly",
+    ),
+    *("server.fsync", "server.standby", "connections.few", "connections.idle"),
     "store.unusable",
 }
 
@@ -201,7 +210,10 @@ def test_there_are_words_for_all_that_can_be_found(
     language: str, park: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert {each.removeprefix("advice.") for each in doctor._ADVICE} == CODES
-    data = dict.fromkeys("count missing mending mode tables version free size why name of packages".split(), "X")
+    data = dict.fromkeys(
+        "count missing mending mode tables version free size why name of packages place taken places minutes".split(),
+        "X",
+    )
     every = [
         Finding(code=code, verdict=Verdict.WARNING, data={**data, "extra": "pdf", "since": date(2026, 4, 24)})
         for code in sorted(CODES)

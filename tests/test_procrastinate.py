@@ -316,9 +316,34 @@ def test_of_several_attempts_at_a_shard_the_one_that_accounts_for_most_is_told(
     assert first[1] > 0
     for args in again:
         host.defer(host.app.tasks["invoicecore.shard"], **args)
+        host.defer(host.app.tasks["invoicecore.shard"], **{**args, "plan": args["plan"] + 1})
     host.work()
     assert (host.report.created.count, host.report.existing.count) == first
     assert_once(store, 60)
+
+
+@pytest.mark.rule("N2")
+def test_a_worker_that_found_a_shard_in_other_hands_does_not_have_the_last_word(host: Host) -> None:
+    host.plan()
+    host.work()
+    # On PostgreSQL it passes over the leases another one has, and ends before that one has committed.
+    early = Report(dry_run=False).dumps().replace("'", "''")
+    change(host.broker, f"UPDATE invoicecore_shard_reports SET invoices = 0, report = '{early}'")
+    assert (host.report.created, host.report.existing) == (0, 0)
+    for job in jobs(host.broker, "task_name = 'invoicecore.shard'"):
+        host.defer(host.app.tasks["invoicecore.shard"], **job["args"])
+    host.work()
+    assert host.report.created.count + host.report.existing.count == 60
+
+
+def test_mail_and_money_do_not_wait_for_a_large_run(host: Host) -> None:
+    host.plan()
+    host.defer(host.tasks.recover)
+    asyncio.run(host._next())
+    assert [job["task_name"] for job in jobs(host.broker, "status = 'succeeded'")] == [
+        "invoicecore.run",
+        "invoicecore.recover",
+    ]
 
 
 def test_a_shard_that_fails_is_tried_again_and_then_planned_anew(broker: str, store: str) -> None:
@@ -524,7 +549,8 @@ def test_a_revival_that_died_keeps_the_next_from_nothing(idle: Host) -> None:
     dead, other = stalled(idle, "invoicecore.revive"), stalled(idle, "invoicecore.remind")
     idle.revive()
     idle.work()
-    assert [status_of(idle, job)[0] for job in (dead, other)] == ["succeeded", "succeeded"]
+    assert status_of(idle, other)[0] == "succeeded"
+    assert status_of(idle, dead)[0] in ("succeeded", "aborted"), "the minute's own may be waiting by now"
 
 
 # --- the rest of the recurring work -----------------------------------------------------------------------------------

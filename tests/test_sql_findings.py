@@ -130,6 +130,13 @@ def test_a_file_that_somebody_else_keeps_is_told(store: SqlStore, path: Path) ->
     assert "writing" in told(store)
 
 
+def test_a_file_that_may_not_be_written_is_told(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As for a user without the right, or on a volume that was mounted again: tests/test_disk.py has the real thing.
+    monkeypatch.setattr(sqlite.os, "access", lambda path, how: Path(path).is_dir())
+    found = told(store)["writing.rights"]
+    assert (found.verdict, found.data) == (Verdict.PROBLEM, {"place": store._database.place})
+
+
 def test_a_damaged_file_is_a_store_error(store: SqlStore, path: Path) -> None:
     store.close()
     with closing(sqlite3.connect(path)) as hand:
@@ -153,4 +160,15 @@ def test_postgresql_tells_of_its_schema_as_well() -> None:
             for statement in str(found.data["mending"]).split("; "):
                 rows.execute(statement)  # type: ignore[call-overload]  # what was told is SQL
         assert "schema" in told(store)
+    postgres.drop(url)
+
+
+def test_postgresql_tells_of_its_server_and_of_who_keeps_others_waiting() -> None:
+    url = postgres.new()
+    with closing(SqlStore(url)) as store:
+        found = told(store)
+        assert found["server"].verdict is Verdict.OK
+        assert str(found["server"].data["version"]).split(".")[0].isdigit()
+        assert found["server.fsync"].verdict is Verdict.PROBLEM, "the tests' own server has none"
+        assert (found["connections"].verdict, "connections.idle" in found) == (Verdict.OK, False)
     postgres.drop(url)

@@ -168,7 +168,7 @@ class Billing:
         """
         running = Running(self._desk, on=shard.on, dry_run=False, actor=actor, progress=None)
         with self._desk.journey("billing.run_shard", running.report, shard.biller):
-            running.bill_shard(self.billers.get(self._desk.biller_id(shard.biller)), shard)
+            running.bill_shard(self.billers.get(shard.biller), shard)
         return running.report
 
     def remind(

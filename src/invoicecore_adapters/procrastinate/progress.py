@@ -35,8 +35,8 @@ _KEEP: Final = """
 INSERT INTO invoicecore_shard_reports AS kept (run_on, biller, shard, plan, invoices, report)
 VALUES (%(on)s, %(biller)s, %(shard)s, %(plan)s, %(invoices)s, %(report)s)
 ON CONFLICT (run_on, biller, shard) DO UPDATE
-SET plan = excluded.plan, invoices = excluded.invoices, report = excluded.report, told_at = now()
-WHERE excluded.invoices > kept.invoices OR excluded.plan > kept.plan AND excluded.invoices = kept.invoices"""
+SET plan = greatest(kept.plan, excluded.plan), invoices = greatest(kept.invoices, excluded.invoices), told_at = now(),
+    report = CASE WHEN excluded.invoices > kept.invoices THEN excluded.report ELSE kept.report END"""
 
 _UNDER_WAY: Final = """
 SELECT DISTINCT args->'shard'->>'biller' AS biller, args->'shard'->>'on' AS run_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -151,6 +152,9 @@ class SqliteFile:
             if _resets_safely(sqlite3.sqlite_version_info)
             else Finding(code="sqlite.reset", verdict=Verdict.WARNING, data=version)
         )
+        # Asked of the system: a file without the right to be written is opened all the same, and begins as it is told to.
+        if not all(os.access(each, os.W_OK) for each in (self.path, self.path.parent)):
+            found.append(Finding(code="writing.rights", verdict=Verdict.PROBLEM, data={"place": self.place}))
         return [*found, self._room()]
 
     def _room(self) -> Finding:

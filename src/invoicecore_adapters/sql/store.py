@@ -39,7 +39,7 @@ class SqlStore:
         try:
             self._database.prepare(plan)
         except BaseException:
-            self._database.close()
+            self._database.close()  # what was opened to find that out
             raise
 
     @contextmanager
@@ -58,7 +58,7 @@ class SqlStore:
     def writing(self, *, lasting: bool = True, biller: str | None = None, shared: bool = False) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already, or others write for too long.
 
-        An error of a write that was swallowed inside the block is raised again at its end, and nothing is kept.
+        An error of a statement that was swallowed inside the block is raised again at its end, and nothing is kept.
         """
         self._usable()
         if getattr(self._writing_here, "now", False):
