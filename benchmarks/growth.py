@@ -25,9 +25,9 @@ from datetime import date
 from pathlib import Path
 
 from chart import Line, Panel, svg
-from run import _peak_kib
+from run import load, peak_kib
 
-from invoicecore import Billing, Invoice, Money
+from invoicecore import Billing, Invoice
 from invoicecore.billing.reporting import Page
 from invoicecore.parties import Biller
 
@@ -111,33 +111,9 @@ DATABASES = {"sqlite": _sqlite, "postgresql": _postgresql}
 
 def _load(url: str, leases: int) -> Figures:
     begin = time.perf_counter()
-    with Billing.open(url) as billing:
-        for name, count in (("Warm", WARM), ("Les Pins", leases)):
-            biller = billing.billers.add(
-                name=name, currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays"
-            )
-            for start in range(0, count, 5000):
-                _register(billing, biller, range(start, min(start + 5000, count)))
+    for name, count in (("Warm", WARM), ("Les Pins", leases)):
+        load(url, count, name)
     return {"loading, µs a lease": (time.perf_counter() - begin) / leases * 1e6}
-
-
-def _register(billing: Billing, biller: Biller, some: range) -> None:
-    tenants = billing.customers.add_many(
-        biller=biller, rows=[{"name": f"Locataire {n}", "email": f"t{n}@example.org"} for n in some]
-    )
-    billing.leases.add_many(
-        biller=biller,
-        rows=[
-            {
-                "customer": tenant,
-                "rent": Money(f"{400 + n % 500}.50", "EUR"),
-                "starts": date(2025, 1 + n % 12, 1 + n % 28),
-                "anchor_day": 1,
-                "bill_from": date(2026, 5, 1),
-            }
-            for n, tenant in zip(some, tenants, strict=True)
-        ],
-    )
 
 
 def _bill(url: str, leases: int) -> Figures:
@@ -149,7 +125,7 @@ def _bill(url: str, leases: int) -> Figures:
             "nothing due, ms": _run(billing, park, MONTHS[0], 0) * 1e3,
         }
         figures["run, µs an invoice"] = figures["run, s"] / leases * 1e6
-        figures["run, peak MB"] = _peak_kib() / 1024
+        figures["run, peak MB"] = peak_kib() / 1024
         billing.billers.edit(park, policy={"run_issues": False})
         _run(billing, park, MONTHS[1], leases)
         begin = time.perf_counter()
@@ -157,7 +133,7 @@ def _bill(url: str, leases: int) -> Figures:
         figures["publish_all, µs an invoice"] = (time.perf_counter() - begin) / leases * 1e6
         if len(report.published) != leases:
             raise SystemExit(f"expected {leases} published, got {len(report.published)}, failed {report.failed[:3]}")
-        figures["publish_all, peak MB"] = _peak_kib() / 1024
+        figures["publish_all, peak MB"] = peak_kib() / 1024
         del report
         figures |= _reading(billing, park, leases)
     return figures

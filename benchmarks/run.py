@@ -65,7 +65,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.one_run:
         _bill(given.one_run, 0)
-        print(f"{_peak_kib() / 1024:.0f}")
+        print(f"{peak_kib() / 1024:.0f}")
         return 0
     print(f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
           f"{os.cpu_count()} cores; {given.rounds} paired rounds\n")  # fmt: skip
@@ -86,7 +86,7 @@ def main() -> int:
 
 def _measure(name: str, database: Database, leases: int, rounds: int) -> None:
     """The run that publishes, then publishing the drafts of one that does not."""
-    _load(_url(name, database.url), leases)
+    load(_url(name, database.url), leases)
     database.keep(0)
     database.restore(0)
     _draft(_url(name, database.url), leases)
@@ -123,7 +123,8 @@ def _url(name: str, url: str) -> str:
     return ENGINES[name] + url.partition("://")[2]
 
 
-def _load(url: str, leases: int, name: str = "Les Pins") -> None:
+def load(url: str, leases: int, name: str = "Les Pins") -> None:
+    """A new biller and its leases, each due for one period."""
     with Billing.open(url) as billing:
         park = billing.billers.add(name=name, currency="EUR", timezone="Europe/Paris", locale="fr_FR", preset="stays")
         for begin in range(0, leases, 5000):
@@ -182,7 +183,7 @@ _desk: Billing
 def _shared(name: str, database: Database, rounds: int) -> None:
     url = _url(name, database.url)
     for n in range(BILLERS):
-        _load(url, EACH, f"Parc {n}")
+        load(url, EACH, f"Parc {n}")
     with Billing.open(url) as billing:
         shards = billing.shards(on=ON)
     # One of each biller in turn: neighbours in the queue do not wait for each other's numbers.
@@ -221,7 +222,8 @@ def _work(shard: Shard) -> int:
 # --- starting up ------------------------------------------------------------------------------------------------------
 
 
-def _peak_kib() -> int:
+def peak_kib() -> int:
+    """The most memory this process has held."""
     # On Linux ru_maxrss survives exec: it would be what the parent held when it started this process.
     status = Path("/proc/self/status")
     if status.exists():

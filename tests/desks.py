@@ -48,7 +48,7 @@ SECTIONS = (
 FACE = (
     *("open", "close", "gateways", "scoped"),
     *("today", "run", "shards", "run_shard", "remind", "deliver", "collect", "recover"),
-    *("receive", "receive_missed", "reconcile"),
+    *("receive", "receive_missed", "reconcile", "examine"),
 )
 """What Billing itself has, its verbs from `today` on; `faces` fails when there is something else."""
 
@@ -128,6 +128,7 @@ def wiring_of(billing: Billing) -> Wiring:
 def gateway_of(billing: Billing) -> MemoryGateway:
     """The one gateway of a desk, which is in memory."""
     [gateway] = wiring_of(billing).gateways
+    gateway = getattr(gateway, "_gateway", gateway)  # where plugins watch it
     assert isinstance(gateway, MemoryGateway)
     return gateway
 

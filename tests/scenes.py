@@ -171,6 +171,7 @@ CALLS: Mapping[str, Callable[[Scene], Arguments]] = {
     "collect": lambda s: {"biller": s.biller},
     "recover": lambda s: {"biller": s.biller},
     "reconcile": lambda s: {"gateway": "memory", "since": LONG_AGO, "biller": s.biller},
+    "examine": lambda s: {"biller": s.biller},
     "billers.add": lambda s: {"name": "B", "currency": "EUR", "timezone": "UTC", "locale": "en_GB"},
     "billers.all": lambda s: {},
     "billers.edit": lambda s: {"biller": s.biller, "name": "Les Pins bleus"},

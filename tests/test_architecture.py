@@ -47,7 +47,7 @@ RINGS: dict[int, tuple[str, ...]] = {
         "documents",
     ),
     2: ("ports", "clock"),
-    3: ("plugins", "serde", "billing"),
+    3: ("spans", "plugins", "serde", "moving", "billing"),
     4: ("testing",),
 }
 RING_OF = {room: ring for ring, rooms in RINGS.items() for room in rooms}
@@ -82,19 +82,20 @@ DOORS = {
 }
 VENDORS = tuple(
     "adyen aiosmtp asyncpg braintree celery cockroach django gocardless mailgun mariadb mollie mongo mysql paypal "
-    "postgres postmark procrastinate psycopg sendgrid smtp sqlalchemy sqlite starlette stripe typst".split()
+    "postgres postmark opentelemetry procrastinate psycopg sendgrid smtp sqlalchemy sqlite starlette stripe typst".split()
 )
 # What `import invoicecore` must leave alone: vendors' libraries, the adapters, and what only tests need.
 NOT_LOADED = frozenset(
-    "sqlalchemy sqlite3 psycopg stripe gocardless_pro smtplib typst rich starlette django httpx requests "
+    "sqlalchemy sqlite3 psycopg procrastinate stripe gocardless_pro opentelemetry smtplib typst rich starlette django "
+    "httpx requests "
     "pytest _pytest hypothesis".split()
 ) | {ADAPTERS}
 
 # `invoicecore web` serves the pay pages; the demo runs both gateways against their simulators, on a clock of its own,
-# which no URL could give them.
-SERVES = {"cli": {"web", "stripe", "gocardless", "simulators"}}
+# which no URL could give them; its log is written in the lines of the telemetry.
+SERVES = {"cli": {"web", "stripe", "gocardless", "simulators", "telemetry"}}
 # Shells over Billing, and providers for tests: nothing looks them up by name.
-NOT_PLUGINS = {"cli", "web", "simulators"}
+NOT_PLUGINS = {"cli", "web", "simulators", "procrastinate"}
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "base", "manager", "managers", "misc"}
 MOST_LINES = 450
 

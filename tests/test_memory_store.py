@@ -13,11 +13,11 @@ import attrs
 import pytest
 
 from invoicecore.errors import Conflict, InvalidValue, StoreError
-from invoicecore.invoices import Lifecycle
+from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.plugins import Plugins
-from invoicecore.ports import InvoiceQuery, KeyUse
+from invoicecore.ports import InvoiceQuery
 from invoicecore.testing import StoreContract, samples
 from invoicecore.testing.checks import difference, ids, stored_invoices, write
 from invoicecore.testing.samples import DAY, world
@@ -145,7 +145,7 @@ def test_a_swallowed_conflict_comes_back_at_the_end(store):
     [
         (Payment, {"reference": "x"}, "no field to find a Payment by"),
         (Customer, {"name": "x"}, "no field to find a Customer by"),
-        (KeyUse, {}, "not found by fields"),
+        (Invoice, {}, "not found by fields"),
         (Biller, {}, "not found by fields"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 import postgres
+from invoicecore import Billing
 from invoicecore.ports import Store
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.sql import schema
@@ -104,4 +105,28 @@ def test_a_partition_holds_the_records_of_its_billers_and_no_others() -> None:
     assert len(set(homes.values())) > 1
     assert homes["b1"] in plan
     assert not any(other in plan for other in set(homes.values()) - {homes["b1"]})
+    postgres.drop(url)
+
+
+def test_what_changes_one_billers_records_touches_its_parts_alone() -> None:
+    url = postgres.database(_cut())
+    store = SqlStore(url)
+    with Billing(store) as billing:
+        parks = [
+            billing.billers.add(name=name, currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+            for name in "ABCDE"
+        ]
+        people = [billing.customers.add_many(biller=park, rows=[{"name": "C"}] * 2) for park in parks]
+        with store.writing(biller=parks[0].id) as tx, postgres.rows_of(url) as db:
+            tx.replace(people[0])
+            touched = {
+                name
+                for (name,) in db.execute(
+                    "SELECT relation::regclass::text FROM pg_locks WHERE mode = 'RowExclusiveLock'"
+                )
+            }
+            [(home, *_)] = db.execute(
+                "SELECT DISTINCT tableoid::regclass::text FROM customers WHERE biller = %s", [parks[0].id]
+            ).fetchall()
+    assert touched & {f"customers_{n}" for n in range(PARTS)} == {home}
     postgres.drop(url)

@@ -20,7 +20,7 @@ from invoicecore.errors import InvalidValue, NotAllowed, PluginError, Refused, S
 from invoicecore.plugins import GROUP, Plugins, StoreFactory, hookimpl
 from invoicecore.ports import Event, Store
 
-HOOK_NAMES = ("stores", "gateways", "mailers", "renderers", "composers", "authorise", "observe")
+HOOK_NAMES = ("stores", "gateways", "mailers", "renderers", "composers", "authorise", "observe", "span")
 
 
 class Opened:

@@ -76,6 +76,7 @@ INSERT INTO credit_notes (biller, id, invoice, number, customer, currency, total
     prices_include_tax, reason) SELECT b, 'z' || i, 'i' || i, 'CRN-' || i, c, 'EUR', 100, 100, d, false, '' FROM n WHERE n % 3 = 0;
 INSERT INTO invoice_taxes SELECT b, 'i' || i, 0, 'VAT', '20', NULL, 100, 20 FROM n;
 INSERT INTO credit_note_lines SELECT b, 'z' || i, 0, 0, 'L', 100, NULL FROM n WHERE n % 3 = 0;
+INSERT INTO key_uses SELECT b, i, 'x', 'd', '[]' FROM n;
 INSERT INTO credit_note_taxes SELECT b, 'z' || i, 0, 'VAT', '20', NULL, 100, 20 FROM n WHERE n % 3 = 0;
 """
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,10 @@ from invoicecore.charges import Charge
 from invoicecore.collection import Collection
 from invoicecore.credits import CreditEntry
 from invoicecore.errors import Conflict, InvalidValue, MissingExtra, StoreError
-from invoicecore.invoices import Invoice, InvoiceKind, Status
+from invoicecore.invoices import Invoice, Status
 from invoicecore.leases import Lease
 from invoicecore.messages import Message, MessageKind
 from invoicecore.money import MAX_MINOR
-from invoicecore.parties import Customer, Unit
 from invoicecore.payments import Payment, Refund, Reversal, after_note
 from invoicecore.plugins import Plugins
 from invoicecore.ports import FINDABLE, WAITING, Event, InvoiceQuery, Order, PayLink, Reader
@@ -195,67 +194,6 @@ def test_a_transaction_that_is_over_and_a_store_that_is_closed_say_so(store: Sql
         pytest.fail("read from a closed store")
 
 
-def test_after_a_failed_write_nothing_more_is_written_and_nothing_kept(store: SqlStore) -> None:
-    def swallow() -> None:
-        with store.writing() as writer:
-            writer.add([samples.charge(HERE, "x1")])
-            with suppress(Conflict):
-                writer.replace([attrs.evolve(HERE.customers[0], version=7)])
-            with suppress(Conflict):
-                writer.add([samples.charge(HERE, "x2")])
-
-    with pytest.raises(Conflict, match="customer c1"):
-        swallow()
-    with store.reading() as reader:
-        assert reader.find(Charge, "b1", {}) == []
-
-
-def test_a_stale_version_names_the_record_and_both_versions(store: SqlStore) -> None:
-    with store.writing() as writer:
-        writer.replace([HERE.units[1]])
-    with pytest.raises(Conflict, match=r"unit u2 .* version 2 is stored, 1 was given"), store.writing() as writer:
-        writer.replace([HERE.units[0], HERE.units[1]])
-    with pytest.raises(Conflict, match=r"unit u1 .* given twice"), store.writing() as writer:
-        writer.replace([HERE.units[0], HERE.units[0]])
-    with pytest.raises(Conflict, match=r"unit u9 .* gone"), store.writing() as writer:
-        writer.replace([attrs.evolve(HERE.units[0], id="u9", number="9")])
-
-
-@pytest.mark.rule("N2", "C9", "N1", "D2", "C8", "P5")
-def test_a_taken_key_is_named_in_the_words_of_the_domain(store: SqlStore) -> None:
-    def lease_invoice(id: str, **rest: Any) -> Invoice:
-        return samples.invoice(HERE, id, lease="l1", period_index=4, kind=InvoiceKind.LEASE, **rest)
-
-    pairs: list[tuple[str, list[Any]]] = [
-        ("unit number", [Unit(id="u9", biller="b1", number="77"), Unit(id="u8", biller="b1", number="77")]),
-        ("invoice number", [samples.invoice(HERE, "i1", number="A"), samples.invoice(HERE, "i2", number="A")]),
-        ("lease's period", [lease_invoice("i3"), lease_invoice("i4", customer="c2")]),
-        ("billing month", [samples.invoice(HERE, id, cycle=date(2026, 4, 1)) for id in ("i5", "i6")]),
-        ("next credit entry", [samples.credit(HERE, 1), attrs.evolve(samples.credit(HERE, 1), id="other")]),
-        (
-            "payment's reversal",
-            [
-                samples.payment(HERE, "p1", credited=1),
-                *(samples.reversal(HERE, id) for id in ("r1", "r2")),
-            ],
-        ),
-        (
-            "invoice's unfinished collection",
-            [samples.invoice(HERE, "i1"), *(samples.collection(HERE, id) for id in ("o1", "o2"))],
-        ),
-        ("the alert", [samples.alert(HERE, id, "o1") for id in ("a1", "a2")]),
-        (
-            "credit note's number",
-            [samples.invoice(HERE, "i1"), *(samples.credit_note(HERE, id, number="CN-1") for id in ("n1", "n2"))],
-        ),
-    ]
-    for name, records in pairs:
-        with pytest.raises(Conflict, match=name), store.writing() as writer:
-            writer.add(records)
-    with store.writing() as writer:  # the next revision of the same period is free
-        writer.add([lease_invoice("i3"), lease_invoice("i4", revision=2)])
-
-
 def test_what_refers_to_nothing_is_a_conflict_that_says_what(store: SqlStore) -> None:
     with pytest.raises(Conflict, match="invoices refers to customers"), store.writing() as writer:
         writer.add([samples.invoice(HERE, "i1", customer="nobody")])
@@ -266,15 +204,6 @@ def test_what_refers_to_nothing_is_a_conflict_that_says_what(store: SqlStore) ->
 def test_what_does_not_wait_is_never_due(store: SqlStore) -> None:
     with store.reading() as reader, pytest.raises(InvalidValue, match="does not wait"):
         reader.due(Payment, "b1", NOW, after=None, limit=1)
-
-
-def test_a_value_no_database_takes_is_refused_and_named(store: SqlStore) -> None:
-    with pytest.raises(InvalidValue, match="cannot be stored"), store.writing() as writer:
-        writer.add([Customer(id="c9", biller="b1", name="\ud800")])
-    with pytest.raises(InvalidValue, match="cannot be stored"), store.reading() as reader:
-        reader.get(Customer, "b1", ["\ud800"])
-    with pytest.raises(InvalidValue, match="has no version"), store.writing() as writer:
-        writer.replace([samples.credit(HERE, 1)])
 
 
 def test_a_run_changes_only_the_schedule_of_its_leases(store: SqlStore) -> None:
@@ -338,13 +267,6 @@ def test_every_key_and_every_index_begins_with_the_biller(store: SqlStore) -> No
                 assert index["column_names"][0] == "biller", index
             for reference in tables.get_foreign_keys(name):
                 assert reference["constrained_columns"][0] == "biller", reference
-
-
-@pytest.mark.rule("C8")
-def test_the_tables_refuse_a_negative_credit_balance(store: SqlStore) -> None:
-    below = attrs.evolve(samples.credit(HERE, 1), balance=HERE.money(-1))
-    with pytest.raises(StoreError, match="credit_never_negative"), store.writing() as writer:
-        writer.add([below])
 
 
 @pytest.mark.rule("R16")

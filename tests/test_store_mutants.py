@@ -22,7 +22,7 @@ from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.messages import Message
 from invoicecore.money import MAX_MINOR, from_minor, minor
 from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import Counter, Event, InvoiceQuery, Order
+from invoicecore.ports import Counter, Event, InvoiceQuery, KeyUse, Order
 from invoicecore.testing import StoreContract
 from invoicecore_adapters.memory import MemoryStore, MemoryWriter, Tables
 
@@ -295,6 +295,24 @@ class LeavesAGapAfterARollback(MemoryWriter):
         before = super().take_numbers(biller, series, count, on)
         self._undo.pop()  # as a database's own sequence does
         return before
+
+
+@noticed_by("test_every_series_that_was_used_is_listed")
+class ListsEveryBillersSeries(MemoryWriter):
+    def counters(self, biller):
+        return {series: counter for (_, series), counter in self._tables.counters.items()}
+
+
+@noticed_by("test_every_series_that_was_used_is_listed")
+class ForgetsTheLastDateOfASeries(MemoryWriter):
+    def counters(self, biller):
+        return {series: attrs.evolve(counter, last_on=None) for series, counter in super().counters(biller).items()}
+
+
+@noticed_by("test_find_gives_the_records_whose_fields_match")
+class ListsNoKeys(MemoryWriter):
+    def find(self, kind, biller, where, **page):
+        return [] if kind is KeyUse else super().find(kind, biller, where, **page)
 
 
 # --- queries ----------------------------------------------------------------------------------------------------------

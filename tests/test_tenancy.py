@@ -72,6 +72,7 @@ SLOTS: Mapping[str, Mapping[str, tuple[str, Slot]]] = {
         "receive": {},
         "receive_missed": {},
         "reconcile": {"biller": ("biller", plain("biller"))},
+        "examine": {"biller": ("biller", plain("biller"))},
         "billers.add": {},
         "billers.all": {},
         "billers.edit": {"biller": ("biller", plain("biller"))},

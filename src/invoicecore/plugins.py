@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -16,6 +17,7 @@ import pluggy
 
 from invoicecore.errors import InvalidValue, InvoicecoreError, ObserverFailed, PluginError, Refused
 from invoicecore.ports import Event, Store
+from invoicecore.spans import NOTHING, Around, Attribute, Span
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -70,9 +72,16 @@ class Hooks:
     def observe(self, events: Sequence[Event]) -> None:
         """Hear what one transaction wrote, once, after it was committed (R18)."""
 
+    @hookspec
+    def span(self, name: str, attributes: Mapping[str, Attribute]) -> AbstractContextManager[object] | None:
+        """What to put around a journey (`billing.run`), a transaction (`run`) or a call (`gateway.charge`); None: nothing.
+
+        Never asked once per invoice. `attributes` are read when it ends: counts are added until then.
+        """
+
 
 _OFFERS: Final = ("stores", "gateways", "mailers", "renderers", "composers")
-_HOOKS: Final = (*_OFFERS, "authorise", "observe")
+_HOOKS: Final = (*_OFFERS, "authorise", "observe", "span")
 
 
 @attrs.frozen(kw_only=True)
@@ -141,6 +150,8 @@ class Plugins:
             )
             for hook in _HOOKS
         }
+
+        self._around = tuple((impl.plugin, _around(impl)) for impl in self._impls["span"])
 
     @classmethod
     def discover(cls, *extra: object) -> Plugins:
@@ -280,6 +291,18 @@ class Plugins:
                 self.names,
             ) from ExceptionGroup("observers failed", [error for _, error in failures])
 
+    def span(self, name: str, **attributes: Attribute) -> AbstractContextManager[dict[str, Attribute]]:
+        """What plugins put around a piece of work; entering it gives its attributes, to which counts may be added.
+
+        A plugin that fails there is logged and disturbs nothing.
+        """
+        return Span(self._around, name, attributes) if self._around else NOTHING
+
+    @property
+    def spanning(self) -> bool:
+        """Whether any plugin puts something around work."""
+        return bool(self._around)
+
     @property
     def observing(self) -> bool:
         """Whether any plugin observes, so that a bulk job need not keep its events when none does."""
@@ -373,6 +396,10 @@ def _collected(impls: Sequence[_Impl], names: Sequence[str]) -> Mapping[str, tup
                 raise PluginError(impl.plugin, problem, names)
             offered[key] = (impl.plugin, thing)
     return MappingProxyType(offered)
+
+
+def _around(impl: _Impl) -> Around:
+    return lambda name, attributes: impl(name=name, attributes=attributes)
 
 
 def _handed_over(plugins: Iterable[object]) -> list[_Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
 from invoicecore.billing.crediting import CreditNotes
 from invoicecore.billing.debiting import ChargingPayments, Collections
-from invoicecore.billing.desk import Desk
+from invoicecore.billing.desk import Counted, Desk
 from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
 from invoicecore.billing.drafting import Drafting
 from invoicecore.billing.leasing import Leases
@@ -36,7 +37,7 @@ from invoicecore.ports import Clock, Store
 if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
     from invoicecore.billing.reconciling import Reconciliation
-    from invoicecore.ports import Composer, GatewayInfo, Mailer, PaymentGateway, Renderer
+    from invoicecore.ports import Composer, Finding, GatewayInfo, Mailer, PaymentGateway, Renderer
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
@@ -145,7 +146,7 @@ class Billing:
         `progress` is called with the count created after each page.
         """
         running = Running(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
-        self._for(biller, running.bill, running.bill_each)
+        self._for(biller, running.bill, running.bill_each, ("billing.run", running.report))
         return running.report
 
     def shards(
@@ -166,7 +167,8 @@ class Billing:
         when the run was cut: an earlier attempt that died, or a run beside it. Raises NotFound, Refused.
         """
         running = Running(self._desk, on=shard.on, dry_run=False, actor=actor, progress=None)
-        running.bill_shard(self.billers.get(self._desk.biller_id(shard.biller)), shard)
+        with self._desk.journey("billing.run_shard", running.report, shard.biller):
+            running.bill_shard(self.billers.get(shard.biller), shard)
         return running.report
 
     def remind(
@@ -188,7 +190,7 @@ class Billing:
         from invoicecore.billing.reminding import Reminding
 
         reminding = Reminding(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)
-        self._for(biller, reminding.remind, reminding.remind_each)
+        self._for(biller, reminding.remind, reminding.remind_each, ("billing.remind", reminding.report))
         return reminding.report
 
     def deliver(
@@ -207,7 +209,7 @@ class Billing:
         from invoicecore.billing.delivering import Delivering
 
         delivering = Delivering(self._desk, actor=actor, progress=progress)
-        self._for(biller, delivering.deliver, delivering.deliver_each)
+        self._for(biller, delivering.deliver, delivering.deliver_each, ("billing.deliver", delivering.report))
         return delivering.report
 
     def collect(
@@ -226,7 +228,7 @@ class Billing:
         from invoicecore.billing.collecting import Collecting
 
         collecting = Collecting(self._desk, actor=actor, progress=progress)
-        self._for(biller, collecting.collect, collecting.collect_each)
+        self._for(biller, collecting.collect, collecting.collect_each, ("billing.collect", collecting.report))
         return collecting.ended()
 
     def recover(
@@ -246,7 +248,7 @@ class Billing:
         from invoicecore.billing.recovering import Recovering
 
         recovering = Recovering(self._desk, actor=actor, progress=progress)
-        self._for(biller, recovering.recover, recovering.recover_each)
+        self._for(biller, recovering.recover, recovering.recover_each, ("billing.recover", recovering.report))
         return recovering.ended()
 
     def receive(self, gateway: str, body: bytes, headers: Mapping[str, str]) -> tuple[Received, ...]:
@@ -258,7 +260,10 @@ class Billing:
         """
         from invoicecore.billing.receiving import Receiving
 
-        return Receiving(self._desk).receive(gateway, body, headers)
+        with self._desk.plugins.span("billing.receive", gateway=gateway) as told:
+            received = Receiving(self._desk).receive(gateway, body, headers)
+            told["events"] = len(received)
+        return received
 
     def receive_missed(self, gateway: str, *, since: datetime, actor: str | None = None) -> tuple[Received, ...]:
         """What became of each event a provider has had since an instant, for webhooks that were lost (D6).
@@ -267,7 +272,10 @@ class Billing:
         """
         from invoicecore.billing.receiving import Receiving
 
-        return Receiving(self._desk, actor=actor).missed(gateway, since)
+        with self._desk.plugins.span("billing.receive_missed", gateway=gateway) as told:
+            received = Receiving(self._desk, actor=actor).missed(gateway, since)
+            told["events"] = len(received)
+        return received
 
     def reconcile(
         self, gateway: str, *, since: datetime, until: datetime | None = None, biller: Biller | str | None = None
@@ -282,16 +290,38 @@ class Billing:
         reconciling = Reconciling(self._desk, gateway, since, until or self._desk.clock.now())
         billers: list[Biller] = []
         self._for(biller, billers.append, billers.extend)
-        return reconciling.compare(billers)
+        with self._desk.plugins.span("billing.reconcile", gateway=gateway) as told:
+            found = reconciling.compare(billers)
+            told |= {"compared": found.compared, "foreign": found.foreign, "differences": len(found.differences)}
+        return found
+
+    def examine(self, *, biller: Biller | str | None = None) -> tuple[Finding, ...]:
+        """How things are: work that waits for too long or was given up, alerts, clocks, and what the store says of itself.
+
+        Changes nothing. There is one finding at least for each thing that was looked at. For one biller, or where this
+        desk is scoped, the store itself is left out. Raises StoreError for a store that cannot be read.
+        """
+        from invoicecore.billing.examining import Examining
+
+        examining = Examining(self._desk)
+        self._for(biller, examining.examine, examining.examine_each)
+        ask = getattr(self._desk.store, "findings", None) if biller is None and self._desk.scope is None else None
+        own: Sequence[Finding] = ask() if ask is not None else ()
+        return (*own, *examining.findings)
 
     def _for(
-        self, biller: Biller | str | None, one: Callable[[Biller], None], each: Callable[[Iterator[Biller]], None]
+        self,
+        biller: Biller | str | None,
+        one: Callable[[Biller], None],
+        each: Callable[[Iterator[Biller]], None],
+        journey: tuple[str, Counted] | None = None,
     ) -> None:
         """Do it for the biller that is named or that this desk is scoped to, else for each that there is."""
-        if biller is not None or self._desk.scope is not None:
-            one(self.billers.get(self._desk.biller_id(biller)))
-        else:
-            each(self._each_biller())
+        with self._desk.journey(*journey, biller) if journey is not None else nullcontext():
+            if biller is not None or self._desk.scope is not None:
+                one(self.billers.get(self._desk.biller_id(biller)))
+            else:
+                each(self._each_biller())
 
     def _each_biller(self) -> Iterator[Biller]:
         after = ""

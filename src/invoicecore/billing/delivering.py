@@ -122,7 +122,8 @@ class Delivering:
             self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
             due = again(lambda: self._take(biller))
             if due:
-                self._send_page(biller, due)
+                with self._desk.plugins.span("mailer.send", biller=biller.id, messages=len(due)):
+                    self._send_page(biller, due)
             if self._progress is not None:
                 self._progress(self.report.sent.count)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Context, Decimal
 from itertools import count, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
@@ -99,6 +99,15 @@ def again(job: Callable[[], T]) -> T:
         except Interrupted:
             continue
     return job()
+
+
+class Counted(Protocol):
+    """A report that says how many of each kind there are."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many, by what they are called."""
+        ...
 
 
 class Desk:
@@ -216,14 +225,26 @@ class Desk:
         A `shared` one claims what it changes and may run beside others of the same biller (Store.writing).
         An observer that fails raises ObserverFailed after the commit; a bulk journey gives `unheard` to collect it.
         """
-        self.plugins.authorise(action=action, actor=actor, biller=biller, subject=subject)
-        at = self.clock.now()
-        with self.store.writing(biller=biller, shared=shared) as tx:
-            owner = biller_in(tx, biller)
-            change = Change(tx, self, owner, action, self.day(owner, on, at), at, actor)
-            yield change
-            change.finish()
+        with self.plugins.span(action, biller=biller) as told:
+            self.plugins.authorise(action=action, actor=actor, biller=biller, subject=subject)
+            at = self.clock.now()
+            with self.store.writing(biller=biller, shared=shared) as tx:
+                owner = biller_in(tx, biller)
+                change = Change(tx, self, owner, action, self.day(owner, on, at), at, actor)
+                yield change
+                change.finish()
+            told["events"] = len(change.events)
         self.tell(change.events, unheard)
+
+    @contextmanager
+    def journey(self, name: str, report: Counted, biller: Biller | str | None = None) -> Iterator[None]:
+        """A span around a verb that takes many transactions; what it reports is counted at its end."""
+        ref = getattr(biller, "id", biller) or self.scope
+        with self.plugins.span(name, **({"biller": ref} if isinstance(ref, str) else {})) as told:
+            try:
+                yield
+            finally:
+                told.update(report.counts)
 
     def tell(self, events: Sequence[Event], unheard: list[ObserverFailed] | None = None) -> None:
         """Tell observers what was committed."""

@@ -176,9 +176,13 @@ class Report:
             getattr(report, name).take(kept.count, kept.items)
         return report
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return _counts(self, _KINDS)
+
     def __repr__(self) -> str:
-        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in _KINDS)
-        return f"Report({counts}, dry_run={self.dry_run})"
+        return f"Report({_told(self.counts)}, dry_run={self.dry_run})"
 
 
 @attrs.frozen(kw_only=True)
@@ -221,10 +225,13 @@ class Deliveries:
         tally: Tally = getattr(self, kind)
         tally.add(outcome)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return _counts(self, ("sent", "deferred", "failed", "cancelled"))
+
     def __repr__(self) -> str:
-        names = ("sent", "deferred", "failed", "cancelled")
-        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in names)
-        return f"Deliveries({counts}, stopped={self.stopped!r})"
+        return f"Deliveries({_told(self.counts)}, stopped={self.stopped!r})"
 
 
 class Attempts:
@@ -256,12 +263,24 @@ class Attempts:
         tally: Tally = getattr(self, kind)
         tally.add(outcome)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        return _counts(self, (*_ATTEMPTS, "warnings"))
+
     def __repr__(self) -> str:
-        counts = ", ".join(f"{name}={getattr(self, name).count}" for name in (*_ATTEMPTS, "warnings"))
-        return f"Attempts({counts}, stopped={self.stopped!r})"
+        return f"Attempts({_told(self.counts)}, stopped={self.stopped!r})"
 
 
 _ATTEMPTS = ("succeeded", "pending", "failed", "doubtful", "waiting", "cancelled", "events")
+
+
+def _counts(report: Report | Deliveries | Attempts, kinds: Iterable[str]) -> dict[str, int]:
+    return {kind: getattr(report, kind).count for kind in kinds}
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={count}" for name, count in counts.items())
 
 
 def about(invoice: Invoice, code: str, locale: str, *, written: bool = True) -> Outcome:

@@ -176,6 +176,19 @@ class Publishing:
         Raises ObserverFailed at the end when an observer failed; everything is committed then.
         """
         ref = self._desk.biller_id(biller)
+        with self._desk.plugins.span("billing.invoices.publish_all", biller=ref) as counted:
+            report = self._publish_all(ref, notify, on, actor, progress)
+            counted |= {"published": len(report.published), "failed": len(report.failed)}
+        return report
+
+    def _publish_all(
+        self,
+        ref: str,
+        notify: bool | None,
+        on: date | None,
+        actor: str | None,
+        progress: Callable[[int], None] | None,
+    ) -> BulkReport:
         told = notify if notify is None else yes_or_no(notify, "notify")
         done: list[Published] = []
         unheard: list[ObserverFailed] = []

@@ -24,6 +24,7 @@ from invoicecore.ports.storing import (
 )
 
 if TYPE_CHECKING:
+    from invoicecore.ports.examining import Examinable, Finding, Verdict
     from invoicecore.ports.paying import (
         PORT_VERSION,
         About,
@@ -60,9 +61,9 @@ class Clock(Protocol):
 def __getattr__(name: str) -> object:
     # What most processes never use is imported when it is asked for: `import invoicecore` need not pay for it.
     if name in __all__:
-        from invoicecore.ports import paying, sending
+        from invoicecore.ports import examining, paying, sending
 
-        return getattr(paying if hasattr(paying, name) else sending, name)
+        return next(getattr(module, name) for module in (paying, sending, examining) if hasattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -81,6 +82,8 @@ __all__ = [
     "Composer",
     "Counter",
     "Event",
+    "Examinable",
+    "Finding",
     "GatewayInfo",
     "HostedPage",
     "InvoiceQuery",
@@ -108,5 +111,6 @@ __all__ = [
     "Setup",
     "Store",
     "Sums",
+    "Verdict",
     "Writer",
 ]

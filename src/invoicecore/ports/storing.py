@@ -192,6 +192,7 @@ FINDABLE: Mapping[type[Record], tuple[str, ...]] = {
     Event: ("subject",),
     Message: ("invoice", "state"),
     PayLink: ("invoice",),
+    KeyUse: (),
     SavedMethod: ("customer", "state"),
     Collection: ("invoice", "customer", "state"),
     InboxEvent: ("state",),
@@ -298,6 +299,10 @@ class Reader(Protocol):
 
     def counter(self, biller: str, series: str) -> Counter:
         """Where a series stands; a series never used stands at 1 (N1)."""
+        ...
+
+    def counters(self, biller: str) -> dict[str, Counter]:
+        """Where each series stands that numbers were taken from, by its name (N1)."""
         ...
 
 

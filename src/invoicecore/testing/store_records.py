@@ -343,6 +343,7 @@ class RecordsContract:
                 assert reader.due_customers("b1", DAY, after=None, limit=10) == []
                 assert reader.last_credits("b1", ["c1"], "EUR") == {}
                 assert reader.counter("b1", "invoice") == Counter(next=1, last_on=None)
+                assert reader.counters("b1") == {}
         finally:
             one.close()
             two.close()

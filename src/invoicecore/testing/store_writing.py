@@ -414,3 +414,25 @@ class WritingContract:
             # The latest date stays, so that `chronological` holds whatever came in between (N1).
             assert reader.counter(here.id, "invoice") == Counter(next=8, last_on=later)
             assert reader.counter(here.id, "invoice/2026") == Counter(next=2_001, last_on=DAY)
+
+    @rule("N1")
+    def test_every_series_that_was_used_is_listed(self, store: Store) -> None:
+        """Those of this biller, each where it stands, also within the transaction that moves it."""
+        here, other = world(), world("b2")
+        write(store, *here.records, *other.records)
+        later = DAY + timedelta(days=9)
+        with store.writing() as writer:
+            writer.take_numbers(here.id, "invoice", 4, later)
+            writer.take_numbers(other.id, "theirs", 1, DAY)
+            writer.take_numbers(here.id, "draft", 1, DAY)
+            writer.counter(here.id, "only asked for")
+            assert writer.counters(here.id)["invoice"] == Counter(next=5, last_on=later)
+        with suppress(Oops), store.writing() as writer:
+            writer.take_numbers(here.id, "invoice", 1, later)
+            writer.take_numbers(here.id, "given back", 1, DAY)
+            raise Oops
+        with store.reading() as reader:
+            wanted = {"invoice": Counter(next=5, last_on=later), "draft": Counter(next=2, last_on=DAY)}
+            assert reader.counters(here.id) == wanted
+            assert reader.counters(other.id) == {"theirs": Counter(next=2, last_on=DAY)}
+            assert reader.counters("nobody") == {}

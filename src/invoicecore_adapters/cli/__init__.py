@@ -44,9 +44,11 @@ def _run(argv: Sequence[str] | None, out: Kept) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
         from invoicecore_adapters.cli.commands import COMMANDS, ready
+        from invoicecore_adapters.cli.logs import logged
 
         ready(arguments)
-        code = COMMANDS[arguments.command](arguments)
+        with logged():
+            code = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -74,8 +76,20 @@ def _answered(code: int, arguments: argparse.Namespace, out: Kept) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> bool:
-    if arguments.command in ("invoices", "show", "summary", "plugins", "pdf", "statement", "web", "reconcile"):
+    if arguments.command in (
+        "invoices",
+        "show",
+        "summary",
+        "plugins",
+        "pdf",
+        "statement",
+        "web",
+        "reconcile",
+        "doctor",
+    ):
         return False
+    if arguments.command == "export":
+        return getattr(arguments, "to", None) is not None
     if arguments.command in ("alerts", "mandates"):
         return any(getattr(arguments, what, None) is not None for what in ("resolve", "set_up", "revoke"))
     return not (getattr(arguments, "check", False) or getattr(arguments, "dry_run", False))

@@ -79,11 +79,11 @@ def sentence(error: Exception) -> str:
             return f"{error.source}: {first[2]}"
         lines = "\n".join(f"  {path}: {_shown(value)}{reason}" for path, value, reason in error.faults)
         return f"{error.source}: {len(error.faults)} fault(s), nothing was loaded; mend them and load again:\n{lines}"
-    if isinstance(error, InvalidValue):
-        return f"{error.field}: {_shown(error.value)}{error.reason}; {error.way_out}"
     if isinstance(error, NotWired):
         return next((f"there is no {error.what} here; {how}" for what, how in _WIRED if what in error.what), str(error))
     told = str(error)
+    if isinstance(error, InvalidValue):
+        told = f"{error.field}: {_shown(error.value)}{error.reason}; {error.way_out}"
     for theirs, ours in _IN_PYTHON:
         told = told.replace(theirs, ours)
     return told
@@ -97,6 +97,7 @@ _WIRED: Final = (
 _IN_PYTHON: Final = (
     ("rest='credit'", "--rest credit"),
     ("call billing.recover()", "run invoicecore recover"),
+    ("by resume=True", "by --resume"),
     ("see gateway.info for what it can do, and choose", "choose"),
 )
 """What the library's sentences say to programmers, and what it is here."""

@@ -18,7 +18,7 @@ DEFAULT_DB: Final = "sqlite:///invoicecore.db"
 # Commands that count for no day: they show what is, or do what is due by the clock.
 _NO_DAY: Final = (
     "demo", "plugins", "pdf", "statement", "deliver", "web", "collect", "recover", "receive", "reconcile", "mandates",
-    "alerts",
+    "alerts", "export", "import", "doctor",
 )  # fmt: skip
 
 EXIT_CODES: Final = """\
@@ -288,6 +288,19 @@ def _parser() -> argparse.ArgumentParser:
     alerts.add_argument("--note", metavar="TEXT", help="with --resolve: how")
     _biller(alerts)
 
+    export = command("export", "write everything there is to a file, or into another store, and compare the totals")
+    export.add_argument("file", metavar="FILE", nargs="?", help="a new file; compressed if its name ends in .gz")
+    export.add_argument("--to", metavar="URL", help="a store to write into instead, such as sqlite:///new.db")
+    _resume(export)
+    export.add_argument("--biller", metavar="BILLER", help="only this one (default: all)")
+
+    import_ = command("import", "read what `export` wrote into the store, and compare the totals")
+    import_.add_argument("file", metavar="FILE")
+    _resume(import_)
+
+    doctor = command("doctor", "look at the installation, the store and the work in it, and say what to do")
+    _biller(doctor)
+
     command("plugins", "list the installed plugins and what they offer")
     return top
 
@@ -316,6 +329,10 @@ def _on(command: argparse.ArgumentParser, what: str) -> None:
 
 def _biller(command: argparse.ArgumentParser) -> None:
     command.add_argument("--biller", metavar="BILLER", help="not needed where there is one")
+
+
+def _resume(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--resume", action="store_true", help="go on with what an interruption left in the store")
 
 
 def _invoice(command: argparse.ArgumentParser) -> None:

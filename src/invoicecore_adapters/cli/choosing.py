@@ -18,7 +18,7 @@ from invoicecore_adapters.cli.numbers import finer_than, plain_number
 
 if TYPE_CHECKING:
     from invoicecore import Plugins
-    from invoicecore.ports import Clock, PaymentGateway
+    from invoicecore.ports import Clock, PaymentGateway, Store
 
 _FILE = "sqlite:///"
 
@@ -40,10 +40,8 @@ def opened(
     clock: Clock | None = None,
 ) -> Billing:
     """The desk of a store, and what it is wired to. Raises StoreError for a database file that is not there, unless `new` ones are welcome."""
-    # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
-    path = url.removeprefix(_FILE).partition("?")[0]
-    if not new and url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
-        raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
+    if not new:
+        _there(url)
     try:
         billing = Billing.open(url, mailer=mailer, gateway=gateway, base_url=base_url, clock=clock, plugins=plugins)
     except InvalidValue as error:
@@ -60,6 +58,25 @@ def opened(
     return billing
 
 
+def opened_store(url: str, *, new: bool = False) -> Store:
+    """A store by itself, with none of what a desk has around it; raises as `opened` does."""
+    from invoicecore import Plugins
+
+    if not new:
+        _there(url)
+    try:
+        return Plugins.discover().store(url)
+    except InvalidValue as error:
+        raise StoreError(str(error)) from error
+
+
+def _there(url: str) -> None:
+    # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
+    path = url.removeprefix(_FILE).partition("?")[0]
+    if url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
+        raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
+
+
 def opened_if_there(url: str) -> Billing | None:
     """The desk of a store, None when there is none yet or it cannot be read."""
     try:
@@ -70,7 +87,11 @@ def opened_if_there(url: str) -> Billing | None:
 
 def the_biller(billing: Billing, name: str | None) -> Biller:
     """The biller of that id or name, or the only one. Raises Unclear when there are several, NotFound for none."""
-    billers = billing.billers.all()
+    return named(billing.billers.all(), name)
+
+
+def named(billers: list[Biller], name: str | None) -> Biller:
+    """The one of these of that id or name, or the only one; raises as `the_biller` does."""
     if name is not None:
         found = [biller for biller in billers if biller.id == name] or [
             biller for biller in billers if biller.name.casefold() == name.casefold()

@@ -30,6 +30,8 @@ from invoicecore_adapters.cli.choosing import (
 )
 from invoicecore_adapters.cli.collecting import COLLECTING
 from invoicecore_adapters.cli.details import show_invoice, show_loaded, show_plugins, show_run
+from invoicecore_adapters.cli.doctor import DOCTOR
+from invoicecore_adapters.cli.moving import MOVING
 from invoicecore_adapters.cli.posting import POSTING
 from invoicecore_adapters.cli.speech import learn, tell
 from invoicecore_adapters.cli.tables import Names, Screen, can_show, cards, invoice_table, progress
@@ -372,4 +374,6 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "plugins": _plugins,
     **POSTING,
     **COLLECTING,
+    **MOVING,
+    **DOCTOR,
 }

@@ -199,6 +199,10 @@ class MemoryReader:
         """See Reader.counter."""
         return self._live().counters.get((biller, series), Counter())
 
+    def counters(self, biller: str) -> dict[str, Counter]:
+        """See Reader.counters."""
+        return {series: counter for (owner, series), counter in self._live().counters.items() if owner == biller}
+
     def _matching(self, wanted: InvoiceQuery) -> Iterator[Invoice]:
         return (invoice for invoice in self._candidates(wanted) if self._matches(invoice, wanted))
 

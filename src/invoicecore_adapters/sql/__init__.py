@@ -15,7 +15,7 @@ class SqlPlugin:
     @hookimpl
     def stores(self) -> Mapping[str, Callable[[str], Store]]:
         """The schemes and what opens them."""
-        return dict.fromkeys(("sqlite", "postgresql", "postgresql+psycopg"), open_sql)
+        return dict.fromkeys(("postgresql", "postgresql+psycopg", "sqlite"), open_sql)
 
 
 def open_sql(url: str) -> Store:

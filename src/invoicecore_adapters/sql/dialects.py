@@ -6,7 +6,7 @@ does in its own way is in `sqlite` and `postgres`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -17,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from invoicecore.errors import Conflict, InvoicecoreError
+from invoicecore.ports import Finding
 from invoicecore_adapters.sql.indexes import UNIQUE_KEYS
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class Dialect(Protocol):
 
     def instants(self) -> Mapping[datetime | None, Bound]:
         """Each instant of a batch as the driver takes it, made once."""
+        ...
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """That a column is one of thousands of values."""
         ...
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -138,6 +143,10 @@ class Database(Protocol):
 
     def commit(self, connection: Connection) -> None:
         """Commit, or raise what `told` makes of the reason why not."""
+        ...
+
+    def findings(self, connection: Connection) -> list[Finding]:
+        """How the database itself is, asked within a transaction that reads (see Examinable)."""
         ...
 
     def forked(self) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, any_, create_engine, event, literal, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
@@ -22,6 +23,7 @@ from invoicecore.errors import (
     MissingExtra,
     StoreError,
 )
+from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
@@ -34,6 +36,8 @@ except ImportError as error:
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, for a free connection, and for a server that is starting."""
 
+_LONGEST: Final = 2**31 - 1  # milliseconds the server takes as a timeout
+_SHOWN: Final = frozenset({"host", "port"})  # of a URL's options; a password may be among the others
 _OLDEST: Final = 130000  # partitioned tables that others refer to, and nothing here that is younger
 
 # Advisory locks have two numbers: ours, and what is locked. A turn in the whole store, or in one biller's records.
@@ -48,6 +52,16 @@ _TURNS: Final[Mapping[tuple[bool, bool], str]] = {
     (True, True): f"SELECT pg_advisory_xact_lock_shared({_STORE}, 0), "
     f"pg_advisory_xact_lock_shared({_BILLER}, hashtext(%(biller)s))",
 }
+
+# A transaction that is open and does nothing keeps its locks, and the server from clearing up behind it.
+_HOW_IT_IS: Final = """
+SELECT current_setting('server_version'), current_setting('fsync'), pg_is_in_recovery(),
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    current_setting('max_connections')::int,
+    count(*), coalesce(max(extract(epoch FROM now() - state_change) / 60)::int, 0)
+FROM pg_stat_activity
+WHERE datname = current_database() AND state LIKE 'idle in transaction%%' AND now() - state_change > interval '5 minutes'
+"""
 
 
 class PostgresDatabase:
@@ -64,12 +78,12 @@ class PostgresDatabase:
         """
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # a port that is no number
             raise StoreError("the URL is not one of a database; write postgresql+psycopg://user@host/name") from None
-        self.place = parsed.render_as_string(hide_password=True)
+        query = dict(parsed.query)
+        self.place = parsed.set(query={k: v for k, v in query.items() if k in _SHOWN}).render_as_string()
         if parsed.drivername not in ("postgresql", "postgresql+psycopg") or not parsed.database:
             raise StoreError(f"{self.place} names no database for psycopg; write postgresql+psycopg://user@host/name")
-        query = dict(parsed.query)
         wait = query.pop("timeout", str(PATIENCE))
         if not isinstance(wait, str) or not wait.replace(".", "", 1).isdecimal() or not wait.isascii():
             raise StoreError(f"{self.place}: timeout is a number of seconds; write ?timeout=30")
@@ -82,7 +96,7 @@ class PostgresDatabase:
         self._engine = create_engine(
             self._url, pool_size=5, max_overflow=10, pool_timeout=self.patience, use_native_hstore=False
         )
-        patience = int(self.patience * 1000)
+        patience = min(max(int(self.patience * 1000), 1), _LONGEST)  # none at all would be without end
 
         @event.listens_for(self._engine, "connect")
         def ready(connection: psycopg.Connection, _: object) -> None:
@@ -90,31 +104,43 @@ class PostgresDatabase:
             connection.execute(f"SET lock_timeout = {patience}; SET TimeZone = 'UTC'")
             connection.autocommit = False
 
-        self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writers = self._engine.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
+        self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writers = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     def prepare(self, plan: Plan) -> None:
         """See Database.prepare; a role that may not create tables can open what is new enough."""
-        with self.reading() as connection:
-            version = stored_version(connection, self.place, beside_others=True)
-            if _driver(connection).info.server_version < _OLDEST:
-                raise StoreError(f"{self.place} is older than PostgreSQL {_OLDEST // 10000}; upgrade the server")
-        if version == plan.newest:
-            return
-        if version is not None:
-            check_version(version, plan, self.place)
-        # Alone in the store: writers wait, and whoever else would migrate finds it done.
-        with self.writing(lasting=True, biller=None, shared=False) as connection:
+        until = time.monotonic() + self.patience
+        while True:
             try:
+                return self._prepare(plan)
+            except Interrupted:  # whatever it did, looking again tells
+                if time.monotonic() > until:
+                    raise
+
+    def _prepare(self, plan: Plan) -> None:
+        try:
+            with self.reading() as connection:
+                version = stored_version(connection, self.place, beside_others=True)
+                if _driver(connection).info.server_version < _OLDEST:
+                    raise StoreError(f"{self.place} is older than PostgreSQL {_OLDEST // 10000}; upgrade the server")
+            if version == plan.newest:
+                return
+            if version is not None:
+                check_version(version, plan, self.place)
+            # Alone in the store: writers wait, and whoever else would migrate finds it done.
+            with self.writing(lasting=True, biller=None, shared=False) as connection:
                 bring_forward(connection, plan, self.place, beside_others=True)
-            except SQLAlchemyError as error:
-                raise StoreError(f"{self.place}: {self.dialect.told(error)}") from error
-            self.commit(connection)
+                self.commit(connection)
+        except SQLAlchemyError as error:
+            told = self.dialect.told(error)
+            raise told if isinstance(told, Interrupted) else StoreError(f"{self.place}: {told}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See Database.reading; the view is that of the first look."""
-        with self._begun(self._readers, "SELECT 1") as connection:
+        # Said here rather than by the driver, which would turn it round for writers: where the server's own word is that
+        # nothing may be written now, it counts.
+        with self._begun(self._readers, "SET TRANSACTION READ ONLY") as connection:
             yield connection
 
     @contextmanager
@@ -132,8 +158,26 @@ class PostgresDatabase:
             connection.commit()
         except SQLAlchemyError as error:
             if _lost(error):
-                raise Interrupted(str(error.args[0]), written=None) from error
+                raise Interrupted(_words(_cause(error)), written=None) from error
             raise self.dialect.told(error) from error
+
+    def findings(self, connection: Connection) -> list[Finding]:
+        """See Database.findings: the server, what it may lose, connections, and who keeps others waiting."""
+        row = connection.exec_driver_sql(_HOW_IT_IS).one()
+        version, fsync, standby, taken, places, idle, minutes = row
+        found = [Finding(code="server", data={"version": version})]
+        if fsync != "on":
+            found.append(Finding(code="server.fsync", verdict=Verdict.PROBLEM, data={"version": version}))
+        if standby:
+            found.append(Finding(code="server.standby", verdict=Verdict.PROBLEM, data={"version": version}))
+        data = {"taken": taken, "places": places}
+        scarce = taken > 0.8 * places
+        code, verdict = ("connections.few", Verdict.WARNING) if scarce else ("connections", Verdict.OK)
+        found.append(Finding(code=code, verdict=verdict, data=data))
+        if idle:
+            data = {"count": idle, "minutes": minutes}
+            found.append(Finding(code="connections.idle", verdict=Verdict.WARNING, data=data))
+        return found
 
     def forked(self) -> None:
         """See Database.forked."""
@@ -150,7 +194,8 @@ class PostgresDatabase:
         try:
             yield connection
         finally:
-            connection.close()
+            with suppress(SQLAlchemyError):  # one that is gone by now has nothing left to undo
+                connection.close()
 
     def _connected(self, engine: Engine, first: str, biller: str | None) -> Connection:
         """A connection that has answered within its transaction. Nothing was done yet: one that is dead is replaced."""
@@ -164,8 +209,13 @@ class PostgresDatabase:
             except SQLAlchemyError as error:
                 if connection is not None:
                     connection.close()
-                if not _lost(error) or time.monotonic() > until:
-                    raise self.dialect.told(error) from error
+                told = self.dialect.told(error)
+                if not _lost(error) and _kind(_cause(error)) is not errors.TooManyConnections:
+                    raise told from error
+                if time.monotonic() > until:
+                    words = f"{self.place} cannot be reached ({_words(_cause(error))})"
+                    unreachable = StoreError(f"{words}; check the URL, and that the server runs")
+                    raise unreachable if isinstance(told, Interrupted) else told from error
                 time.sleep(0.05)  # a server that restarts is back soon
 
 
@@ -183,6 +233,10 @@ class PostgresDialect:
     def instants(self) -> Mapping[datetime | None, Bound]:
         """See Dialect.instants."""
         return _AsIs()
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """See Dialect.among; one array is bound, and not a thousand values."""
+        return column == any_(literal(list(values), postgresql.ARRAY(Text)))
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         """See Dialect.insert."""
@@ -207,25 +261,28 @@ class PostgresDialect:
         sets = [f"{column} = given.{column}" for column in changed]
         if counting:
             sets.append(f"{counting} = {table.name}.{counting} + 1")
+        columns = (*changed, *where, *same)
         tests = [*_equal(table, where), *_equal(table, same, "IS NOT DISTINCT FROM")]
-        given = _given(table, (*changed, *where, *same))
-        statement = f"UPDATE {table.name} SET {', '.join(sets)} FROM {given} WHERE {' AND '.join(tests)}"
-        return _with_arrays(connection, statement, rows)
+        statement = (
+            f"UPDATE {table.name} SET {', '.join(sets)} FROM {_given(table, columns)} WHERE {' AND '.join(tests)}"
+        )
+        return _with_arrays(connection, table, statement, columns, rows)
 
     def delete(self, connection: Connection, table: Table, rows: Sequence[Row], *, where: Sequence[str]) -> int:
         """See Dialect.delete."""
         tests = " AND ".join(_equal(table, where))
-        return _with_arrays(connection, f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {tests}", rows)
+        statement = f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {tests}"
+        return _with_arrays(connection, table, statement, where, rows)
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
         """See Dialect.told; Interrupted for what may be tried again."""
-        cause = error.orig if isinstance(error, DBAPIError) else error
+        cause = _cause(error)
         if isinstance(error, NoneFree):
             return StoreError(f"no connection was free in time ({error.args[0]}); use fewer threads, or try again")
         if not isinstance(cause, psycopg.Error):
             return StoreError(f"the store refused a statement ({error}); this is a bug in the SQL store, report it")
         diag = cause.diag
-        words = diag.message_primary or str(cause) or type(cause).__name__
+        words = _words(cause)
         if isinstance(cause, errors.UniqueViolation):
             columns = (diag.message_detail or "").partition("(")[2].partition(")")[0].split(", ")
             return conflict_of(table.name if table is not None else diag.table_name or "", columns)
@@ -240,7 +297,7 @@ class PostgresDialect:
         if isinstance(cause, psycopg.DataError):
             return InvalidValue("records", "a value", f"cannot be stored: {words}", "use 64-bit numbers and UTF-8")
         for known, way_out in _FAULTS.items():
-            if isinstance(cause, known):
+            if issubclass(_kind(cause), known):
                 return StoreError(f"{words}: {way_out}")
         return StoreError(
             f"the database failed ({cause.sqlstate or type(cause).__name__}: {words}); nothing was written"
@@ -253,6 +310,7 @@ _FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
     errors.OutOfMemory: "the server is out of memory; try again with less at once",
     errors.TooManyConnections: "the server takes no more connections; close some, or raise its max_connections",
     errors.ReadOnlySqlTransaction: "the database is read-only, perhaps a standby; give the URL of the primary",
+    errors.FeatureNotSupported: "this server does not do that; of a standby, give the URL of the primary",
     errors.InsufficientPrivilege: "this role may not; grant it the right, or use another",
     errors.InvalidSchemaName: "the schema is not there; create it, or take search_path out of the URL",
     errors.InvalidCatalogName: "there is no such database on this server; create it with `createdb`",
@@ -264,18 +322,47 @@ _FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
 }
 
 
-def _lost(error: Exception) -> bool:
-    """Whether the connection is gone, or the server about to be."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, errors.AdminShutdown | errors.CrashShutdown | errors.CannotConnectNow):
-        return True
+# What a session that the server has ended was told: it shuts down, it crashed, or its patience was at an end.
+_ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
+
+# Of a connection that was turned away the driver has the words only. Those whose reason outlasts any waiting, on a server
+# that speaks English; what others say is waited for.
+_TURNED_AWAY: Final[Mapping[str, type[psycopg.Error]]] = {
+    r"too many|connection slots": errors.TooManyConnections,
+    r'database ".*" does not exist': errors.InvalidCatalogName,
+    r"permission denied for database": errors.InsufficientPrivilege,
+    r"pg_hba\.conf|password|role .* does not exist|log in": errors.InvalidAuthorizationSpecification,
+}
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the driver raised."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def _words(cause: BaseException) -> str:
+    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    return " ".join((said or str(cause) or type(cause).__name__).split())
+
+
+def _kind(cause: BaseException) -> type[BaseException]:
+    """What is wrong, by its kind of error."""
+    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+        for words, kind in _TURNED_AWAY.items():
+            if re.search(words, str(cause)):
+                return kind
+    return type(cause)
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether the connection is gone, or not to be had just now."""
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.Error):
+        return False
     # What the server itself says has a state; a socket that broke or was never opened has none.
-    return isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None and not _refused(cause)
-
-
-def _refused(cause: psycopg.Error) -> bool:
-    """Whether a new connection was turned away for a reason that waiting does not mend."""
-    return "FATAL" in str(cause) and "starting up" not in str(cause) and "shutting down" not in str(cause)
+    return cause.sqlstate in _ENDED or (
+        isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None and _kind(cause) is type(cause)
+    )
 
 
 class _AsIs(dict[Any, Any]):
@@ -312,8 +399,15 @@ def _given(table: Table, columns: Sequence[str]) -> str:
     return f"unnest({arrays}) AS given({', '.join(columns)})"
 
 
-def _with_arrays(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
+def _with_arrays(
+    connection: Connection, table: Table, statement: str, columns: Sequence[str], rows: Sequence[Row]
+) -> int:
     if not rows:
         return 0
+    values: list[object] = [list(column) for column in zip(*rows, strict=True)]
+    if "biller" in columns and len(owners := {row[columns.index("biller")] for row in rows}) == 1:
+        # Said once more by itself: where tables are cut by biller, no other part of them is even looked at.
+        statement += f" AND {table.name}.biller = %s"
+        values += owners
     with _driver(connection).cursor() as cursor:
-        return cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)]).rowcount
+        return cursor.execute(statement, values).rowcount

@@ -59,7 +59,7 @@ class SqlReader:
         shelf = _shelf_of(kind)
         found: dict[str, R] = {}
         for some in _chunks(dict.fromkeys(ids)):
-            for record in self._records(kind, _of(shelf, biller).where(_among(shelf.table, kind, some))):
+            for record in self._records(kind, _of(shelf, biller).where(self._among(shelf.table, kind, some))):
                 found[record.id] = record
         return found
 
@@ -83,7 +83,7 @@ class SqlReader:
                 raise InvalidValue(
                     "where", field, f"is no field to find a {kind.__name__} by", f"use {', '.join(known)}"
                 )
-            query = query.where(_matches(shelf, kind, biller, field, wanted))
+            query = query.where(self._matches(shelf, kind, biller, field, wanted))
         # Found by one value, they come in order from its index (but a customer's charges come by state); those found
         # by several values are sorted.
         walked = all(isinstance(wanted, str) for wanted in where.values()) and (kind, *where) != (Charge, "customer")
@@ -159,7 +159,9 @@ class SqlReader:
         for some in _chunks(dict.fromkeys(customers)):
             newest = (
                 select(table.c.customer, func.max(table.c.seq).label("seq"))
-                .where(table.c.biller == biller, table.c.customer.in_(some), table.c.currency == currency)
+                .where(
+                    table.c.biller == biller, self._dialect.among(table.c.customer, some), table.c.currency == currency
+                )
                 .group_by(table.c.customer)
                 .subquery()
             )
@@ -176,6 +178,12 @@ class SqlReader:
     def counter(self, biller: str, series: str) -> Counter:
         """See Reader.counter."""
         return self._counter(biller, series, claim=False)
+
+    def counters(self, biller: str) -> dict[str, Counter]:
+        """See Reader.counters."""
+        table = schema.counters
+        rows = self._rows(select(table.c.series, table.c.next_number, table.c.last_on).where(table.c.biller == biller))
+        return {series: Counter(next=number, last_on=last_on) for series, number, last_on in rows}
 
     def _counter(self, biller: str, series: str, *, claim: bool) -> Counter:
         table = schema.counters
@@ -212,7 +220,7 @@ class SqlReader:
         if names == ("id",):
             return (after,)  # it need not be there any more
         query = select(*(table.c[name] for name in names))
-        rows = self._rows(query.where(table.c.biller == biller, _among(table, kind, [after])))
+        rows = self._rows(query.where(table.c.biller == biller, self._among(table, kind, [after])))
         if not rows:
             raise InvalidValue(
                 "after", after, f"is no {kind.__name__} of this biller", "give the id of the last one read"
@@ -236,13 +244,34 @@ class SqlReader:
         whole = table.c[1]  # biller, what it is a part of, position
         found: defaultdict[str, list[Found]] = defaultdict(list)
         for some in _chunks([row[1] for row in rows]):
-            query = select(table).where(table.c.biller == rows[0][0], whole.in_(some))
+            query = select(table).where(table.c.biller == rows[0][0], self._dialect.among(whole, some))
             for part in self._rows(query):
                 found[part[1]].append(part)
         for several in found.values():
             if len(several) > 1:
                 several.sort(key=lambda part: cast(int, part[2]))
         return found
+
+    def _among(self, table: Table, kind: type[object], ids: Sequence[str]) -> ColumnElement[bool]:
+        if kind is not Event:
+            return self._dialect.among(table.c.id, ids)
+        # An event's id is made of its key: subject/version/step.
+        keys = [key for id in ids if (key := _event_key(id))]
+        return tuple_(table.c.subject, table.c.version, table.c.step).in_(keys)
+
+    def _matches(
+        self, shelf: Shelf, kind: type[object], biller: str, field: str, wanted: str | Many[str]
+    ) -> ColumnElement[bool]:
+        if kind is Payment and field == "invoice":
+            parts = schema.allocations
+            paid = select(parts.c.payment).where(parts.c.biller == biller, self._equal(parts.c.invoice, wanted))
+            return shelf.table.c.id.in_(paid)
+        return self._equal(shelf.table.c[shelf.fields.get(field, field)], wanted)
+
+    def _equal(self, column: ColumnElement[Any], wanted: str | Many[str]) -> ColumnElement[bool]:
+        if isinstance(wanted, str):
+            return column == str(wanted)
+        return self._dialect.among(column, [str(each) for each in wanted])
 
     def _rows(self, statement: Executable) -> Sequence[Found]:
         self._live()
@@ -274,32 +303,11 @@ def _of(shelf: Shelf, biller: str) -> Query:
     return select(table).where((table.c.id if table is schema.billers else table.c.biller) == biller)
 
 
-def _among(table: Table, kind: type[object], ids: Sequence[str]) -> ColumnElement[bool]:
-    if kind is not Event:
-        return table.c.id.in_(ids)
-    # An event's id is made of its key: subject/version/step.
-    return tuple_(table.c.subject, table.c.version, table.c.step).in_([key for id in ids if (key := _event_key(id))])
-
-
 def _event_key(id: str) -> tuple[str, int, int] | None:
     parts = id.rsplit("/", 2)
     if len(parts) != 3 or not all(_WHOLE.fullmatch(part) for part in parts[1:]):
         return None
     return (parts[0], int(parts[1]), int(parts[2]))
-
-
-def _matches(shelf: Shelf, kind: type[object], biller: str, field: str, wanted: str | Many[str]) -> ColumnElement[bool]:
-    if kind is Payment and field == "invoice":
-        parts = schema.allocations
-        paid = select(parts.c.payment).where(parts.c.biller == biller, _equal(parts.c.invoice, wanted))
-        return shelf.table.c.id.in_(paid)
-    return _equal(shelf.table.c[shelf.fields.get(field, field)], wanted)
-
-
-def _equal(column: ColumnElement[Any], wanted: str | Many[str]) -> ColumnElement[bool]:
-    if isinstance(wanted, str):
-        return column == str(wanted)
-    return column.in_([str(each) for each in wanted])
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:

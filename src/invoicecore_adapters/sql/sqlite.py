@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
@@ -14,17 +16,21 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from invoicecore.errors import Conflict, InvoicecoreError, StoreError
+from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers."""
+
+_MEGABYTE: Final = 1_000_000
+_LITTLE: Final = 100 * _MEGABYTE  # of room on the disk, in bytes
 
 _OLDEST: Final = (3, 30, 0)  # FILTER on aggregates; ON CONFLICT and row values are older
 
@@ -126,6 +132,44 @@ class SqliteFile:
             driver.rollback()
             raise told from error
 
+    def findings(self, connection: Connection) -> list[Finding]:
+        """See Database.findings: the journal, references, the library, and the room on the disk."""
+        ask = connection.exec_driver_sql
+        found = []
+        mode = str(ask("PRAGMA journal_mode").scalar_one())
+        problem = Verdict.OK if mode == "wal" else Verdict.PROBLEM
+        found.append(Finding(code="journal" if mode == "wal" else "journal.mode", verdict=problem, data={"mode": mode}))
+        lost = ask("PRAGMA foreign_key_check").fetchall()
+        tables = ", ".join(sorted({str(row[0]) for row in lost}))
+        found.append(
+            Finding(code="references.broken", verdict=Verdict.PROBLEM, data={"count": len(lost), "tables": tables})
+            if lost
+            else Finding(code="references")
+        )
+        version = {"version": sqlite3.sqlite_version}
+        found.append(
+            Finding(code="sqlite", data=version)
+            if _resets_safely(sqlite3.sqlite_version_info)
+            else Finding(code="sqlite.reset", verdict=Verdict.WARNING, data=version)
+        )
+        # Asked of the system: a file without the right to be written is opened all the same, and begins as it is told to.
+        if not all(os.access(each, os.W_OK) for each in (self.path, self.path.parent)):
+            found.append(Finding(code="writing.rights", verdict=Verdict.PROBLEM, data={"place": self.place}))
+        return [*found, self._room()]
+
+    def _room(self) -> Finding:
+        size = sum(file.stat().st_size for file in (self.path, Path(f"{self.path}-wal")) if file.exists())
+        free = shutil.disk_usage(self.path.parent).free
+        data = {"free": free // _MEGABYTE, "size": -(-size // _MEGABYTE)}
+        if free < _LITTLE:
+            return Finding(code="disk.full", verdict=Verdict.PROBLEM, data=data)
+        # A backup, and a VACUUM, take as much room as the file has.
+        return (
+            Finding(code="disk.low", verdict=Verdict.WARNING, data=data)
+            if free < 2 * size
+            else Finding(code="disk", data=data)
+        )
+
     def forked(self) -> None:
         """See Database.forked."""
         for engine in (self._engine, self._hasty):
@@ -217,6 +261,14 @@ class SqliteFile:
             return
 
 
+def _resets_safely(version: tuple[int, ...]) -> bool:
+    """Whether a library is free of the fault that can damage a file when several write and one resets the log.
+
+    https://sqlite.org/wal.html#the_wal_reset_bug: of 3.7.0 to 3.51.2, mended in 3.50.7 and 3.44.6 as well.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
 def _begin_as_told(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -258,6 +310,10 @@ class SqliteDialect:
     def instants(self) -> Mapping[datetime | None, Bound]:
         """See Dialect.instants."""
         return _Instants()
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """See Dialect.among."""
+        return column.in_(values)
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         """See Dialect.insert."""

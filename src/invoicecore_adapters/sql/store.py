@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from invoicecore.errors import StoreError
-from invoicecore.ports import Reader, Writer
+from invoicecore.ports import Finding, Reader, Verdict, Writer
 from invoicecore_adapters.sql.dialects import Database
+from invoicecore_adapters.sql.examining import schema_findings
 from invoicecore_adapters.sql.migrations import APPLICATION, PLAN, Plan, check_version
 from invoicecore_adapters.sql.queries import SqlReader
 from invoicecore_adapters.sql.writing import SqlWriter
@@ -38,7 +39,7 @@ class SqlStore:
         try:
             self._database.prepare(plan)
         except BaseException:
-            self._database.close()
+            self._database.close()  # what was opened to find that out
             raise
 
     @contextmanager
@@ -57,7 +58,7 @@ class SqlStore:
     def writing(self, *, lasting: bool = True, biller: str | None = None, shared: bool = False) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already, or others write for too long.
 
-        An error of a write that was swallowed inside the block is raised again at its end, and nothing is kept.
+        An error of a statement that was swallowed inside the block is raised again at its end, and nothing is kept.
         """
         self._usable()
         if getattr(self._writing_here, "now", False):
@@ -76,6 +77,21 @@ class SqlStore:
                     writer.end()
         finally:
             self._writing_here.now = False
+
+    def findings(self) -> Sequence[Finding]:
+        """See Examinable.findings: the schema, whether it can be written, and what the database says of itself."""
+        self._usable()
+        with self._database.reading() as connection:
+            self._check_version(connection)
+            try:
+                found = [*schema_findings(connection, self._plan.newest), *self._database.findings(connection)]
+            except SQLAlchemyError as error:
+                raise self._database.dialect.told(error) from error
+        try:
+            with self.writing(lasting=False, shared=True):
+                return [*found, Finding(code="writing")]
+        except StoreError as error:
+            return [*found, Finding(code="writing.refused", verdict=Verdict.PROBLEM, data={"why": str(error)})]
 
     def close(self) -> None:
         """See Store.close."""

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Final, TypedDict, cast
 
 from sqlalchemy import Connection, Executable, Table, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
@@ -40,9 +41,10 @@ _COUNTER: Final = text(
 
 
 class SqlWriter(SqlReader):
-    """One transaction; after a failed write it is `broken`, refuses to go on, and must not be committed.
+    """One transaction; after a statement that failed it is `broken`, refuses to go on, and must not be committed.
 
-    Part of the failed batch may be in, so whoever swallows the error does not get to keep it.
+    Part of a failed batch may be in, and PostgreSQL undoes everything for a look that failed while it answers the commit
+    as if nothing were: whoever swallows the error does not get to keep it.
     """
 
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
@@ -229,7 +231,10 @@ class SqlWriter(SqlReader):
         # Undone first: the rows this batch did change would look as if others had changed them.
         transaction = self._connection.get_transaction()
         if transaction is not None:
-            transaction.rollback()
+            try:
+                transaction.rollback()
+            except SQLAlchemyError as error:
+                raise self._told(error) from error
         table = shelf.table
         seen: dict[str, int | None] = {}
         for record in records:
@@ -243,6 +248,10 @@ class SqlWriter(SqlReader):
                 return self.broken
             seen[record.id] = have
         self.broken = Conflict(f"one of {len(records)} records", "its version is stale")
+        return self.broken
+
+    def _told(self, error: SQLAlchemyError) -> InvoicecoreError:
+        self.broken = super()._told(error)
         return self.broken
 
     def _live(self) -> Connection:

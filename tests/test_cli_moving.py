@@ -1,0 +1,81 @@
+"""The commands that move whole books, and what they say of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from invoicecore.ports import Writer
+from invoicecore_adapters.sql import writing
+from test_cli import Command, both, command, park
+
+__all__ = ["both", "command", "park"]  # fixtures
+
+
+def test_export_and_import_tell_what_was_read_and_what_arrived(both: Command, tmp_path: Path) -> None:
+    told = both("export", "book.jsonl.gz", "--lang", "en")
+    assert told.code == 0, told.err
+    rows = {line.split("  ")[0]: line.split() for line in told.out.splitlines() if line}
+    assert rows["Customers"][-2:] == ["3", "3"]
+    assert rows["Invoiced"][-2:] == ["€1,683.00", "€1,683.00"]
+    assert rows["The Oaks"][-2:] == ["1", "1"] or "draft" in told.out
+    assert told.out.splitlines()[-1].startswith("Everything arrived, ")
+    again = both("import", "book.jsonl.gz", "--db", "sqlite:///new.db", "--lang", "en")
+    assert (again.code, again.out) == (0, told.out)
+    on = ("--on", "2026-04-20", "--json")
+    assert both("summary", "--db", "sqlite:///new.db", *on).data == both("summary", *on).data
+
+
+def test_export_to_a_store_answers_in_json_and_in_the_billers_language(park: Command) -> None:
+    data = park("export", "--to", "sqlite:///new.db", "--json").data
+    assert data["differences"] == []
+    [tally] = data["source"].values()
+    assert [tally] == list(data["target"].values())
+    assert tally["sums"]["total"] == {"EUR": 168_300}
+    assert tally["counters"]["invoice/INV-"] == {"next": 3, "last_on": "2026-04-05"}
+    told = park("export", "--to", "sqlite:///new.db", "--resume")
+    assert told.code == 0
+    assert "Tout est arrivé" in told.out
+
+
+def test_one_biller_is_exported_by_its_name(both: Command) -> None:
+    assert both("export", "oaks.jsonl", "--biller", "the oaks").code == 0
+    assert both("import", "oaks.jsonl", "--db", "sqlite:///oaks.db").code == 0
+    assert both("summary", "--db", "sqlite:///oaks.db", "--json").data["billers"][0]["biller"]["name"] == "The Oaks"
+    assert both("export", "x.jsonl", "--biller", "nobody").code == 1
+
+
+def test_what_stands_in_the_way_is_refused_with_the_way_out(park: Command, tmp_path: Path) -> None:
+    park("export", "book.jsonl")
+    again = park("export", "book.jsonl")
+    assert (again.code, "is there already" in again.err) == (1, True)
+    there = park("import", "book.jsonl")
+    assert there.code == 1
+    assert "'Les Pins': is in that store already" in there.err
+    assert "--resume" in there.err
+    assert park("export").code == 2
+    assert park("export", "x.jsonl", "--to", "sqlite:///new.db").code == 2
+    assert park("export", "x.jsonl", "--resume").code == 2
+    assert park("export", "x.jsonl", "--db", "sqlite:///nowhere.db").code == 4
+    (tmp_path / "book.jsonl").write_text((tmp_path / "book.jsonl").read_text()[:-9])
+    cut = park("import", "book.jsonl", "--db", "sqlite:///new.db")
+    assert cut.code == 1
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_difference_exits_3_and_is_named(park: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = writing.SqlWriter.add
+
+    def lossy(self: Writer, records: list[object]) -> None:
+        add(self, [record for record in records if type(record).__name__ != "Message"])  # type: ignore[arg-type]  # records they are
+
+    monkeypatch.setattr(writing.SqlWriter, "add", lossy)
+    told = park("export", "--to", "sqlite:///new.db", "--lang", "en")
+    assert told.code == 3
+    assert "Les Pins: the number of message records is not the same" in told.out
+    assert told.out.splitlines()[-1] == "Differences: 2. Do not use what was written."
+    again = park("export", "--to", "sqlite:///other.db", "--json")
+    assert again.code == 3
+    assert [each["part"] for each in json.loads(again.out)["differences"]] == ["counts", "digests"]
