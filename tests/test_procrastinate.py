@@ -674,7 +674,7 @@ def test_the_app_of_the_environment_works_by_procrastinates_own_command() -> Non
         ({"INVOICECORE_GATEWAY": "memory:// stripe://"}, {"deliver"}),
         ({"INVOICECORE_GATEWAY": "memory://", "INVOICECORE_MAILER": "console://"}, set()),
     ],
-    ids=str,
+    ids=["nothing", "a mailer", "gateways", "both"],  # a set has no order of its own
 )
 def test_what_has_nothing_to_work_with_is_not_called(
     given: dict[str, str], absent: set[str], monkeypatch: pytest.MonkeyPatch
