@@ -107,7 +107,13 @@ def _recorded(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
             if error is not None:
                 facts["error"] = error
             words = " ".join(f"{key}={value}" for key, value in facts.items())
-            _log.log(level, "%s %s", name, words, extra={f"{NAME}.{key}": facts[key] for key in facts} | {_EVENT: name})
+            _log.log(
+                level,
+                "%s %s",
+                name,
+                words,
+                extra={_EVENT: name} | {f"{NAME}.{key}": fact for key, fact in facts.items()},
+            )
 
 
 @contextmanager
