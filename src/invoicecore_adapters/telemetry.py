@@ -43,7 +43,6 @@ class Telemetry:
     plugin_name = "telemetry"
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
-        self._provider = provider
         self._tracer: Callable[[], Tracer | None] = _tracers(provider)
         if provider is not None and self._tracer() is None:
             raise MissingExtra("telling OpenTelemetry", "otel")
