@@ -549,6 +549,21 @@ def test_no_change_of_policy_and_back_prints_a_number_twice(billing: Billing, pa
     assert numbers[:2] == ["INV-2026-000001", "INV-2026-000002"]
 
 
+@pytest.mark.rule("R4")
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b", "x" * 2001, 7])
+def test_words_for_the_timeline_that_not_every_store_takes_are_refused(
+    billing: Billing, draft: Draft, odd: Any
+) -> None:
+    made = draft()
+    with pytest.raises(InvalidValue, match="actor="):
+        billing.invoices.publish(made, actor=odd)
+    with pytest.raises(InvalidValue, match="actor="):
+        billing.billers.add(name="Park", currency="EUR", timezone="UTC", locale="en_GB", actor=odd)
+    with pytest.raises(InvalidValue, match="reason="):
+        billing.invoices.void(made, reason=odd)
+    assert billing.invoices.get(made) == made
+
+
 # --- a store that is interrupted --------------------------------------------------------------------------------------
 
 

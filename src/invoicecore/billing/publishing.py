@@ -27,7 +27,7 @@ from invoicecore.invoices import (
     void,
 )
 from invoicecore.money import Money, minor, unbounded
-from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to, yes_or_no
+from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to, text, yes_or_no
 from invoicecore.payments import after_credit
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Order, Reader
@@ -281,6 +281,7 @@ class Publishing:
         Raises MoneyHeld while money is held or a collection is live, NotAllowed from other statuses or by policy (R15).
         """
         biller, ref = self._desk.owner("invoice", invoice)
+        reason = text(reason, "reason", required=False, longest=2000, lines=True)
         with self._desk.change("invoices.void", biller, on=on, actor=actor, subject=ref) as change:
             if (made := change.replayed(key, {"invoice": ref, "release_charges": release_charges})) is not None:
                 return change.again(Invoice, made)[0]
