@@ -476,7 +476,7 @@ def test_a_file_that_lost_or_gained_a_line_is_refused(file: Path, new: NewStore)
     "old, fresh, told",
     [
         ('"name":"Zoé"', '"name":"Zoe"', "digests are not those"),
-        ('"next":11', '"next":12', ""),
+        ('"next":11', '"next":12', "digests are not those"),
         ('"amount":"10.00"', '"amount":"10.01"', "digests are not those|sums are not those"),
         ('"format":1', '"format":2', "upgrade it"),
         ('"format":1', '"format":true', "upgrade it"),
@@ -490,13 +490,7 @@ def test_a_file_that_was_changed_is_refused(old: str, fresh: str, told: str, fil
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, fresh, 1), "utf-8")
-    if told:
-        refused(file, new, told)
-    else:  # where a series stands is in no record, and may be corrected
-        with_more = new("memory")
-        assert move(FileSource(file), with_more).differences == ()
-        with with_more.reading() as tx:
-            assert tx.counters("b1")["invoice/INV-"].next == 12
+    refused(file, new, told)
 
 
 def test_a_packed_file_that_is_damaged_is_refused(full: Store, new: NewStore, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class Running:
         self._actor = actor
         self._progress = progress
         self._unheard: list[ObserverFailed] = []
+        self._tried: _Page | None = None  # what the last transaction was about
         self._at = desk.clock.now()  # read once: every biller's local date follows from this instant (M1)
         self.report = Report(dry_run=dry_run)
 
@@ -152,7 +153,7 @@ class Running:
             with self._desk.change(
                 "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
             ) as change:
-                page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
+                self._tried = page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
                 return page, _commit(change, page)
 
         # What an interrupted commit did write has moved its leases on, and is counted among the existing.
@@ -163,12 +164,14 @@ class Running:
     def _item_by_item(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         page = _Page(last=after, more=True)
         for _ in range(PAGE):
+            self._tried = None
             try:
                 one = self._write(decide, biller, on, page.last, limit=1, careful=True)
             except (StoreError, PluginError, Refused):
                 raise
             except Exception as error:
-                one, _ = again(partial(self._view, decide, biller, on, page.last, limit=1))
+                # What was claimed is what failed; a look would also find what another worker has.
+                one = self._tried or again(partial(self._view, decide, biller, on, page.last, limit=1))[0]
                 if one.last is not None:
                     self.report.tell("failed", _failed(biller, one.last[1], error))
             if one.last is None:

@@ -23,7 +23,7 @@ class Tally:
     """The figures of one biller, or of several.
 
     `counts` and `digests` are by kind of record: how many, and a sum over the SHA-256 of each record, in hexadecimal,
-    whatever their order. `sums` are by what and currency, in minor units: `total`, `paid` (money held) and `balance`
+    whatever their order, and of where the series stand. `sums` are by what and currency, in minor units: `total`, `paid` (money held) and `balance`
     of published invoices that are not void, `credit` of the ledger. `counters` are by series.
     """
 
@@ -71,6 +71,9 @@ class Counting:
                 self._sum("credit", record.amount)
         if page.counters is not None:
             self._counters = dict(sorted(page.counters.items()))
+            for series, counter in self._counters.items():
+                line = f"{series} {counter.next} {counter.last_on}"
+                self._digests["counters"] += int.from_bytes(hashlib.sha256(line.encode()).digest(), "big")
 
     def _sum(self, what: str, money: Money) -> None:
         self._sums.setdefault(what, Counts())[money.currency.code] += minor(money)
