@@ -579,7 +579,7 @@ def test_a_series_that_stands_elsewhere_is_told(full: Store) -> None:
 
     target = MemoryStore()
     target.writer = Forgets
-    first, _ = move(StoreSource(full), target).differences
+    first, _ = [each for each in move(StoreSource(full), target).differences if each.part == "counters"]
     assert (first.part, first.key, first.source, first.target) == (
         "counters",
         "draft",

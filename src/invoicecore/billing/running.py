@@ -150,6 +150,7 @@ class Running:
         careful: bool = False,
     ) -> _Page:
         def write() -> tuple[_Page, list[Invoice]]:
+            self._tried = None
             with self._desk.change(
                 "run", biller.id, on=on, actor=self._actor, unheard=self._unheard, shared=True
             ) as change:
@@ -164,7 +165,6 @@ class Running:
     def _item_by_item(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         page = _Page(last=after, more=True)
         for _ in range(PAGE):
-            self._tried = None
             try:
                 one = self._write(decide, biller, on, page.last, limit=1, careful=True)
             except (StoreError, PluginError, Refused):
