@@ -114,14 +114,9 @@ class Restored:
                 postgres.drop(url)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=["gocardless", "stripe"])
-def restored(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[Restored]:
-    business = Restored(request.param, database, tmp_path)
+@pytest.fixture(params=["gocardless-sqlite", "stripe-sqlite", "gocardless-postgres"])
+def restored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restored]:
+    business = Restored(*request.param.split("-"), tmp_path)
     yield business
     business.close()
 
