@@ -140,6 +140,13 @@ print(f"{row.name} {row.version} of {row.distribution}: found by its entry point
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Two simulated years of billing by processes that are killed, then the auditor; `-- postgres` for the other database."""
+    session.install(".[all,testing]", *GROUPS(PROJECT, "test"))
+    session.run("python", "tests/soak.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The billing run against raw inserts of the same rows; PDFs against bare typst, the outbox against smtplib; collections
     and events against the bare SDK."""

@@ -29,6 +29,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 WORKERS: Final = (1, 4, 16, 64)
 MONTHS: Final = 60  # of what is kept
+_MEASURED: Final = "measured on "
 
 # --- the month --------------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ def tables(
 ) -> dict[str, str]:
     """Every table of the page by its name, as Markdown."""
     return {
-        "inputs": _table(("input", "value", "from"), [_input(each) for each in given.values()]),
+        "inputs": _inputs_table(given),
         "rates": _rates_table(inputs),
         "checked": _checked_table(inputs, checks),
         "night": _night_table(inputs),
@@ -303,13 +304,20 @@ def levels(leases: int, inputs: Inputs) -> int:
     return found
 
 
+def _inputs_table(given: Mapping[str, Mapping[str, object]]) -> str:
+    measured = sorted({str(each["from"]) for each in given.values() if str(each["from"]).startswith(_MEASURED)})
+    machines = "".join(f"\n{each[0].upper()}{each[1:]}.\n" for each in measured)
+    return _table(("input", "value", "from"), [_input(each) for each in given.values()]) + machines
+
+
 def _input(each: Mapping[str, object]) -> tuple[str, str, str]:
     value, unit = float(str(each["value"])), str(each["unit"])
     if unit in ("s", "B"):
         shown = _time(value) if unit == "s" else _bytes(value)
     else:
         shown = f"{value:.0%}" if unit == "share" else f"{_number(value)} {unit}".strip()
-    return str(each["what"]), shown, str(each["from"])
+    source = str(each["from"])
+    return str(each["what"]), shown, source.partition(":")[0] if source.startswith(_MEASURED) else source
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -394,7 +402,7 @@ def _renew(*, measure: bool, check: bool) -> None:
     written = json.loads(INPUTS.read_text("utf-8"))
     if measure:
         for name, value in capacity.measured().items():
-            source = f"measured on {date.today().isoformat()}: {capacity.machine()}"
+            source = f"{_MEASURED}{date.today().isoformat()}: {capacity.machine()}"
             written["inputs"][name] |= {"value": float(f"{value:.4g}"), "from": source}
     for each in written["checked"] if check else ():
         each["load"] = os.getloadavg()[0]

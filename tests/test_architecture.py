@@ -53,8 +53,8 @@ RINGS: dict[int, tuple[str, ...]] = {
 RING_OF = {room: ring for ring, rooms in RINGS.items() for room in rooms}
 # Within ring 1 a room imports only rooms of an earlier step.
 RING_1_STEPS = (
-    {"parties", "payments", "messages", "inbox", "alerts"},
-    {"collection"},
+    {"parties", "payments", "inbox", "alerts"},
+    {"messages", "collection"},  # a message's error is text as parties have it
     {"invoices"},
     {"wording"},
     {"charges", "leases", "bookings", "credits", "credit_notes"},

@@ -40,6 +40,7 @@ CODES = {
         "extras.missing",
         "extras.partly",
     ),
+    *("server.fsync", "server.standby", "connections.few", "connections.idle"),
     "store.unusable",
 }
 
@@ -209,7 +210,10 @@ def test_there_are_words_for_all_that_can_be_found(
     language: str, park: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert {each.removeprefix("advice.") for each in doctor._ADVICE} == CODES
-    data = dict.fromkeys("count missing mending mode tables version free size why name of packages place".split(), "X")
+    data = dict.fromkeys(
+        "count missing mending mode tables version free size why name of packages place taken places minutes".split(),
+        "X",
+    )
     every = [
         Finding(code=code, verdict=Verdict.WARNING, data={**data, "extra": "pdf", "since": date(2026, 4, 24)})
         for code in sorted(CODES)

@@ -269,6 +269,22 @@ def test_what_the_server_refuses_is_failed_at_once_and_reported_and_the_others_g
 
 
 @pytest.mark.rule("R7")
+@pytest.mark.parametrize("told", ["550 a\x00b", "550 a\udcffb"])
+@pytest.mark.parametrize("fault", [OSError, MailRefused, MailUnavailable])
+def test_words_that_no_store_takes_do_not_stop_the_others(
+    billing: Billing, post: Post, park: Biller, guest: Customer, fault: type[Exception], told: str
+) -> None:
+    bad, _ = issued(billing, park, guest), issued(billing, park, guest)
+    post.answer = failing(fault(told), times=1)
+    billing.deliver()
+    [message] = billing.messages.find(invoice=bad)
+    assert message.error.endswith("550 a\ufffdb")
+    post.answer = None
+    with store_of(billing).reading() as tx:
+        assert all(each.tries < 2 for each in tx.find(Message, park.id, {}))
+
+
+@pytest.mark.rule("R7")
 def test_a_failed_message_is_sent_to_another_address_under_the_same_id(
     billing: Billing, post: Post, park: Biller, guest: Customer
 ) -> None:

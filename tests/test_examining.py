@@ -26,8 +26,9 @@ CHECKS = ("mail", "collections", "refunds", "events", "methods", "alerts", "runs
 
 
 def told(billing: Billing, biller: Biller | None = None) -> dict[str, Finding]:
-    """What is not well, by its code."""
-    return {each.code: each for each in billing.examine(biller=biller) if each.verdict is not Verdict.OK}
+    """What is not well of the work, by its code; what stores say of themselves has tests of its own."""
+    found = [each for each in billing.examine(biller=biller) if each.verdict is not Verdict.OK]
+    return {each.code: each for each in found if each.code.partition(".")[0] in CHECKS}
 
 
 def issued(billing: Billing, who: Customer, title: str = "Stay") -> None:
@@ -55,7 +56,7 @@ def answer(billing: Billing, error: Exception | None) -> None:
 def test_a_new_desk_is_well_and_says_so_of_each_thing(billing: Billing, park: Biller) -> None:
     work = billing.examine(biller=park)
     assert [(each.code, each.verdict) for each in work] == [(check, Verdict.OK) for check in CHECKS]
-    assert [each for each in billing.examine() if each.verdict is Verdict.PROBLEM] == []
+    assert told(billing) == {}
 
 
 def test_a_scene_at_rest_is_well_but_for_its_alert(billing: Billing, clock: FixedClock) -> None:
@@ -81,7 +82,7 @@ def test_an_e_mail_that_nobody_sends_is_told_after_an_hour(
     issued(billing, guest)
     issued(billing, guest, "Boat")
     clock.advance(timedelta(minutes=59))
-    assert told(billing) == {} or set(told(billing)) == {"sqlite.reset"}
+    assert told(billing) == {}
     clock.advance(timedelta(minutes=1))
     found = told(billing)["mail.waiting"]
     assert (found.verdict, found.data) == (Verdict.WARNING, {"count": 2, "since": TODAY})

@@ -107,12 +107,11 @@ def test_everything_of_every_biller_arrives_to_the_letter(here: str, there: str,
         assert tx.get(type(world().customers[0]), "b1", ["c1"])["c1"].version == 2
 
 
-@pytest.mark.parametrize("size", [2, 1000])
-@pytest.mark.parametrize("there", KINDS_OF_STORE)
+@pytest.mark.parametrize("there", ["sqlite", "postgresql"])
 def test_a_desk_goes_on_where_it_was(
-    size: int, there: str, billing: Billing, new: NewStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    there: str, billing: Billing, new: NewStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE", size)
+    monkeypatch.setattr(pages, "PAGE", 2)
     scene = stage(billing)
     before = billing.invoices.summary(biller=scene.biller, on=TODAY)
     target = new(there)
@@ -316,7 +315,7 @@ def test_a_move_that_was_cut_off_anywhere_is_gone_on_with(
     monkeypatch.setattr(pages, "PAGE", 2)
     wanted = held(full)
     source, cuts = StoreSource(full), 0
-    for at in itertools.count(step=1 if there == "memory" else 7):
+    for at in itertools.count(step={"memory": 1, "sqlite": 7, "postgresql": 17}[there]):
         target = new(there)
         try:
             move(source, Dying(target, at, after=after))
@@ -333,7 +332,7 @@ def test_a_move_that_was_cut_off_anywhere_is_gone_on_with(
                 move(source, target)
         assert move(source, target, resume=True).differences == ()
         assert held(target) == wanted
-    assert cuts > 5
+    assert cuts > 3
 
 
 class Interrupting(Wrapped):

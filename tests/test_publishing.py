@@ -14,12 +14,13 @@ import pytest
 from desks import all_of, everything, store_of
 from invoicecore import Billing, Money, Plugins, Status, hookimpl
 from invoicecore.billing import publishing
-from invoicecore.errors import Conflict, InvalidValue, KeyReused, NotAllowed, ObserverFailed
+from invoicecore.errors import Conflict, Interrupted, InvalidValue, KeyReused, NotAllowed, ObserverFailed
 from invoicecore.invoices import Invoice
 from invoicecore.messages import Message
 from invoicecore.parties import Biller, BillTo, Customer
 from invoicecore.ports import Event, Record, Store, Writer
 from invoicecore.testing import FixedClock
+from workers import Wrapped
 
 TODAY = date(2026, 3, 2)
 YESTERDAY = date(2026, 3, 1)
@@ -546,3 +547,80 @@ def test_no_change_of_policy_and_back_prints_a_number_twice(billing: Billing, pa
         numbers.append(billing.invoices.publish(draft).number)
     assert len(set(numbers)) == len(numbers)
     assert numbers[:2] == ["INV-2026-000001", "INV-2026-000002"]
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b", "x" * 2001, 7])
+def test_words_for_the_timeline_that_not_every_store_takes_are_refused(
+    billing: Billing, draft: Draft, odd: Any
+) -> None:
+    made = draft()
+    with pytest.raises(InvalidValue, match="actor="):
+        billing.invoices.publish(made, actor=odd)
+    with pytest.raises(InvalidValue, match="actor="):
+        billing.billers.add(name="Park", currency="EUR", timezone="UTC", locale="en_GB", actor=odd)
+    with pytest.raises(InvalidValue, match="reason="):
+        billing.invoices.void(made, reason=odd)
+    assert billing.invoices.get(made) == made
+
+
+# --- a store that is interrupted --------------------------------------------------------------------------------------
+
+
+class Breaks(Wrapped):
+    """Ends its writing transactions as planned: "taken", "undone" before the commit, "unknown" after it, or well."""
+
+    plan: Sequence[str] = ()
+
+    @contextmanager
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        [end, *self.plan] = self.plan or ["well"]
+        with self._store.writing(**how) as tx:
+            yield tx
+            if end == "taken":
+                raise Conflict("the invoice number", "it is taken")
+            if end == "undone":
+                raise Interrupted("the connection is gone", written=False)
+        if end == "unknown":
+            raise Interrupted("the connection is gone", written=None)
+
+
+@pytest.mark.rule("R11", "N1")
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ("taken", "undone"),
+        ("taken", "unknown"),
+        ("taken", "unknown", "undone"),
+        ("unknown", "undone"),
+        ("unknown", "undone", "unknown"),
+        ("unknown", "taken"),
+    ],
+)
+@pytest.mark.parametrize("size", [2, 3])
+def test_whatever_is_interrupted_all_is_published_once_and_told(
+    billing: Billing, condo: Biller, draft: Draft, size: int, plan: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "PAGE", size)
+    made = [draft() for _ in range(5)]
+    store = Breaks(store_of(billing))
+    desk = Billing(store, clock=billing._desk.clock)
+    store.plan = plan
+    report = desk.invoices.publish_all(biller=condo)
+    assert report.failed == ()
+    assert sorted(each.invoice.id for each in report.published) == sorted(each.id for each in made)
+    numbers = [billing.invoices.get(each).number for each in made]
+    assert sorted(map(str, numbers)) == [f"INV-{n:06d}" for n in range(1, 6)]
+
+
+@pytest.mark.rule("R11")
+def test_a_store_that_fails_while_drafts_are_redone_one_by_one_fails_the_call(
+    billing: Billing, condo: Biller, draft: Draft
+) -> None:
+    made = draft()
+    store = Breaks(store_of(billing))
+    desk = Billing(store, clock=billing._desk.clock)
+    store.plan = ("taken", *["undone"] * 9)
+    with pytest.raises(Interrupted):
+        desk.invoices.publish_all(biller=condo)
+    assert billing.invoices.get(made) == made

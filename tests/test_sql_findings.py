@@ -161,3 +161,14 @@ def test_postgresql_tells_of_its_schema_as_well() -> None:
                 rows.execute(statement)  # type: ignore[call-overload]  # what was told is SQL
         assert "schema" in told(store)
     postgres.drop(url)
+
+
+def test_postgresql_tells_of_its_server_and_of_who_keeps_others_waiting() -> None:
+    url = postgres.new()
+    with closing(SqlStore(url)) as store:
+        found = told(store)
+        assert found["server"].verdict is Verdict.OK
+        assert str(found["server"].data["version"]).split(".")[0].isdigit()
+        assert found["server.fsync"].verdict is Verdict.PROBLEM, "the tests' own server has none"
+        assert (found["connections"].verdict, "connections.idle" in found) == (Verdict.OK, False)
+    postgres.drop(url)

@@ -8,6 +8,8 @@ from typing import Final
 
 import attrs
 
+from invoicecore.parties import legible
+
 
 class MessageKind(StrEnum):
     """What an e-mail tells."""
@@ -90,14 +92,14 @@ def cancelled(message: Message, why: str) -> Message:
 
 def refused(message: Message, why: str) -> Message:
     """The message after a refusal that will not change: it is not tried again."""
-    return attrs.evolve(message, state=MessageState.FAILED, next_try_at=None, error=why)
+    return attrs.evolve(message, state=MessageState.FAILED, next_try_at=None, error=legible(why))
 
 
 def deferred(message: Message, at: datetime, why: str) -> Message:
     """The message after a try that may go through later; failed once every wait of RETRIES was in vain."""
     if message.tries > len(RETRIES):
         return refused(message, why)
-    return attrs.evolve(message, next_try_at=at + RETRIES[max(message.tries, 1) - 1], error=why)
+    return attrs.evolve(message, next_try_at=at + RETRIES[max(message.tries, 1) - 1], error=legible(why))
 
 
 def given_back(message: Message, at: datetime, why: str, *, behind: bool = False) -> Message:
@@ -105,7 +107,8 @@ def given_back(message: Message, at: datetime, why: str, *, behind: bool = False
 
     One that met the trouble goes `behind` the others, so that it does not stand before them for ever if it is the cause.
     """
-    return attrs.evolve(message, tries=message.tries - 1, next_try_at=at + RETRIES[1 if behind else 0], error=why)
+    later = at + RETRIES[1 if behind else 0]
+    return attrs.evolve(message, tries=message.tries - 1, next_try_at=later, error=legible(why))
 
 
 def tried_again(message: Message, at: datetime, to: str) -> Message:

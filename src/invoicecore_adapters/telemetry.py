@@ -43,7 +43,6 @@ class Telemetry:
     plugin_name = "telemetry"
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
-        self._provider = provider
         self._tracer: Callable[[], Tracer | None] = _tracers(provider)
         if provider is not None and self._tracer() is None:
             raise MissingExtra("telling OpenTelemetry", "otel")
@@ -107,7 +106,13 @@ def _recorded(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
             if error is not None:
                 facts["error"] = error
             words = " ".join(f"{key}={value}" for key, value in facts.items())
-            _log.log(level, "%s %s", name, words, extra={f"{NAME}.{key}": facts[key] for key in facts} | {_EVENT: name})
+            _log.log(
+                level,
+                "%s %s",
+                name,
+                words,
+                extra={_EVENT: name} | {f"{NAME}.{key}": fact for key, fact in facts.items()},
+            )
 
 
 @contextmanager

@@ -269,7 +269,7 @@ class Change:
         self.action = action
         self.on = on
         self.at = at
-        self.actor = actor
+        self.actor = text(actor, "actor", required=False) if actor is not None else None
         self.events: list[Event] = []
         self._key: tuple[str, str] | None = None
 

@@ -27,7 +27,7 @@ from invoicecore.invoices import (
     void,
 )
 from invoicecore.money import Money, minor, unbounded
-from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to, yes_or_no
+from invoicecore.parties import Biller, BillTo, Customer, Unit, bill_to, text, yes_or_no
 from invoicecore.payments import after_credit
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Order, Reader
@@ -195,15 +195,19 @@ class Publishing:
         after = ""
         while True:
             page: list[Invoice] = []
+            tried: dict[str, Invoice] = {}
             try:
-                results = again(partial(self._publish_page, ref, after, page, told, on, actor, unheard))
+                results = again(partial(self._publish_page, ref, after, page, tried, told, on, actor, unheard))
             except (StoreError, PluginError, Refused):
                 raise
             except InvoicecoreError:
                 # The page was rolled back whole: redo it draft by draft, so that each gets its own answer (N4).
                 if not page:
                     raise
-                results = [again(partial(self._publish_one, ref, draft, told, on, actor, unheard)) for draft in page]
+                results = again(partial(self._published_meanwhile, ref, tried, page))
+                for draft in page:
+                    tried = {}
+                    results.append(again(partial(self._publish_one, ref, draft, tried, told, on, actor, unheard)))
             done += results
             if not page:
                 break
@@ -220,20 +224,28 @@ class Publishing:
         biller: str,
         after: str,
         page: list[Invoice],
+        tried: dict[str, Invoice],
         notify: bool | None,
         on: date | None,
         actor: str | None,
         unheard: list[ObserverFailed],
     ) -> list[Published]:
-        """Publish the drafts after one; `page` is filled with them, and has what an interrupted try has published."""
+        """Publish the drafts after one; `page` is filled with them, `tried` has those of every try that was interrupted."""
         with self._desk.change("invoices.publish_all", biller, on=on, actor=actor, unheard=unheard) as change:
-            before, page[:] = list(page), _draft_page(change.tx, change.biller, change.on, after)
-            return _published_before(change.tx, biller, before, page) + _publish_page(change, page, notify)
+            page[:] = _draft_page(change.tx, change.biller, change.on, after)
+            before = _published_before(change.tx, biller, list(tried.values()), page)
+            tried.update((draft.id, draft) for draft in page)
+            return before + _publish_page(change, page, notify)
+
+    def _published_meanwhile(self, biller: str, tried: dict[str, Invoice], page: list[Invoice]) -> list[Published]:
+        with self._desk.view() as tx:
+            return _published_before(tx, biller, list(tried.values()), page)
 
     def _publish_one(
         self,
         biller: str,
         draft: Invoice,
+        tried: dict[str, Invoice],
         notify: bool | None,
         on: date | None,
         actor: str | None,
@@ -244,8 +256,13 @@ class Publishing:
                 "invoices.publish_all", biller, on=on, actor=actor, subject=draft.id, unheard=unheard
             ) as change:
                 fresh = one(change.tx, Invoice, biller, draft.id)
+                if before := _published_before(change.tx, biller, list(tried.values()), []):
+                    return before[0]
+                tried[draft.id] = draft
                 check("publish", fresh, change.biller.policy, change.on)
                 return _publish_page(change, [fresh], notify)[0]
+        except StoreError:
+            raise
         except InvoicecoreError as error:
             return Published(reference=draft.reference, invoice=draft, error=error)
 
@@ -264,6 +281,7 @@ class Publishing:
         Raises MoneyHeld while money is held or a collection is live, NotAllowed from other statuses or by policy (R15).
         """
         biller, ref = self._desk.owner("invoice", invoice)
+        reason = text(reason, "reason", required=False, longest=2000, lines=True)
         with self._desk.change("invoices.void", biller, on=on, actor=actor, subject=ref) as change:
             if (made := change.replayed(key, {"invoice": ref, "release_charges": release_charges})) is not None:
                 return change.again(Invoice, made)[0]

@@ -19,7 +19,7 @@ from invoicecore.billing.outcomes import Outcome
 from invoicecore.billing.receiving import Receiving
 from invoicecore.billing.refunding import recover_refund
 from invoicecore.billing.scheduling import reserved
-from invoicecore.billing.submitting import send
+from invoicecore.billing.submitting import MARGIN, send
 from invoicecore.billing.working import Working
 from invoicecore.collection import RETRYING, SETUP_POLLS, Collection, CollectionState, MethodState, SavedMethod
 from invoicecore.errors import NotSupported, NotWired, StateConflict
@@ -28,9 +28,6 @@ from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.parties import Biller
 from invoicecore.payments import Refund, RefundState
 from invoicecore.ports import Capability, Lookup, Operation, PaymentGateway, PaymentSnapshot, PayStatus
-
-MARGIN = timedelta(hours=1)
-"""How long before a key's guarantee ends nothing is sent again under it: clocks differ, and requests take time."""
 
 _AGAIN = 3  # how often a doubtful one is asked for again under its key before it is looked up
 _DOUBTFUL = frozenset({CollectionState.SUBMITTING, CollectionState.UNKNOWN})

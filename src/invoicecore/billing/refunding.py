@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import attrs
@@ -32,7 +32,7 @@ from invoicecore.parties import member, text, yes_or_no
 from invoicecore.payments import Payment, PaymentMethod, Refund, RefundState, Reversal, refund_shares
 
 if TYPE_CHECKING:
-    from invoicecore.ports import RefundSnapshot
+    from invoicecore.ports import PaymentGateway, RefundSnapshot
 
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
 
@@ -370,25 +370,23 @@ def _look(desk: Desk, collection: Collection, actor: str | None, action: str) ->
 
 def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
     """Find out what became of a refund: by asking again under its key, by looking it up, or by asking how it stands."""
-    from invoicecore.ports import Lookup, Operation, RefundSnapshot
+    from invoicecore.ports import Lookup
 
     gateway = desk.wiring.gateway_named(refund.gateway or "")
     if refund.state is RefundState.RESERVED:
-        return submit_refund(desk, refund, actor=actor, action="recover")[0]
+        # It waits, so perhaps it was sent in a past that is lost with a restored backup, under a key forgotten since.
+        made = _looked_up(desk, gateway, refund, datetime.combine(refund.refunded_on, time(), UTC) - timedelta(days=2))
+        if made is None:
+            return submit_refund(desk, refund, actor=actor, action="recover")[0]
+        return settle_refund(desk, refund, made, actor=actor, action="recover")
     if refund.state is RefundState.PENDING or refund.reference:
         return settle_refund(desk, refund, gateway.refund_of(refund.reference), actor=actor, action="recover")
     since = refund.submitted_at or desk.clock.now()
     within = desk.clock.now() < since + gateway.info.key_window - timedelta(hours=1)
     if within and refund.tries <= 3:
         return submit_refund(desk, refund, actor=actor, action="recover", replay=True)[0]
-    with desk.view() as tx:
-        payment = one(tx, Payment, refund.biller, refund.payment or "")
-        collection = one(tx, Collection, refund.biller, payment.collection or "")
-    try:
-        told = gateway.find(Operation.REFUND, refund.id, since=since - timedelta(days=1), within=collection.reference)
-    except NotSupported:
-        told = None
-    if isinstance(told, RefundSnapshot):
+    told = _looked_up(desk, gateway, refund, since - timedelta(days=1))
+    if told is not None:
         return settle_refund(desk, refund, told, actor=actor, action="recover")
     with desk.change("recover", refund.biller, actor=actor, subject=refund.id) as change:
         found = one(change.tx, Refund, refund.biller, refund.id)
@@ -410,3 +408,17 @@ def recover_refund(desk: Desk, refund: Refund, *, actor: str | None) -> Refund:
         change.tx.replace([after])
         ledger.write()
         return one(change.tx, Refund, refund.biller, refund.id)
+
+
+def _looked_up(desk: Desk, gateway: PaymentGateway, refund: Refund, since: datetime) -> RefundSnapshot | None:
+    """What a refund's key has made since an instant, as far as the provider tells."""
+    from invoicecore.ports import Operation, RefundSnapshot
+
+    with desk.view() as tx:
+        payment = one(tx, Payment, refund.biller, refund.payment or "")
+        collection = one(tx, Collection, refund.biller, payment.collection or "")
+    try:
+        found = gateway.find(Operation.REFUND, refund.id, since=since, within=collection.reference)
+    except NotSupported:
+        return None
+    return found if isinstance(found, RefundSnapshot) else None

@@ -33,7 +33,10 @@ from invoicecore.errors import (
     StateConflict,
 )
 from invoicecore.invoices import Invoice, Lifecycle
-from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, PaymentGateway, PaymentSnapshot
+from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, PaymentGateway, PaymentSnapshot, PayStatus
+
+MARGIN = timedelta(hours=1)
+"""How long before a key's guarantee ends nothing is sent again under it: clocks differ, and requests take time."""
 
 _A_DAY = 86_400.0  # seconds: nobody asks us to wait longer in earnest
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
@@ -55,11 +58,14 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
     gateway = desk.wiring.gateway_named(collection.gateway)
     try:
         method, fresh = _method(desk, gateway, collection, actor, action)
+        before = _sent_before(desk, gateway, collection, method)
     except (*_LATER, StateConflict, InvalidRequest) as error:
         return Sent(collection=_refused(desk, collection, error, actor, action), error=error)
-    except GatewayError as error:  # only the method was asked for: nothing can have happened
+    except GatewayError as error:  # only the method and the past were asked for: nothing can have happened
         later = NotSent(error.gateway, error.operation, error.why)
         return Sent(collection=_refused(desk, collection, later, actor, action), error=later)
+    if before is not None:
+        return Sent(collection=take_in(desk, action, collection, told_first(before, gateway), actor=actor))
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
         found = one(change.tx, Collection, collection.biller, collection.id)
         if found.state is not CollectionState.RESERVED:
@@ -130,6 +136,23 @@ def _looked_up(gateway: PaymentGateway, collection: Collection, method: SavedMet
     except GatewayError:
         return None
     return found if isinstance(found, PaymentSnapshot) and found.amount == collection.amount else None
+
+
+def _sent_before(
+    desk: Desk, gateway: PaymentGateway, collection: Collection, method: SavedMethod
+) -> PaymentSnapshot | None:
+    """What a charge that has waited for longer than its key is remembered made before, in a past that is lost here.
+
+    A restored backup does not know what was sent after it was taken, and the provider, asked again, may not either:
+    only its lists do. None for a charge that never was, or that cannot be looked up.
+    """
+    waited = desk.clock.now() - collection.made_at
+    if waited < gateway.info.key_window - MARGIN or not gateway.info.can(Capability.LOOKUP, kind=method.kind):
+        return None
+    since = collection.made_at - timedelta(days=1)
+    found = gateway.find(Operation.CHARGE, collection.id, since=since, within=method.reference)
+    # One that was made and never confirmed collects nothing.
+    return found if isinstance(found, PaymentSnapshot) and found.status is not PayStatus.OPEN else None
 
 
 def _method(

@@ -27,7 +27,7 @@ _TOGETHER: Final = "all"  # the extra that is all the others
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "bold red"}
 _VERDICTS: Final = ("verdict.ok", "verdict.warning", "verdict.problem")
 _CHECKS: Final = (
-    "check.library", "check.plugins", "check.extras", "check.store", "check.schema", "check.journal",
+    "check.library", "check.plugins", "check.extras", "check.store", "check.schema", "check.journal", "check.server", "check.connections",
     "check.references", "check.sqlite", "check.disk", "check.writing", "check.mail", "check.collections",
     "check.refunds", "check.events", "check.methods", "check.alerts", "check.runs", "check.drafts", "check.clock",
 )  # fmt: skip
@@ -35,6 +35,7 @@ _FOUND: Final = (
     "found.library", "found.plugins", "found.plugins.broken", "found.extras", "found.extras.missing",
     "found.extras.partly", "found.store.unusable", "found.schema", "found.schema.columns", "found.schema.indexes",
     "found.journal", "found.journal.mode", "found.references.broken", "found.sqlite", "found.sqlite.reset",
+    "found.server", "found.server.fsync", "found.server.standby", "found.connections", "found.connections.few", "found.connections.idle",
     "found.disk", "found.disk.low", "found.disk.full", "found.writing.refused", "found.writing.rights", "found.mail.waiting",
     "found.mail.failing", "found.mail.failed", "found.collections.waiting", "found.collections.failing",
     "found.collections.submitting", "found.collections.doubtful", "found.refunds.waiting", "found.refunds.failing",
@@ -45,6 +46,7 @@ _FOUND: Final = (
 _ADVICE: Final = (
     "advice.plugins.broken", "advice.extras.missing", "advice.extras.partly", "advice.store.unusable",
     "advice.schema.columns", "advice.schema.indexes", "advice.journal.mode", "advice.references.broken",
+    "advice.server.fsync", "advice.server.standby", "advice.connections.few", "advice.connections.idle",
     "advice.sqlite.reset", "advice.disk.low", "advice.disk.full", "advice.writing.refused", "advice.writing.rights", "advice.mail.waiting",
     "advice.mail.failing", "advice.mail.failed", "advice.collections.waiting", "advice.collections.failing",
     "advice.collections.submitting", "advice.collections.doubtful", "advice.refunds.waiting",
@@ -54,7 +56,7 @@ _ADVICE: Final = (
 )  # fmt: skip
 _EXTRAS: Final = (
     "extra.sql", "extra.postgres", "extra.cli", "extra.pdf", "extra.mail", "extra.web", "extra.stripe",
-    "extra.gocardless", "extra.otel", "extra.testing",
+    "extra.gocardless", "extra.otel", "extra.procrastinate", "extra.testing",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXTRA: Final = re.compile(r"""extra == ['"]([^'"]+)['"]""")

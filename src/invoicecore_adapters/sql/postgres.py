@@ -23,7 +23,7 @@ from invoicecore.errors import (
     MissingExtra,
     StoreError,
 )
-from invoicecore.ports import Finding
+from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
@@ -52,6 +52,16 @@ _TURNS: Final[Mapping[tuple[bool, bool], str]] = {
     (True, True): f"SELECT pg_advisory_xact_lock_shared({_STORE}, 0), "
     f"pg_advisory_xact_lock_shared({_BILLER}, hashtext(%(biller)s))",
 }
+
+# A transaction that is open and does nothing keeps its locks, and the server from clearing up behind it.
+_HOW_IT_IS: Final = """
+SELECT current_setting('server_version'), current_setting('fsync'), pg_is_in_recovery(),
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    current_setting('max_connections')::int,
+    count(*), coalesce(max(extract(epoch FROM now() - state_change) / 60)::int, 0)
+FROM pg_stat_activity
+WHERE datname = current_database() AND state LIKE 'idle in transaction%%' AND now() - state_change > interval '5 minutes'
+"""
 
 
 class PostgresDatabase:
@@ -152,8 +162,22 @@ class PostgresDatabase:
             raise self.dialect.told(error) from error
 
     def findings(self, connection: Connection) -> list[Finding]:
-        """See Database.findings; nothing of its own yet."""
-        return []
+        """See Database.findings: the server, what it may lose, connections, and who keeps others waiting."""
+        row = connection.exec_driver_sql(_HOW_IT_IS).one()
+        version, fsync, standby, taken, places, idle, minutes = row
+        found = [Finding(code="server", data={"version": version})]
+        if fsync != "on":
+            found.append(Finding(code="server.fsync", verdict=Verdict.PROBLEM, data={"version": version}))
+        if standby:
+            found.append(Finding(code="server.standby", verdict=Verdict.PROBLEM, data={"version": version}))
+        data = {"taken": taken, "places": places}
+        scarce = taken > 0.8 * places
+        code, verdict = ("connections.few", Verdict.WARNING) if scarce else ("connections", Verdict.OK)
+        found.append(Finding(code=code, verdict=verdict, data=data))
+        if idle:
+            data = {"count": idle, "minutes": minutes}
+            found.append(Finding(code="connections.idle", verdict=Verdict.WARNING, data=data))
+        return found
 
     def forked(self) -> None:
         """See Database.forked."""
