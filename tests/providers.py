@@ -31,7 +31,7 @@ from invoicecore_adapters.memory.bench import MemoryBench
 from invoicecore_adapters.simulators.gocardless import GoCardlessBench
 from invoicecore_adapters.simulators.stripe import StripeBench
 from invoicecore_adapters.stripe.gateway import StripeGateway
-from workers import Wrapped
+from workers import Pace, Telling, Wrapped
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 YEARS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
@@ -49,6 +49,7 @@ class Faulty:
         self.plans: dict[str, list[tuple[BaseException, str]]] = {}
         self.calls: list[str] = []
         self.meanwhile: dict[tuple[str, str], Callable[[], object]] = {}
+        self.always: Callable[[str], object] = lambda operation: None
 
     def when(self, operation: str, moment: str, does: Callable[[], object]) -> None:
         """Have something happen once, right "before" an operation's request or right "after" its effect."""
@@ -71,7 +72,9 @@ class Faulty:
             if fault is not None and when == "before":
                 raise fault
             self.meanwhile.pop((name, "before"), lambda: None)()
+            self.always(name)
             answer = found(*given, **named)
+            self.always(name)
             self.meanwhile.pop((name, "after"), lambda: None)()
             if fault is not None:
                 raise fault
@@ -504,3 +507,13 @@ def charge_and_stay(
         faulty.when("charge", "after", there)
     store = _Stopping(sql.open_sql(url), invoice.partition("_")[0], frozenset(POINTS[point]), there)
     opened(store, faulty, FixedClock(NOON), Post()).payments.charge(invoice)
+
+
+def collect_and_tell(url: str, at: datetime, access: tuple[str, str, str], pace: Pace) -> None:
+    """Collect what is due in a process of its own, telling each step: of the store, and of the way to Stripe."""
+    address, secret, signing = access
+    store = Telling(sql.open_sql(url), pace)
+    gateway = Faulty(StripeGateway(api_key=secret, webhook_secrets=(signing,), base_url=address, timeout=60.0))
+    gateway.always = lambda operation: pace.step() if operation == "charge" else None
+    with opened(store, gateway, FixedClock(at), Post()) as billing:
+        billing.collect()

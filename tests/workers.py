@@ -46,23 +46,38 @@ class Wrapped:
         self._store.close()
 
 
+class Pace:
+    """How far a process has come: it writes each step to a pipe, and waits for its turns from another where it is held."""
+
+    def __init__(self, told: int, turns: int | None = None) -> None:
+        self._told = told
+        self._turns = turns
+
+    def step(self) -> None:
+        """Tell of one step, a byte each."""
+        os.write(self._told, b".")
+
+    def turn(self) -> None:
+        """Wait for one byte; at the end of them nothing holds it back any more."""
+        if self._turns is not None:
+            os.read(self._turns, 1)
+
+
 class Telling(Wrapped):
-    """Writes a byte to a pipe before each step of each transaction: whoever reads it knows where this process is."""
+    """Tells each step of each transaction: whoever reads it knows where this process is."""
 
-    def __init__(self, store: Store, pipe: int) -> None:
+    def __init__(self, store: Store, pace: Pace) -> None:
         super().__init__(store)
-        self.pipe = pipe
-
-    def tell(self) -> None:
-        os.write(self.pipe, b".")
+        self._pace = pace
 
     @contextmanager
     def writing(self, **how: Any) -> Iterator[Writer]:
-        self.tell()
+        self._pace.turn()  # here and nowhere within: nobody else waits for one that is held back
+        self._pace.step()
         with self._store.writing(**how) as tx:
-            yield _Told(tx, self.tell)  # type: ignore[misc]  # every method of a Writer, by its name
-            self.tell()  # what follows is the commit
-        self.tell()
+            yield _Told(tx, self._pace.step)  # type: ignore[misc]  # every method of a Writer, by its name
+            self._pace.step()  # what follows is the commit
+        self._pace.step()
 
 
 class _Told:
@@ -99,10 +114,10 @@ class Deaf:
         raise RuntimeError("the wire is cut")
 
 
-def bill_everything(url: str, pipe: int) -> None:
+def bill_everything(url: str, pace: Pace) -> None:
     """The whole work of a business: the run on each day, then all drafts published."""
     running.PAGE = publishing.PAGE = SMALL
-    with desk(url, wrap=lambda store: Telling(store, pipe)) as billing:
+    with desk(url, wrap=lambda store: Telling(store, pace)) as billing:
         for day in RUNS:
             billing.run(on=day)
         for biller in billing.billers.all():
@@ -110,17 +125,18 @@ def bill_everything(url: str, pipe: int) -> None:
 
 
 class TellingPost:
-    """A real mailer, and a byte to a pipe before and after each e-mail it hands over."""
+    """A real mailer, and a step before and after each e-mail it hands over."""
 
-    def __init__(self, url: str, pipe: int) -> None:
+    def __init__(self, url: str, pace: Pace) -> None:
         self._mailer = SmtpMailer.from_url(url)
-        self._pipe = pipe
+        self._pace = pace
         self.close = self._mailer.close
 
     def send(self, mail: Mail) -> None:
-        os.write(self._pipe, b".")
+        self._pace.turn()
+        self._pace.step()
         self._mailer.send(mail)
-        os.write(self._pipe, b".")
+        self._pace.step()
 
 
 def posting(url: str, at: datetime, mailer: Mailer) -> Billing:
@@ -130,10 +146,10 @@ def posting(url: str, at: datetime, mailer: Mailer) -> Billing:
     return Billing(sql.open_sql(url), clock=FixedClock(at), plugins=plugins, wiring=wired)
 
 
-def deliver_everything(url: str, at: datetime, server: str, pipe: int) -> None:
+def deliver_everything(url: str, at: datetime, server: str, pace: Pace) -> None:
     """The whole outbox at an instant, to a real server."""
     delivering.PAGE = 2 * SMALL
-    with posting(url, at, TellingPost(server, pipe)) as billing:
+    with posting(url, at, TellingPost(server, pace)) as billing:
         billing.deliver()
 
 
