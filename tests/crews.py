@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -43,9 +44,10 @@ CREW = 3
 
 
 class Life:
-    """One child process that does a job, at its own pace or, when it is `held`, as far as it may go."""
+    """One child process that does a job, at its own pace or, when it is `held`, as far as it may go; `told` are its steps."""
 
     def __init__(self, job: Callable[..., object], *given: object, held: bool = False) -> None:
+        self.told = Counter[bytes]()
         self.steps, told = children().Pipe(duplex=False)
         turns, self._turns = children().Pipe(duplex=False)
         self.process = children().Process(target=_live, args=(told, turns, job, *given))
@@ -64,13 +66,13 @@ class Life:
         """Forget the steps it has told of so far."""
         os.set_blocking(self.steps.fileno(), False)
         with suppress(BlockingIOError):
-            while os.read(self.steps.fileno(), 4096):
+            while self._told(4096):
                 pass
         os.set_blocking(self.steps.fileno(), True)
 
     def runs_for(self, steps: int) -> bool:
         """Wait for so many steps; False when its work was done before."""
-        return all(os.read(self.steps.fileno(), 1) for _ in range(steps))
+        return all(self._told(1) for _ in range(steps))
 
     def killed(self) -> bool:
         """Kill it; False when it had come to its end by itself."""
@@ -91,10 +93,15 @@ class Life:
         """Let it come to its end; how many steps that took."""
         self._turns.close()
         count = 0
-        while os.read(self.steps.fileno(), 1):
-            count += 1
+        while told := self._told(4096):
+            count += len(told)
         assert self.ended() == 0, "it failed: see what it printed"
         return count
+
+    def _told(self, most: int) -> bytes:
+        told = os.read(self.steps.fileno(), most)
+        self.told.update(bytes([each]) for each in told)
+        return told
 
 
 def _live(told: Connection, turns: Connection, job: Callable[..., object], *given: object) -> None:

@@ -100,6 +100,12 @@ class Server:
         self._end(how)
         self.start()
 
+    def become_standby(self) -> None:
+        """Restart as one that replays another server's log, and may only be read."""
+        self._end(signal.SIGINT)
+        (self._data / "standby.signal").touch()
+        self.start()
+
     def stop(self) -> None:
         """Stop, and leave nothing behind."""
         if self._owner != os.getpid():  # a fork of the process that started it

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
 from desks import Post, wiring
-from invoicecore import Billing, Plugins, hookimpl
+from invoicecore import Billing, Money, Plugins, hookimpl
 from invoicecore.billing import delivering, publishing, reminding, running
-from invoicecore.errors import InvoicecoreError, NotEnough, ObserverFailed, StoreError
+from invoicecore.errors import Interrupted, InvoicecoreError, NotEnough, ObserverFailed, StoreError
 from invoicecore.ports import Event, Mail, Mailer, Reader, Store, Writer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import sql
@@ -53,9 +53,9 @@ class Pace:
         self._told = told
         self._turns = turns
 
-    def step(self) -> None:
+    def step(self, kind: bytes = b".") -> None:
         """Tell of one step, a byte each."""
-        os.write(self._told, b".")
+        os.write(self._told, kind)
 
     def turn(self) -> None:
         """Wait for one byte; at the end of them nothing holds it back any more."""
@@ -231,6 +231,45 @@ def withdraw_all(talk: Connection, url: str, customer: str) -> int:
                 count += 1
         except NotEnough:
             return count
+
+
+def issue_and_pay(url: str, drafts: Sequence[str], pace: Pace) -> None:
+    """Publish drafts and record two payments of each, whatever comes between: every second one under keys."""
+
+    def insist(verb: Callable[[], object], there: Callable[[], bool], *, keyed: bool) -> None:
+        while True:
+            try:
+                verb()
+                return
+            except Interrupted as error:
+                pace.step(b"n" if error.written is False else b"?")
+                found = look(there)
+                if found and error.written is False:
+                    raise AssertionError("it was said that nothing was written") from error
+                if found and not keyed:
+                    return
+
+    def look(there: Callable[[], bool]) -> bool:
+        while True:
+            with suppress(Interrupted):
+                return there()
+
+    with desk(url, wrap=lambda store: Telling(store, pace)) as billing:
+        for n, draft in enumerate(drafts):
+            keys = [f"{verb} {draft}" if n % 2 else None for verb in ("publish", "pay 4", "pay 6")]
+            insist(
+                lambda draft=draft, key=keys[0]: billing.invoices.publish(draft, notify=True, key=key),  # type: ignore[misc]
+                lambda draft=draft: billing.invoices.get(draft).number is not None,  # type: ignore[misc]
+                keyed=bool(n % 2),
+            )
+            for amount, key in ((Money("4", "EUR"), keys[1]), (Money("6", "EUR"), keys[2])):
+                insist(
+                    lambda draft=draft, amount=amount, key=key: billing.payments.record(draft, amount, key=key),  # type: ignore[misc]
+                    lambda draft=draft, amount=amount: (
+                        amount in [p.amount for p in billing.payments.find(invoice=draft)]
+                    ),  # type: ignore[misc]
+                    keyed=bool(n % 2),
+                )
 
 
 def draft_charges(talk: Connection, url: str, customers: Sequence[str]) -> list[str]:

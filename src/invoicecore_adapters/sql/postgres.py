@@ -145,11 +145,12 @@ class PostgresDatabase:
 
     @contextmanager
     def writing(self, *, lasting: bool, biller: str | None, shared: bool) -> Iterator[Connection]:
-        """See Database.writing; what is read in it is the newest that is committed."""
-        turn = _TURNS[biller is not None, shared]
-        if not lasting:
-            turn = turn.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true), ", 1)
-        with self._begun(self._writers, turn, biller) as connection:
+        """See Database.writing; what is read in it is the newest that is committed. Every one is `lasting`.
+
+        A commit that does not wait for the log outlives this process, but not the server's: when one of its processes
+        dies, the others lose what they had not written yet, and e-mails that were sent would be sent again.
+        """
+        with self._begun(self._writers, _TURNS[biller is not None, shared], biller) as connection:
             yield connection
 
     def commit(self, connection: Connection) -> None:

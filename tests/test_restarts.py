@@ -1,0 +1,235 @@
+"""A PostgreSQL server that goes down and comes back under workers, at random moments: they go on, each thing is done once.
+
+It crashes and replays its log (SIGQUIT), one of its processes is killed and takes the others with it (SIGKILL), it is
+shut down in order (SIGINT), an operator ends a session. `INVOICECORE_RESTARTS` sets how often each of the tests has that
+happen (8 without it), and `INVOICECORE_KILL_SEED` repeats the moments, as far as a machine repeats itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+from email import message_from_bytes
+from functools import partial
+
+import psycopg
+import pytest
+
+import postgres
+import workers
+from crews import CREW, Life, spin
+from databases import Catalogue
+from desks import all_of, money, store_of
+from invoicecore.errors import StoreError
+from invoicecore.invoices import Invoice
+from invoicecore.messages import LEASE, Message
+from invoicecore.payments import Payment
+from invoicecore.testing.gateway_bench import EffectKind
+from invoicecore.testing.samples import world
+from invoicecore_adapters.sql.store import SqlStore
+from providers import House, collect_and_tell
+from smtp_server import running as smtp_server
+from worlds import assert_sound, build, outbox, outcome, without_days
+
+TIMES = int(os.environ.get("INVOICECORE_RESTARTS", "8"))
+SEED = int(os.environ.get("INVOICECORE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
+
+pytestmark = pytest.mark.skipif(not postgres.here(), reason="these tests need a server of their own")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    """A server as it is delivered: what it has committed is on its disk."""
+    # After a crash it would have every file of its own written out one by one.
+    syncing = {"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}
+    made = postgres.Server(max_connections="60", **syncing)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def databases(server: postgres.Server) -> Iterator[Catalogue]:
+    """Databases of that server."""
+    made = Catalogue(server.url)
+    yield made
+    made.close()
+
+
+class Trouble:
+    """What happens to a server: each way in turn, in an order that chance decides."""
+
+    def __init__(self, server: postgres.Server, url: str, chance: random.Random) -> None:
+        self._server = server
+        self._name = postgres.name_of(url)
+        self._chance = chance
+        self._ways: dict[str, Callable[[], object]] = {
+            "crash": partial(server.restart, signal.SIGQUIT),
+            "shutdown": partial(server.restart, signal.SIGINT),
+            "backend killed": self._kill,
+            "session ended": self._end,
+        }
+        self._next: list[str] = []
+        self.count = Counter[str]()
+
+    def strike(self) -> None:
+        """Have the next thing happen."""
+        if not self._next:
+            self._next = self._chance.sample(list(self._ways), len(self._ways))
+        way = self._next.pop()
+        self._ways[way]()
+        self.count[way] += 1
+
+    def _kill(self) -> None:
+        for pid in self._session():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._server.wait()
+
+    def _end(self) -> None:
+        with psycopg.connect(self._server.url, autocommit=True) as operator:
+            for pid in self._session():
+                operator.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    def _session(self) -> list[int]:
+        """One of the workers' sessions, if there is one."""
+        with psycopg.connect(self._server.url) as operator:
+            found = operator.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [self._name]).fetchall()
+        return [pid for (pid,) in self._chance.sample(found, min(1, len(found)))]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count.total()} times trouble ({', '.join(f'{n} {way}' for way, n in sorted(self.count.items()))})"
+        )
+
+
+def through(
+    trouble: Trouble, start: Callable[[], Life], chance: random.Random, *, times: int, steps: int
+) -> list[Life]:
+    """Some lives at once that all come to their end, though trouble comes within so many steps of one, again and again."""
+    crew = [start() for _ in range(CREW)]
+    done = []
+    while crew:
+        one = chance.choice(crew)
+        one.forget()
+        for each in crew:
+            each.may_go(chance.randrange(3))
+        one.may_go(steps)
+        if trouble.count.total() < times and one.runs_for(chance.randrange(1, steps)):
+            spin(chance)
+            trouble.strike()
+        else:
+            one.completes()
+            crew.remove(one)
+            done.append(one)
+    return done
+
+
+@pytest.mark.rule("N1", "N2", "N4", "R11", "S7", "C2", "C9", "S9")
+def test_runs_and_bulk_publishes_go_on_by_themselves_and_bill_everything_once(
+    server: postgres.Server, databases: Catalogue
+) -> None:
+    chance = random.Random(SEED)
+    url = build(databases.new()).url
+    alone = databases.copy(url)
+    Life(workers.bill_everything, alone).completes()
+    trouble = Trouble(server, url, chance)
+    through(trouble, partial(Life, workers.bill_everything, url, held=True), chance, times=TIMES, steps=40)
+    assert trouble.count.total() >= TIMES // 2
+    assert_sound(url)
+    assert without_days(outcome(url)) == without_days(outcome(alone)), f"seed {SEED}"
+    print(f"billing: {trouble}, seed {SEED}")
+
+
+@pytest.mark.rule("R7", "S9")
+def test_deliverers_go_on_by_themselves_and_each_message_is_sent_once(
+    server: postgres.Server, databases: Catalogue
+) -> None:
+    chance, at, count = random.Random(SEED), workers.NOON, 120
+    url = outbox(databases.new(), count)
+    trouble = Trouble(server, url, chance)
+    with smtp_server() as post:
+        address = f"smtp://127.0.0.1:{post.port}?tls=none&sender=billing@example.org"
+        for times in (TIMES, TIMES):  # what was taken by a commit whose answer was lost is free again the second time
+            start = partial(Life, workers.deliver_everything, url, at, address, held=True)
+            through(trouble, start, chance, times=times, steps=12)
+            at += LEASE
+        got = Counter(str(message_from_bytes(each)["Message-ID"]) for each in post.messages)
+    with workers.desk(url) as billing:
+        [park] = billing.billers.all()
+        messages = all_of(store_of(billing), park, Message)
+    assert trouble.count.total() >= TIMES // 2
+    assert {message.state.value for message in messages} == {"sent"}, f"seed {SEED}"
+    print(f"delivering: {trouble}, {got.total() - count} messages twice, seed {SEED}")
+    assert got == {f"<{message.id}@example.org>": 1 for message in messages}, f"seed {SEED}"
+
+
+@pytest.mark.rule("D3", "D6", "P1", "S9")
+def test_collectors_go_on_by_themselves_and_charge_each_invoice_once(
+    server: postgres.Server, databases: Catalogue
+) -> None:
+    chance, count = random.Random(SEED), 30
+    house = House("stripe", databases.new(), policy={"collect_saved": True})
+    with contextlib.closing(house):
+        house.save()
+        invoices = [house.issue(due=house.clock.now().date()) for _ in range(count)]
+        access = (house.bench.simulator.server.url, *house.bench.secrets)
+        trouble = Trouble(server, house.url, chance)
+        start = partial(Life, collect_and_tell, house.url, house.clock.now(), access, held=True)
+        through(trouble, start, chance, times=TIMES, steps=20)
+        assert trouble.count.total() >= TIMES // 2
+        house.move(minutes=20)
+        house.check()
+        assert len(house.charges()) == len(house.charges(EffectKind.COLLECTED)) == count, f"seed {SEED}"
+        assert {house.status(invoice) for invoice in invoices} == {"paid"}
+    print(f"collecting: {trouble}, seed {SEED}")
+
+
+@pytest.mark.rule("N1", "N3", "C7", "D6")
+def test_what_was_interrupted_is_done_again_under_its_key_or_after_a_look(
+    server: postgres.Server, databases: Catalogue
+) -> None:
+    chance, count = random.Random(SEED), 60
+    url = databases.new()
+    with workers.desk(url) as billing:
+        park = billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+        who = billing.customers.add(biller=park, name="C", email="c@example.com")
+        drafts = [
+            billing.invoices.draft(biller=park, customer=who, title=str(n), amount=money(10)) for n in range(count)
+        ]
+    trouble = Trouble(server, url, chance)
+    shares = itertools.cycle([[each.id for each in drafts[n::CREW]] for n in range(CREW)])
+    lives = through(
+        trouble, lambda: Life(workers.issue_and_pay, url, next(shares), held=True), chance, times=TIMES, steps=30
+    )
+    assert trouble.count.total() >= TIMES // 2
+    told = sum((each.told for each in lives), Counter[bytes]())
+    assert_sound(url)
+    with workers.desk(url) as billing:
+        invoices, payments = (all_of(store_of(billing), park, kind) for kind in (Invoice, Payment))
+    assert sorted(each.number for each in invoices) == [f"INV-{n:06d}" for n in range(1, count + 1)]
+    assert {each.balance for each in invoices} == {money(0)}
+    assert Counter(each.amount for each in payments) == {money(4): count, money(6): count}
+    print(
+        f"issuing and paying: {trouble}, {told[b'n']} times nothing written, {told[b'?']} times nobody knew, seed {SEED}"
+    )
+
+
+def test_a_standby_is_read_and_says_so_to_writers() -> None:
+    server = postgres.Server(fsync="off")
+    with contextlib.closing(SqlStore(postgres.database(server=server.url))) as store:
+        with store.writing() as writer:
+            writer.add(world().records)
+        server.become_standby()
+        for _ in range(2):
+            with store.reading() as reader:
+                assert len(reader.billers()) == 1
+            with pytest.raises(StoreError, match="give the URL of the primary"), store.writing(biller="b1") as writer:
+                writer.take_numbers("b1", "invoice", 1, date(2026, 7, 1))
+    server.stop()
