@@ -10,8 +10,8 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
@@ -119,23 +119,36 @@ def harassed(start: Callable[[], Life], chance: random.Random, *, kills: int, st
 
     The last of them come to their end.
     """
-    crew, dead = [start() for _ in range(CREW)], list[Life]()
-    while crew and len(dead) < kills:
-        victim = crew.pop(chance.randrange(len(crew)))
-        victim.forget()
+    dead = list[Life]()
+    with at_once(start) as crew:
+        while crew and len(dead) < kills:
+            victim = crew.pop(chance.randrange(len(crew)))
+            victim.forget()
+            for each in crew:
+                each.may_go(chance.randrange(3))
+            victim.may_go(steps)
+            if victim.runs_for(chance.randrange(1, steps)):
+                spin(chance)
+                if victim.killed():
+                    dead.append(victim)
+                    crew.append(start())
+            else:
+                victim.completes()
         for each in crew:
-            each.may_go(chance.randrange(3))
-        victim.may_go(steps)
-        if victim.runs_for(chance.randrange(1, steps)):
-            spin(chance)
-            if victim.killed():
-                dead.append(victim)
-                crew.append(start())
-        else:
-            victim.completes()
-    for each in crew:
-        each.completes()
+            each.completes()
     return dead
+
+
+@contextmanager
+def at_once(start: Callable[[], Life]) -> Iterator[list[Life]]:
+    """Some lives; those that are left when a test fails are killed."""
+    crew = [start() for _ in range(CREW)]
+    try:
+        yield crew
+    except BaseException:
+        for each in crew:
+            each.process.kill()
+        raise
 
 
 class Crew:

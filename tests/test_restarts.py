@@ -24,7 +24,7 @@ import pytest
 
 import postgres
 import workers
-from crews import CREW, Life, spin
+from crews import CREW, Life, at_once, spin
 from databases import Catalogue
 from desks import all_of, money, store_of
 from invoicecore.errors import StoreError
@@ -62,6 +62,13 @@ def databases(server: postgres.Server) -> Iterator[Catalogue]:
     made.close()
 
 
+# One of the sessions there are, by preference a worker's within a transaction.
+_BUSIEST = (
+    "SELECT {} FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    " ORDER BY datname NOT LIKE 'ic%', xact_start IS NULL, state_change DESC LIMIT 1"
+)
+
+
 class Trouble:
     """What happens to a server: each way in turn, in an order that chance decides."""
 
@@ -91,26 +98,17 @@ class Trouble:
         self.count[way] += 1
 
     def _kill(self) -> None:
-        for pid in self._session():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with psycopg.connect(self._server.url, autocommit=True) as operator:
+            os.kill(operator.execute(_BUSIEST.format("pid")).fetchall()[0][0], signal.SIGKILL)
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:  # until the server has noticed, and ends everybody's session
+                    operator.execute("SELECT 1")
         self._server.wait()
 
     def _end(self) -> None:
-        with psycopg.connect(self._server.url, autocommit=True) as operator:
-            for pid in self._session():
-                operator.execute("SELECT pg_terminate_backend(%s)", [pid])
-
-    def _session(self) -> list[int]:
-        """One of the workers' sessions, the busiest, if there is one."""
-        with psycopg.connect(self._server.url) as operator:
-            return [
-                pid
-                for (pid,) in operator.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE datname LIKE 'ic%' AND backend_type = 'client backend'"
-                    " ORDER BY xact_start IS NULL, state_change DESC LIMIT 1"
-                )
-            ]
+        own = contextlib.suppress(psycopg.errors.AdminShutdown)  # when there is no other
+        with psycopg.connect(self._server.url, autocommit=True) as operator, own:
+            operator.execute(_BUSIEST.format("pg_terminate_backend(pid)"))
 
     def __str__(self) -> str:
         return f"{', '.join(f'{times} {way}' for way, times in sorted(self.count.items()))}, seed {SEED}"
@@ -118,20 +116,21 @@ class Trouble:
 
 def through(trouble: Trouble, start: Callable[[], Life], *, steps: int) -> list[Life]:
     """Some lives at once that all come to their end, though trouble comes within so many steps of one, again and again."""
-    crew, done, chance = [start() for _ in range(CREW)], list[Life](), trouble.chance
-    while crew:
-        one = chance.choice(crew)
-        one.forget()
-        for each in crew:
-            each.may_go(chance.randrange(3))
-        one.may_go(steps)
-        if not trouble.over and one.runs_for(chance.randrange(1, steps)):
-            spin(chance)
-            trouble.strike()
-        else:
-            one.completes()
-            crew.remove(one)
-            done.append(one)
+    done, chance = list[Life](), trouble.chance
+    with at_once(start) as crew:
+        while crew:
+            one = chance.choice(crew)
+            one.forget()
+            for each in crew:
+                each.may_go(chance.randrange(3))
+            one.may_go(steps)
+            if not trouble.over and one.runs_for(chance.randrange(1, steps)):
+                spin(chance)
+                trouble.strike()
+            else:
+                one.completes()
+                crew.remove(one)
+                done.append(one)
     return done
 
 
