@@ -42,6 +42,12 @@ class Host:
             raise RuntimeError("the wire is cut")
 
 
+@pytest.fixture(params=["memory", "sqlite"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Hooks are called around the store, whatever it is: two kinds will do."""
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/x.db"
+
+
 @pytest.fixture
 def host() -> Host:
     return Host()
