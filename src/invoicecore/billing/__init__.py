@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import date, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
 from invoicecore.billing.crediting import CreditNotes
 from invoicecore.billing.debiting import ChargingPayments, Collections
-from invoicecore.billing.desk import Counted, Desk
+from invoicecore.billing.desk import Counted, Desk, again
 from invoicecore.billing.documenting import DocumentingCustomers, DocumentingInvoices, DocumentingPayments
 from invoicecore.billing.drafting import Drafting
 from invoicecore.billing.leasing import Leases
@@ -168,7 +169,7 @@ class Billing:
         """
         running = Running(self._desk, on=shard.on, dry_run=False, actor=actor, progress=None)
         with self._desk.journey("billing.run_shard", running.report, shard.biller):
-            running.bill_shard(self.billers.get(shard.biller), shard)
+            running.bill_shard(self._biller(shard.biller), shard)
         return running.report
 
     def remind(
@@ -319,15 +320,21 @@ class Billing:
         """Do it for the biller that is named or that this desk is scoped to, else for each that there is."""
         with self._desk.journey(*journey, biller) if journey is not None else nullcontext():
             if biller is not None or self._desk.scope is not None:
-                one(self.billers.get(self._desk.biller_id(biller)))
+                one(self._biller(biller))
             else:
                 each(self._each_biller())
 
+    def _biller(self, biller: Biller | str | None) -> Biller:
+        return again(lambda: self.billers.get(self._desk.biller_id(biller)))
+
     def _each_biller(self) -> Iterator[Biller]:
+        def following(after: str) -> list[Biller]:
+            with self._desk.view() as tx:
+                return tx.billers(after=after)
+
         after = ""
         while True:
-            with self._desk.view() as tx:
-                page = tx.billers(after=after)
+            page = again(partial(following, after))
             if not page:
                 return
             yield from page

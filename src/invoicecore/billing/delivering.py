@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -111,10 +112,8 @@ class Delivering:
         """Send what is due of one biller."""
         self._desk.plugins.authorise(action="deliver", actor=self._actor, biller=biller.id)
         if not self._began:
-            with self._desk.store.writing(
-                lasting=False, shared=True
-            ):  # refused within a transaction, also when nothing is due (P2)
-                self._began = True
+            self._desk.outside()  # refused within a transaction, also when nothing is due (P2)
+            self._began = True
         # Look first without the writer's lock: at most times most billers have nothing to send.
         due = again(lambda: self._look(biller))
         while due and not self.report.stopped:
@@ -150,8 +149,11 @@ class Delivering:
                     self._give_back(messages[n:], "the deliverer ran out of time")
                     return
                 try:
-                    if self._desk.clock.now() - read_at > _FRESH and (fresh := self._changed(biller, message, page)):
-                        mail = maker.submit(self._mail, fresh, message, self._page(fresh, [message]))
+                    fresh = None
+                    if self._desk.clock.now() - read_at > _FRESH:
+                        fresh = again(partial(self._changed, biller, message, page))
+                    if fresh is not None:
+                        mail = maker.submit(self._mail, fresh, message, again(partial(self._page, fresh, [message])))
                     after = self._send(message, mail)
                 except _WIRING as error:
                     self._give_back(messages[n:], str(error))

@@ -205,8 +205,12 @@ class Desk:
 
     def outside(self) -> None:
         """Refuse to go on within a transaction of this thread: what talks to the outside must not hold one (P2)."""
-        with self.store.writing(lasting=False, shared=True):
-            pass
+
+        def write() -> None:
+            with self.store.writing(lasting=False, shared=True):
+                pass
+
+        again(write)
 
     @contextmanager
     def change(

@@ -7,7 +7,7 @@ from datetime import date
 
 import attrs
 
-from invoicecore.billing.desk import Desk
+from invoicecore.billing.desk import Desk, again
 from invoicecore.errors import InvalidValue
 from invoicecore.parties import Biller
 
@@ -46,9 +46,13 @@ class Sharding:
     def cut(self, biller: Biller) -> None:
         """Cut the run of one biller."""
         on = self._desk.day(biller, self._on, self._at)
-        with self._desk.view() as tx:
-            months = bool(tx.due_customers(biller.id, on, after=None, limit=1))
-            spans = tx.due_spans(biller.id, on, size=self._size)
+
+        def look() -> tuple[bool, list[tuple[str, str, int]]]:
+            with self._desk.view() as tx:
+                months = bool(tx.due_customers(biller.id, on, after=None, limit=1))
+                return months, tx.due_spans(biller.id, on, size=self._size)
+
+        months, spans = again(look)
         if months:
             self.shards.append(Shard(biller=biller.id, on=on))
         self.shards += [Shard(biller=biller.id, on=on, leases=(first, last), due=due) for first, last, due in spans]

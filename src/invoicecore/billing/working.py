@@ -114,19 +114,22 @@ class Working:
         if isinstance(record, InboxEvent):
             return  # it has waits of its own
         try:
-            with self._desk.change("recover", record.biller, actor=self._actor, subject=record.id) as change:
-                found = one(change.tx, type(record), record.biller, record.id)
-                if found.version != record.version or found.next_try_at is None:
-                    return
-                later = change.at + wait(DOUBTS, found.tries + 1)
-                after = attrs.evolve(found, tries=found.tries + 1, next_try_at=later)
-                if isinstance(after, Collection):
-                    after = self._doubted(change, after, error)
-                elif isinstance(after, Refund):
-                    after = attrs.evolve(after, error=error.why)
-                change.tx.replace([after])
+            again(lambda: self._put_off(record, error))
         except Conflict:
             return  # somebody else has dealt with it
+
+    def _put_off(self, record: W, error: GatewayError) -> None:
+        with self._desk.change("recover", record.biller, actor=self._actor, subject=record.id) as change:
+            found = one(change.tx, type(record), record.biller, record.id)
+            if found.version != record.version or found.next_try_at is None:
+                return
+            later = change.at + wait(DOUBTS, found.tries + 1)
+            after = attrs.evolve(found, tries=found.tries + 1, next_try_at=later)
+            if isinstance(after, Collection):
+                after = self._doubted(change, after, error)
+            elif isinstance(after, Refund):
+                after = attrs.evolve(after, error=error.why)
+            change.tx.replace([after])
 
     def _doubted(self, change: Change, found: Collection, error: GatewayError) -> Collection:
         if isinstance(error, KeyMismatch):
