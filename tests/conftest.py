@@ -28,9 +28,8 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new and empty store; every test that asks for it runs once for each kind."""
     if request.param == "postgresql":
-        url = postgres.new()
-        yield url
-        postgres.drop(url)
+        with postgres.lent() as url:
+            yield url
     else:
         yield "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/x.db"
 

@@ -177,6 +177,33 @@ def new() -> str:
     return database(_migrated())
 
 
+_free: list[str] = []
+
+
+@contextmanager
+def lent() -> Iterator[str]:
+    """The URL of a database that has the newest schema and nothing in it; emptied afterwards, for the next who asks.
+
+    A test worker needs few that way: to empty one takes a tenth of what it takes to make one. For tests that leave the
+    schema alone.
+    """
+    url = _free.pop() if _free else new()
+    yield url
+    try:
+        with rows_of(url) as db:
+            db.execute(
+                "SET lock_timeout = '2s'; SET session_replication_role = replica"
+            )  # all goes, whoever refers to it
+            names = [
+                n for (n,) in db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") if n != "meta"
+            ]
+            db.execute("; ".join(f'DELETE FROM "{name}"' for name in names).encode())
+    except psycopg.Error:  # a test that failed holds it still
+        drop(url)
+    else:
+        _free.append(url)
+
+
 def drop(url: str, *, server: str | None = None) -> None:
     """Drop a database, whoever is connected to it."""
     with psycopg.connect(server or server_url(), autocommit=True) as connection:

@@ -26,7 +26,6 @@ import attrs
 import pytest
 from sqlalchemy import event
 
-import test_processes
 import workers
 from desks import Post, all_of, everything, facts_from_rows, gateway_of, money, wiring
 from invoicecore import Billing, Plugins
@@ -40,7 +39,7 @@ from invoicecore.testing import FixedClock
 from invoicecore_adapters.memory import MemoryGateway
 from invoicecore_adapters.sql.sqlite import SqliteFile
 from invoicecore_adapters.sql.store import SqlStore
-from test_processes import World, assert_sound, copied, outcome
+from worlds import World, assert_sound, build, outcome
 
 NOON = workers.NOON
 SMALL = workers.SMALL
@@ -77,10 +76,17 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PAGE", SMALL)
 
 
+def copied(world: World, folder: Path) -> World:
+    """The same world in another file; the desk that made it is closed, so all of it is in the one file."""
+    folder.mkdir()
+    shutil.copy(world.url.removeprefix("sqlite:///"), folder / "x.db")
+    return attrs.evolve(world, url=f"sqlite:///{folder / 'x.db'}")
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world before its first run."""
-    return test_processes.build(tmp_path_factory.mktemp("disk"))
+    return build(f"sqlite:///{tmp_path_factory.mktemp('disk') / 'x.db'}")
 
 
 @pytest.fixture
@@ -203,7 +209,7 @@ def test_a_run_and_publishing_on_a_full_disk_lose_nothing_and_go_on(
         assert until_done(desk, fill, told, lambda: bill(desk), lambda: assert_sound(world.url)) > 5
         assert until_done(desk, fill, told, lambda: publish(desk), lambda: assert_sound(world.url)) > 1
     assert_sound(world.url)
-    assert outcome(world) == outcome(undisturbed)
+    assert outcome(world.url) == outcome(undisturbed.url)
 
 
 @filled

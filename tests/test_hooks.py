@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,12 @@ class Host:
         self.told.append(tuple(events))
         if self.deaf:
             raise RuntimeError("the wire is cut")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Hooks are called around the store, whatever it is: two kinds will do."""
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/x.db"
 
 
 @pytest.fixture

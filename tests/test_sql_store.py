@@ -6,7 +6,7 @@ What both say in the same words when a write is refused is here as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -64,15 +64,15 @@ class TestPostgresStore(_Kept):
     @pytest.fixture
     def store_factory(self) -> Iterator[Callable[[], Store]]:
         opened = []
+        with ExitStack() as stack:
 
-        def fresh() -> Store:
-            opened.append(KeptStore(postgres.new()))
-            return opened[-1]
+            def fresh() -> Store:
+                opened.append(KeptStore(stack.enter_context(postgres.lent())))
+                return opened[-1]
 
-        yield fresh
-        for store in opened:
-            store.close()
-            postgres.drop(store.url)
+            yield fresh
+            for store in opened:
+                store.close()
 
 
 # --- what is refused, in words ----------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 
 import postgres
 import test_disk
-import test_processes
 import workers
+from crews import Life
 from desks import Post, all_of, gateway_of, parameters, verb_of, wired, wiring, wiring_of
 from invoicecore import Billing, Plugins
 from invoicecore.billing import delivering, publishing, running, working
@@ -36,11 +36,19 @@ from invoicecore_adapters.sql.migrations import PLAN, Plan, Step
 from invoicecore_adapters.sql.store import SqlStore
 from scenes import CALLS, stage
 from test_cli import Command, command
-from test_disk import NOON, SMALL, VERBS, Desk, collecting
-from test_processes import Life, World, assert_sound, copied, outcome, quick, world
+from test_disk import NOON, SMALL, VERBS, Desk, collecting, copied
+from test_processes import quick
 from workers import Wrapped
+from worlds import World, assert_sound, build, outcome
 
-__all__ = ["command", "quick", "world"]  # fixtures
+__all__ = ["command", "quick"]  # fixtures
+
+
+@pytest.fixture
+def world(quick: Path) -> World:
+    """A world before its first run, in a file."""
+    return build(f"sqlite:///{quick / 'x.db'}")
+
 
 REFUSED = rf"schema version {PLAN.newest + 1}, this invoicecore knows {PLAN.newest}; upgrade invoicecore"
 
@@ -188,7 +196,7 @@ def test_wherever_a_newer_library_comes_in_between_the_rest_is_its_work(
         with closing(test_disk.opened(disturbed.url, SqlStore(disturbed.url, plan=HARMLESS))) as desk:
             VERBS[verb](desk)
         assert_sound(disturbed.url)
-        assert outcome(disturbed) == outcome(undisturbed)
+        assert outcome(disturbed.url) == outcome(undisturbed.url)
     assert stopped > 3
 
 
@@ -297,11 +305,11 @@ def test_a_view_that_is_open_stays_as_it_was(url: str) -> None:
 @pytest.mark.rule("N1", "N2", "N4", "S7", "C9")
 def test_a_process_that_bills_while_another_one_upgrades_stops_or_has_finished(world: World, quick: Path) -> None:
     undisturbed = copied(world, quick / "undisturbed")
-    whole = test_processes.steps_of(undisturbed)
+    whole = Life(workers.bill_everything, undisturbed.url).completes()
     stopped = 0
     for nth in range(1, 8):
         disturbed = copied(world, quick / f"after {nth}")
-        life = Life(disturbed)
+        life = Life(workers.bill_everything, disturbed.url)
         assert life.runs_for(whole * nth // 8)
         migrate(disturbed.url)
         life.runs_for(10**9)
@@ -311,5 +319,5 @@ def test_a_process_that_bills_while_another_one_upgrades_stops_or_has_finished(w
             test_disk.bill(desk)
             test_disk.publish(desk)
         assert_sound(disturbed.url)
-        assert outcome(disturbed) == outcome(undisturbed)
+        assert outcome(disturbed.url) == outcome(undisturbed.url)
     assert stopped > 3
