@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import postgres
 from collecting import agree, desk, gateway, issue, save
 from desks import BASE, Drawer, Post, Scribe
 from hygiene import pytest_runtest_makereport, pytest_runtest_protocol
@@ -28,6 +27,8 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new and empty store; every test that asks for it runs once for each kind."""
     if request.param == "postgresql":
+        import postgres  # the browser's session has no PostgreSQL
+
         with postgres.lent() as url:
             yield url
     else:

@@ -326,9 +326,9 @@ import os, sys
 sys.path[:0] = {path!r}
 import test_disk, workers
 from invoicecore.errors import StoreError
-warm = test_disk.opened("sqlite:///{warm}").billing  # all that is imported late is here now
-warm.run(on=workers.RUNS[0])
-warm.examine()
+warm = test_disk.opened("sqlite:///{warm}")  # all that is imported late is here now: others may not enter its folder
+test_disk.VERBS["{verb}"](warm)
+warm.billing.examine()
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

@@ -70,7 +70,7 @@ class StripeBench:
                 base_url=self.simulator.server.url,
                 api_key=self._api_key,
                 webhook_secrets=(self._webhook_secret,) if webhook_secrets is None else tuple(webhook_secrets),
-                timeout=1.0,
+                timeout=2.0,
                 clock=self._account.clock,
             )
         )
