@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import attrs
 
+from invoicecore.altering import altered
 from invoicecore.errors import InvalidValue, MoneyHeld, NotAllowed, NothingToBill
 from invoicecore.money import Money, exact, minor, times, zero
 from invoicecore.parties import BillTo, Policy, text
@@ -120,7 +121,7 @@ class Line:
     site: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # as `altered` needs it
 class Invoice:
     """A request for payment from draft to paid, void or refunded.
 
@@ -381,7 +382,7 @@ def _plain(money: Money) -> str:
 
 def publish(invoice: Invoice, *, number: str, on: date, due: date, bill_to: BillTo | None) -> Invoice:
     """Draft → Open with its number, issue date and frozen payer (R10, R19, N1). The caller has called check() first."""
-    return attrs.evolve(
+    return altered(
         invoice, lifecycle=Lifecycle.OPEN, number=number, issued_on=on, due_on=due, bill_to=bill_to, warnings=()
     )
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import attrs
 
+from invoicecore.altering import altered
 from invoicecore.errors import InvalidValue, LeaseFrozen
 from invoicecore.invoices import Line, Share
 from invoicecore.money import Money, from_minor, minor, split_exact, total, zero
@@ -30,7 +31,7 @@ class RentChange:
     rent: Money
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # as `altered` needs it
 class Lease:
     """Rent billed in advance, a period at a time.
 
@@ -155,7 +156,7 @@ def moved_on(lease: Lease, policy: Policy, next_period: int, *, invoiced: bool) 
     """The lease once its periods before `next_period` are dealt with: when it is next due, or that it is finished."""
     billed = billed_period(lease, next_period)
     automatic = billed is not None and lease.method is not InvoiceMethod.MANUAL
-    return attrs.evolve(
+    return altered(
         lease,
         next_period=next_period,
         next_run_on=run_date(lease, policy, billed) if automatic and billed is not None else None,

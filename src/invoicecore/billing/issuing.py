@@ -7,6 +7,7 @@ from datetime import date
 
 import attrs
 
+from invoicecore.altering import altered
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.notifying import queue
@@ -97,7 +98,7 @@ def issue(
         if invoice.id in without:
             caveats += (no_method(biller),)
         if step or caveats:
-            invoice = attrs.evolve(invoice, version=invoice.version + step, warnings=caveats)
+            invoice = altered(invoice, version=invoice.version + step, warnings=caveats)
         written.append(invoice)
     return written
 

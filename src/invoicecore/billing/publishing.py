@@ -8,7 +8,8 @@ from functools import partial
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, again, biller_in, one, payer_of
+from invoicecore.altering import altered
+from invoicecore.billing.desk import Change, Desk, again, biller_in, one, payer_of, uncollected
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.drafting import release_charges as open_again
 from invoicecore.billing.issuing import due_passed, issue, move_credit, out_of_order, payers_of, wishes
@@ -197,7 +198,8 @@ class Publishing:
             page: list[Invoice] = []
             tried: dict[str, Invoice] = {}
             try:
-                results = again(partial(self._publish_page, ref, after, page, tried, told, on, actor, unheard))
+                with uncollected():
+                    results = again(partial(self._publish_page, ref, after, page, tried, told, on, actor, unheard))
             except (StoreError, PluginError, Refused):
                 raise
             except InvoicecoreError:
@@ -309,7 +311,7 @@ def _publish_page(change: Change, page: Sequence[Invoice], notify: bool | None) 
         try:
             check("publish", draft, change.biller.policy, change.on)
             due = due_at_publish(draft, change.biller.policy, on=change.on, due=None)
-            accepted.append(attrs.evolve(draft, due_on=due, due_by_terms=False))
+            accepted.append(altered(draft, due_on=due, due_by_terms=False))
         except InvoicecoreError as error:
             judged[draft.id] = Published(reference=draft.reference, invoice=draft, error=error)
     references = {draft.id: draft.reference for draft in page}

@@ -12,7 +12,7 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, again, id_stream
+from invoicecore.billing.desk import Change, Desk, again, id_stream, uncollected
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
@@ -28,7 +28,7 @@ from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
 
 PAGE = 1000  # leases a transaction
-SHOWN = 100  # of what was there already: it is counted, and some of it named, but the run is not about it
+SHOWN = 20  # of what was there already: it is counted, and some of it named, but the run is not about it
 PAGE_INVOICES = 4000  # and the invoices after which a page stops early, so that catching up years stays flat in memory
 
 
@@ -157,10 +157,11 @@ class Running:
                 self._tried = page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
                 return page, _commit(change, page)
 
-        # What an interrupted commit did write has moved its leases on, and is counted among the existing.
-        page, written = again(write)
-        self._report(biller, page, written)
-        return page
+        with uncollected():
+            # What an interrupted commit did write has moved its leases on, and is counted among the existing.
+            page, written = again(write)
+            self._report(biller, page, written)
+            return page
 
     def _item_by_item(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         page = _Page(last=after, more=True)

@@ -59,12 +59,10 @@ def _with_plus(element: unindexed[T], compiler: SQLCompiler, **options: Any) -> 
 class Dialect(Protocol):
     """One database's ways.
 
-    `days[x]`, `instants[x]` and `flags[x]` of a batch are what a date, an instant and a boolean are bound as. `narrow`
-    says that setting a column costs, whether its value changes or not, so that an update should set few. `merging` says
-    that it walks the parts of a union side by side, when the whole is to be in order.
+    `days[x]`, `instants[x]` and `flags[x]` of a batch are what a date, an instant and a boolean are bound as. `merging`
+    says that it walks the parts of a union side by side, when the whole is to be in order.
     """
 
-    narrow: bool
     merging: bool
     flags: tuple[Bound, Bound]
 
@@ -92,13 +90,11 @@ class Dialect(Protocol):
         *,
         changed: Sequence[str],
         where: Sequence[str],
-        same: Sequence[str] = (),
         counting: str | None = None,
     ) -> int:
-        """Set the `changed` columns of the rows that equal in `where` and are the `same` in more, and say how many did.
+        """Set the `changed` columns of the rows that equal in `where`, and say how many did.
 
-        Each row has the values of `changed`, `where` and `same`, in that order; of `same` both may be NULL. The column
-        `counting` is moved on by one.
+        Each row has the values of `changed` and `where`, in that order. The column `counting` is moved on by one.
         """
         ...
 

@@ -223,7 +223,6 @@ class PostgresDatabase:
 class PostgresDialect:
     """PostgreSQL's ways: rows go in by binary COPY, and are changed by a join with arrays of their values."""
 
-    narrow = False
     merging = False
     flags: tuple[Bound, Bound] = (False, True)
 
@@ -255,24 +254,20 @@ class PostgresDialect:
         *,
         changed: Sequence[str],
         where: Sequence[str],
-        same: Sequence[str] = (),
         counting: str | None = None,
     ) -> int:
         """See Dialect.update."""
         sets = [f"{column} = given.{column}" for column in changed]
         if counting:
             sets.append(f"{counting} = {table.name}.{counting} + 1")
-        columns = (*changed, *where, *same)
-        tests = [*_equal(table, where), *_equal(table, same, "IS NOT DISTINCT FROM")]
-        statement = (
-            f"UPDATE {table.name} SET {', '.join(sets)} FROM {_given(table, columns)} WHERE {' AND '.join(tests)}"
-        )
+        columns = (*changed, *where)
+        given = _given(table, columns)
+        statement = f"UPDATE {table.name} SET {', '.join(sets)} FROM {given} WHERE {_equal(table, where)}"
         return _with_arrays(connection, table, statement, columns, rows)
 
     def delete(self, connection: Connection, table: Table, rows: Sequence[Row], *, where: Sequence[str]) -> int:
         """See Dialect.delete."""
-        tests = " AND ".join(_equal(table, where))
-        statement = f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {tests}"
+        statement = f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {_equal(table, where)}"
         return _with_arrays(connection, table, statement, where, rows)
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
@@ -391,8 +386,8 @@ def _copy(table: Table) -> tuple[str, tuple[str, ...]]:
     return f"COPY {table.name} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)", tuple(types.values())
 
 
-def _equal(table: Table, columns: Sequence[str], how: str = "=") -> list[str]:
-    return [f"{table.name}.{column} {how} given.{column}" for column in columns]
+def _equal(table: Table, columns: Sequence[str]) -> str:
+    return " AND ".join(f"{table.name}.{column} = given.{column}" for column in columns)
 
 
 def _given(table: Table, columns: Sequence[str]) -> str:

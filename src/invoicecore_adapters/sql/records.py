@@ -37,6 +37,7 @@ Found: TypeAlias = Sequence[Any]
 
 T = TypeVar("T")
 
+_CYCLES: Final = {cycle.value: cycle for cycle in BillingCycle}
 _KINDS: Final = {kind.value: kind for kind in InvoiceKind}
 _LIFECYCLES: Final = {lifecycle.value: lifecycle for lifecycle in Lifecycle}
 _FREQUENCIES: Final = {frequency.value: frequency for frequency in Frequency}
@@ -113,7 +114,7 @@ class Page:
             email=email,
             address=address,
             locale=locale,
-            billing_cycle=BillingCycle(cycle),
+            billing_cycle=_CYCLES[cycle],
             billing_day=day,
             notify=notify,
             next_cycle_on=next_cycle_on,

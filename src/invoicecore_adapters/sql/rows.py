@@ -7,6 +7,9 @@ instant and amount of a batch is converted once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Column, Date
 
 from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
@@ -22,6 +25,7 @@ from invoicecore.payments import Payment, Refund, Reversal
 from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.serde import dumps
 from invoicecore_adapters.sql.dialects import Dialect, Row
+from invoicecore_adapters.sql.instants import Instant
 
 
 class Batch:
@@ -37,6 +41,14 @@ class Batch:
         self._minors: dict[int, int] = {}
         self._kept: list[Money] = []
         self._texts: dict[object, str] = {}
+
+    def bound(self, column: Column[Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A column's values as they were read, the way they are bound."""
+        if isinstance(column.type, Date):
+            return tuple(self.days[value] for value in values)
+        if isinstance(column.type, Instant):
+            return tuple(self.instants[value] for value in values)
+        return values
 
     def minor(self, money: Money, currency: str) -> int:
         """An amount in minor units; CurrencyMismatch for one of another currency than its record's."""

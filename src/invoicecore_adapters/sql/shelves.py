@@ -36,8 +36,7 @@ class Shelf:
     """Where one kind of record is kept: its table, how its row is made, and the tables of its parts.
 
     `record` makes one of a page, its row, and the rows of its parts, table by table. `noun` names it in a message;
-    `fields` maps a record's field to the column of another name. `hot` are the columns that journeys change in bulk:
-    where only these differ, nothing else is written.
+    `fields` maps a record's field to the column of another name.
     """
 
     noun: str
@@ -46,25 +45,22 @@ class Shelf:
     record: _RecordOf
     parts: tuple[tuple[Table, _RowsOf], ...] = ()
     fields: Mapping[str, str] = attrs.Factory(dict)
-    hot: tuple[str, ...] = ()
 
 
-def _shelf(
-    noun: str, table: Table, row: object, record: object, *parts: tuple[Table, object], hot: str = "", **fields: str
-) -> Shelf:
+def _shelf(noun: str, table: Table, row: object, record: object, *parts: tuple[Table, object], **fields: str) -> Shelf:
     # Each of these takes or makes its own kind; SHELVES pairs them with it, which a type cannot say.
     cast_parts = tuple((table, cast(_RowsOf, rows)) for table, rows in parts)
-    return Shelf(noun, table, cast(_RowOf, row), cast(_RecordOf, record), cast_parts, fields, tuple(hot.split()))
+    return Shelf(noun, table, cast(_RowOf, row), cast(_RecordOf, record), cast_parts, fields)
 
 
 # What is referred to comes before what refers to it; add() writes in this order.
 SHELVES: Final[Mapping[type[object], Shelf]] = {
     Biller: _shelf("biller", schema.billers, Batch.biller, Page.biller),
-    Customer: _shelf("customer", schema.customers, Batch.customer, Page.customer, hot="next_cycle_on"),
+    Customer: _shelf("customer", schema.customers, Batch.customer, Page.customer),
     Unit: _shelf("unit", schema.units, Batch.unit, Page.unit),
     Group: _shelf("group", schema.booking_groups, Batch.group, Page.group),
     Booking: _shelf("booking", schema.bookings, Batch.booking, Page.booking, group="booking_group"),
-    Lease: _shelf("lease", schema.leases, Batch.lease, Page.lease, hot="next_period next_run_on finished invoiced"),
+    Lease: _shelf("lease", schema.leases, Batch.lease, Page.lease),
     Invoice: _shelf(
         "invoice",
         schema.invoices,
@@ -72,10 +68,8 @@ SHELVES: Final[Mapping[type[object], Shelf]] = {
         Page.invoice,
         (schema.lines, Batch.lines),
         (schema.invoice_taxes, Batch.taxes),
-        hot="lifecycle phase number paid_minor credit_minor refunded_minor refunded_credit_minor in_flight_minor "
-        "noted_minor bill_to_name bill_to_email bill_to_address bill_to_locale due_on issued_on voided_on",
     ),
-    Charge: _shelf("charge", schema.charges, Batch.charge, Page.charge, hot="state invoice"),
+    Charge: _shelf("charge", schema.charges, Batch.charge, Page.charge),
     SavedMethod: _shelf(
         "saved method", collecting_schema.saved_methods, collecting.saved_method_row, collecting.saved_method
     ),
@@ -98,7 +92,6 @@ SHELVES: Final[Mapping[type[object], Shelf]] = {
         schema.messages,
         Batch.message,
         Page.message,
-        hot="state tries next_try_at sent_at error",
         to="recipient",
     ),
     PayLink: _shelf("link", schema.pay_links, Batch.pay_link, Page.pay_link),

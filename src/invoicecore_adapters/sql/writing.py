@@ -73,12 +73,7 @@ class SqlWriter(SqlReader):
             for start in range(0, len(some), _AT_ONCE):
                 chunk, batch = some[start : start + _AT_ONCE], Batch(self._dialect)
                 rows = [shelf.row(batch, record) for record in chunk]
-                if self._dialect.narrow:
-                    done = self._change(shelf, rows, shelf.hot, rest_same=True) if shelf.hot else 0
-                    done += self._change(shelf, rows) if done < len(rows) else 0
-                else:
-                    done = self._change(shelf, rows, self._differing(shelf, rows))
-                if done != len(rows):
+                if self._change(shelf, rows, self._differing(shelf, batch, rows)) != len(rows):
                     raise self._stale(shelf, chunk)
                 if kind is Invoice:
                     drafts = [each for each in cast(Sequence[Invoice], chunk) if each.lifecycle is Lifecycle.DRAFT]
@@ -88,43 +83,31 @@ class SqlWriter(SqlReader):
                     self._remove_parts(shelf, cast(Sequence[Payment], chunk))
                     self._add_parts(shelf, batch, chunk)
 
-    def _change(
-        self, shelf: Shelf, rows: list[Row], columns: Sequence[str] | None = None, *, rest_same: bool = False
-    ) -> int:
-        """Set some columns, or all, of the rows whose version is that stored; perhaps only where the rest is the same.
-
-        A column that is set costs its index entries and foreign keys on SQLite, whether its value changes or not:
-        setting all of a lease's columns costs six times what setting its schedule does.
-        """
+    def _change(self, shelf: Shelf, rows: list[Row], changed: Sequence[str]) -> int:
+        """Set some columns of the rows whose version is that stored, and say how many there were."""
         names = [column.name for column in shelf.table.c]
         keys = [name for name in names if name in ("biller", "id", "version")]
-        rest = [name for name in names if name not in keys]
-        changed = rest if columns is None else columns
-        same = [name for name in rest if name not in changed] if rest_same else []
-        values = itemgetter(*(names.index(name) for name in (*changed, *keys, *same)))
-        return self._update(
-            shelf.table, [values(row) for row in rows], changed=changed, where=keys, same=same, counting="version"
-        )
+        values = itemgetter(*(names.index(name) for name in (*changed, *keys)))
+        return self._update(shelf.table, [values(row) for row in rows], changed=changed, where=keys, counting="version")
 
     def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
-        if shelf.hot and not self._dialect.narrow:
-            self._seen.update(((shelf.noun, row[0], row[1]), row) for row in rows)
+        if "version" in shelf.table.c:
+            self._seen.update(((shelf.table, row[0], row[1]), row) for row in rows)
 
-    def _differing(self, shelf: Shelf, rows: list[Row]) -> list[str] | None:
-        """The columns in which some row is another than was read in this transaction; None when one was not read.
+    def _differing(self, shelf: Shelf, batch: Batch, rows: list[Row]) -> list[str]:
+        """The columns in which some row is another than was read in this transaction; all when one was not read.
 
-        What is not sent need not be taken apart and put together again. The version says that it is what was read.
+        What is not sent need not be taken apart and put together again; on SQLite a column that is set costs its index
+        entries and foreign keys, whether its value changes or not. The version says that it is what was read.
         """
-        names = [column.name for column in shelf.table.c]
-        version = names.index("version")
-        pairs = [(row, self._seen.get((shelf.noun, row[0], row[1]))) for row in rows]
-        if any(seen is None or seen[version] != row[version] for row, seen in pairs):
-            return None
-        return [
-            name
-            for n, name in enumerate(names)
-            if name != "version" and any(seen is not None and row[n] != seen[n] for row, seen in pairs)
-        ]
+        columns = list(shelf.table.c)
+        version = [column.name for column in columns].index("version")
+        seen = [self._seen.get((shelf.table, row[0], row[1])) for row in rows]
+        was = [old for old, row in zip(seen, rows, strict=True) if old is not None and old[version] == row[version]]
+        if len(was) < len(rows):
+            return [column.name for column in columns if column.name not in ("biller", "id", "version")]
+        compared = zip(columns, zip(*rows, strict=True), zip(*was, strict=True), strict=True)
+        return [column.name for column, new, old in compared if new != old and new != batch.bound(column, old)]
 
     def remove(self, invoices: Sequence[Invoice]) -> None:
         """See Writer.remove; InvalidValue for what is not a draft."""
@@ -195,13 +178,10 @@ class SqlWriter(SqlReader):
         *,
         changed: Sequence[str],
         where: Sequence[str],
-        same: Sequence[str] = (),
         counting: str | None = None,
     ) -> int:
         with self._written(table) as connection:
-            return self._dialect.update(
-                connection, table, rows, changed=changed, where=where, same=same, counting=counting
-            )
+            return self._dialect.update(connection, table, rows, changed=changed, where=where, counting=counting)
 
     def _delete(self, table: Table, rows: list[Row], *, where: Sequence[str]) -> int:
         with self._written(table) as connection:
