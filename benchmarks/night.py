@@ -56,14 +56,14 @@ def spread(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
 
 
 def by_turns(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
-    """The same tasks, one of each biller and then the next of each, as the tasks for Procrastinate are queued."""
+    """The same tasks, one of each biller and then the next of each, as `billing.shards()` gives them."""
     *several, rest = _cut(sizes, together)
     placed = [*((0, task) for task in rest), *((n, task) for some in several for n, task in enumerate(some))]
     return [task for _, task in sorted(placed, key=lambda each: each[0])]
 
 
-def as_cut(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
-    """The same tasks biller by biller, in no order of size, as `billing.shards()` gives them."""
+def one_by_one(sizes: Sequence[int], *, together: int = SHARD) -> list[Task]:
+    """The same tasks biller by biller, in no order of size: what a queue is that asks for each biller's shards in turn."""
     *several, rest = _cut(sizes, together)
     several += [[task] for task in rest]
     Random(1).shuffle(several)

@@ -186,8 +186,6 @@ def _shared(name: str, database: Database, rounds: int) -> None:
         load(url, EACH, f"Parc {n}")
     with Billing.open(url) as billing:
         shards = billing.shards(on=ON)
-    # One of each biller in turn: neighbours in the queue do not wait for each other's numbers.
-    shards = tuple(sorted(shards, key=lambda shard: (shard.leases or ("", ""))[0].partition("_")[2]))
     database.keep(0)
     took: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):

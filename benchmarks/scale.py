@@ -22,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from night import SHARD, Inputs, Night, alone, as_cut, billers, by_turns, held, night, spread
+from night import SHARD, Inputs, Night, alone, billers, by_turns, held, night, one_by_one, spread
 
 INPUTS: Final = Path(__file__).with_name("capacity.json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -243,7 +243,7 @@ def _night_table(inputs: Inputs) -> str:
         sizes, cold = billers(leases, inputs["leases_a_biller"], inputs["tail"]), cold_share(leases, inputs)
         tasks = spread(sizes)
         nights = [night(tasks, workers, inputs, cold=cold) for workers in WORKERS]
-        others = [night(order(sizes), WORKERS[-1], inputs, cold=cold) for order in (by_turns, as_cut)]
+        others = [night(order(sizes), WORKERS[-1], inputs, cold=cold) for order in (by_turns, one_by_one)]
         cutting = len(sizes) * (inputs["biller_cut_worker"] + inputs["biller_cut_server"])
         rows.append(
             (

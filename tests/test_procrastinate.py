@@ -205,7 +205,7 @@ def test_a_plan_is_a_job_for_each_shard_by_turns_of_their_billers(host: Host, st
     assert host.plan() == "7 shards deferred, 0 left to those at work on their billers"
     made = jobs(host.broker, "task_name = 'invoicecore.shard'")
     assert {job["queueing_lock"] for job in made} == {shard.key for shard in shards}
-    assert [structure(job["args"]["shard"], Shard) for job in made] != list(shards)
+    assert [structure(job["args"]["shard"], Shard) for job in made] == list(shards)
     per_biller = [job["args"]["shard"]["biller"] for job in made]
     assert len(set(per_biller[:3])) == 3, "one of each biller first"
     assert per_biller[-2:] == [max(per_biller, key=per_biller.count)] * 2

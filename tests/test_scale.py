@@ -28,7 +28,7 @@ Order = Callable[..., list[model.Task]]
 
 sizes = st.lists(st.integers(1, 30_000), min_size=1, max_size=40)
 workers = st.integers(1, 80)
-orders = st.sampled_from([model.spread, model.by_turns, model.as_cut])
+orders = st.sampled_from([model.spread, model.by_turns, model.one_by_one])
 
 
 # --- who bills --------------------------------------------------------------------------------------------------------

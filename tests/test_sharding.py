@@ -102,6 +102,17 @@ def test_every_due_lease_is_in_exactly_one_shard_and_a_billers_months_in_one(
     assert len({shard.key for shard in shards}) == len(shards)
 
 
+def test_billers_take_turns_so_that_workers_side_by_side_seldom_wait_for_the_numbers_of_one(
+    businesses: Billing, park: Biller
+) -> None:
+    each = [shard.biller for shard in businesses.shards(on=ON, size=7)]
+    several = len(set(each))
+    assert several > 1
+    assert len(set(each[:several])) == several, "one of each first"
+    assert each.count(park.id) == 4
+    assert each[-1] == park.id, "who has most comes last"
+
+
 def test_a_shard_is_the_same_after_a_journey_as_json(businesses: Billing) -> None:
     shards = businesses.shards(on=ON, size=7)
     assert tuple(loads(dumps(shard), Shard) for shard in shards) == shards

@@ -155,11 +155,11 @@ class Billing:
     ) -> tuple[Shard, ...]:
         """A run cut into parts of `size` due leases at most, for workers to do in any order: see `run_shard`.
 
-        Dates as for `run`. A lease that comes to be due later is in no part: cut again, as often as you like.
+        One of each biller, then the next of each, for those of one biller wait for each other's numbers. Dates as for `run`. A lease that comes to be due later is in no part: cut again, as often as you like.
         """
         sharding = Sharding(self._desk, on=on, size=size)
         self._for(biller, sharding.cut, sharding.cut_each)
-        return tuple(sharding.shards)
+        return sharding.by_turns()
 
     def run_shard(self, shard: Shard, *, actor: str | None = None) -> Report:
         """Do one part of a run; however often it is done, and beside whatever else, each invoice is made once (N2).

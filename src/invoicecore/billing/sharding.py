@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from itertools import zip_longest
 
 import attrs
 
@@ -41,7 +42,7 @@ class Sharding:
         self._on = on
         self._size = size
         self._at = desk.clock.now()  # read once: every biller's local date follows from this instant (M1)
-        self.shards: list[Shard] = []
+        self._cut: list[list[Shard]] = []
 
     def cut(self, biller: Biller) -> None:
         """Cut the run of one biller."""
@@ -53,11 +54,15 @@ class Sharding:
                 return months, tx.due_spans(biller.id, on, size=self._size)
 
         months, spans = again(look)
-        if months:
-            self.shards.append(Shard(biller=biller.id, on=on))
-        self.shards += [Shard(biller=biller.id, on=on, leases=(first, last), due=due) for first, last, due in spans]
+        shards = [Shard(biller=biller.id, on=on)] if months else []
+        shards += [Shard(biller=biller.id, on=on, leases=(first, last), due=due) for first, last, due in spans]
+        self._cut.append(shards)
 
     def cut_each(self, billers: Iterable[Biller]) -> None:
         """Cut the run of each."""
         for biller in billers:
             self.cut(biller)
+
+    def by_turns(self) -> tuple[Shard, ...]:
+        """One of each biller, then the next of each: workers side by side seldom wait for the numbers of one biller."""
+        return tuple(shard for turn in zip_longest(*self._cut) for shard in turn if shard is not None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, cast
@@ -89,7 +88,7 @@ def install(
         busy = await book.under_way(app.connector)
         free = [shard for shard in shards if (shard.biller, shard.on.isoformat()) not in busy]
         if free:
-            jobs = [_job(shard, context.job.id or 0) for shard in _by_turns(free)]
+            jobs = [_job(shard, context.job.id or 0) for shard in free]
             await app.job_manager.batch_defer_jobs_async(jobs=jobs)
         return f"{len(free)} shards deferred, {len(shards) - len(free)} left to those at work on their billers"
 
@@ -147,16 +146,6 @@ def install(
         collect=recurring("collect", collect),
         recover=recurring("recover", recover),
     )
-
-
-def _by_turns(shards: list[Shard]) -> list[Shard]:
-    """One of each biller, then the next of each: workers side by side seldom wait for the numbers of one biller."""
-    seen: Counter[str] = Counter()
-    places = []
-    for shard in shards:
-        places.append(seen[shard.biller])
-        seen[shard.biller] += 1
-    return [shard for _, shard in sorted(zip(places, shards, strict=True), key=lambda pair: pair[0])]
 
 
 def _once(make: Callable[[], Billing]) -> Callable[[], Billing]:
