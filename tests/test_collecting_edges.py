@@ -53,6 +53,16 @@ def gocardless() -> Iterator[House]:
     house.close()
 
 
+def test_whatever_a_provider_says_is_kept_in_characters_every_store_takes(
+    desk: Billing, gateway: Faulty, save: Save, issue: Issue
+) -> None:
+    save()
+    gateway.plan("charge", NotSent("memory", "charge", "down\0 at\x1b[31m\ud800"), times=9)
+    made = desk.payments.charge(issue(10))
+    assert made.error == "down\ufffd at\ufffd[31m\ufffd"
+    assert desk.collections.get(made).error == made.error
+
+
 def daily(desk: Billing, gateway: Faulty, clock: FixedClock, days: int) -> None:
     """Let so many days pass, with what a host does every day."""
     for _ in range(days):

@@ -292,8 +292,9 @@ def test_the_records_of_another_biller_are_as_never_given_out(
     given = CALLS[verb](here)
     mark = strange.id.split("_")[1] if "_" in strange.id else ""
     never: list[object] = [f"{here.biller.id}_{mark}_never", f"{there.biller.id}_{mark}_never", "nobody_x_1", "never"]
+    never.append(f"{here.biller.id}_{mark}_\0")  # which not every database can look for
     if not mark:
-        never = ["nobody000000"]
+        never = ["nobody000000", "nobody\0"]
     before = everything(store_of(billing), here.biller), everything(store_of(billing), there.biller)
     if (verb, name) in REGISTERS:
         expected = ("NotFound", f"unit: {NotFound('unit', '*')}".replace("'*'", "…"))

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from invoicecore.parties import legible
+from invoicecore.errors import legible
 
 
 class MessageKind(StrEnum):

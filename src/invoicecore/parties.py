@@ -325,11 +325,6 @@ def text(value: object, field: str, *, required: bool = True, longest: int = 500
     return clean
 
 
-def legible(told: str) -> str:
-    """What somebody else's code or server told, as every store takes it: no controls, no half characters."""
-    return "".join("\ufffd" if ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF else c for c in told)
-
-
 def email_address(value: object, field: str = "email") -> str | None:
     """`value` as one e-mail address, or None for None and blank; InvalidValue otherwise (R3)."""
     if value is None or value == "":

@@ -181,7 +181,7 @@ class Desk:
         ref = biller.id if isinstance(biller, Biller) else biller
         if not isinstance(ref, str):
             raise InvalidValue("biller", biller, "is neither a biller nor an id", "give the biller or its id")
-        if self.scope is not None and ref != self.scope:
+        if (self.scope is not None and ref != self.scope) or "\0" in ref:
             raise NotFound("biller", ref)
         return ref
 
@@ -373,6 +373,8 @@ def ref_of(kind: str, record: object) -> str:
     ref = getattr(record, "id", record)
     if not isinstance(ref, str):
         raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
+    if "\0" in ref:  # which PostgreSQL does not even look for
+        raise NotFound(kind, ref)
     return ref
 
 
@@ -433,8 +435,8 @@ def unit_in(tx: Reader, biller: str, ref: Unit | str) -> Unit | None:
     key = ref.id if isinstance(ref, Unit) else ref
     if not isinstance(key, str):
         raise InvalidValue("unit", ref, "is neither a unit nor its number", "give the unit, its id or its number")
-    found = tx.get(Unit, biller, [key]).get(key)
-    if found is None and not isinstance(ref, Unit):
+    found = tx.get(Unit, biller, [key]).get(key) if "\0" not in key else None
+    if found is None and not isinstance(ref, Unit) and "\0" not in key:
         named = tx.find(Unit, biller, {"number": key.strip()}, limit=1)
         found = named[0] if named else None
     if found is None and isinstance(ref, Unit):

@@ -25,6 +25,7 @@ from invoicecore.errors import (
     PluginError,
     Refused,
     StoreError,
+    legible,
 )
 from invoicecore.inbox import InboxEvent, InboxState, applied, failed
 from invoicecore.parties import Biller
@@ -285,7 +286,7 @@ class Receiving:
         return Received(event=name, state=InboxState.IGNORED.value, why=why)
 
     def _put_off(self, event: InboxEvent, name: str, error: Exception) -> Received:
-        why = error.why if isinstance(error, GatewayError) else f"{type(error).__name__}: {error}"
+        why = error.why if isinstance(error, GatewayError) else legible(f"{type(error).__name__}: {error}")
         with self._desk.change("receive", event.biller, actor=self._actor or event.gateway) as change:
             stored = change.tx.get(InboxEvent, event.biller, [event.id]).get(event.id, event)
             if stored.state in (InboxState.APPLIED, InboxState.IGNORED):

@@ -30,6 +30,7 @@ from invoicecore.errors.domain import (
     Refused,
     RenderFailed,
     StoreError,
+    legible,
 )
 from invoicecore.errors.paying import (
     ConfigurationProblem,
@@ -92,4 +93,5 @@ __all__ = [
     "StateConflict",
     "StoreError",
     "WebhookRejected",
+    "legible",
 ]

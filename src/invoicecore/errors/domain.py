@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
 
 
+def legible(told: str) -> str:
+    """What somebody else's code or server told, as every store takes it: no controls, no half characters."""
+    return "".join("\ufffd" if ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF else c for c in told)
+
+
 class InvoicecoreError(Exception):
     """The root of every error this library raises on purpose."""
 

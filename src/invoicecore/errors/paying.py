@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from invoicecore.errors.domain import InvoicecoreError
+from invoicecore.errors.domain import InvoicecoreError, legible
 
 
 class Executed(StrEnum):
@@ -29,8 +29,8 @@ class GatewayError(InvoicecoreError):
     def __init__(self, gateway: str, operation: str, why: str) -> None:
         self.gateway = gateway
         self.operation = operation
-        self.why = why
-        super().__init__(f"{operation} by {gateway!r}: {why}; {self._way_out}")
+        self.why = legible(why)  # it is kept, and what a provider says may have anything in it
+        super().__init__(f"{operation} by {gateway!r}: {self.why}; {self._way_out}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.gateway, self.operation, self.why))
