@@ -168,6 +168,7 @@ def _reading(billing: Billing, park: Biller, leases: int) -> Figures:
         "last page of 50, ms": _median(lambda: listed(last)),
         "summary, ms": _median(lambda: billing.invoices.summary(biller=park, on=MONTHS[0])),
         "by number, ms": _median(lambda: get(f"INV-{leases:06}", biller=park)),
+        "of one customer, ms": _median(lambda: find(biller=park, customer=page.items[-1].customer)),
     }
 
 

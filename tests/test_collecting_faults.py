@@ -395,6 +395,22 @@ def test_f17_a_charge_back_that_was_won_and_made_again_while_nobody_listened(bui
     assert (house.status(invoice), house.alerts()) == ("open", {"chargeback"})
 
 
+@pytest.mark.rule("D3", "D6")
+def test_f17_so_too_when_the_invoice_was_paid_in_another_way_meanwhile(build: Build) -> None:
+    house = build("stripe")
+    house.save()
+    invoice = house.issue()
+    reference = str(house.desk.payments.charge(invoice).reference)
+    house.bench.reverse(reference, ReversalKind.CHARGEBACK)
+    house.deliver()
+    house.desk.payments.record(invoice, money(100))
+    house.bench.undo_reversal(reference)  # what comes back is credit,
+    house.bench.reverse(reference, ReversalKind.CHARGEBACK)  # and that is what is taken back again
+    house.check()
+    assert house.status(invoice) == "paid"
+    assert house.desk.credits.balance(house.guest) == money(0)
+
+
 @pytest.mark.rule("D6")
 def test_f18_a_poisonous_event_in_a_batch_of_250_loses_no_other(build: Build) -> None:
     house = build("gocardless")

@@ -8,7 +8,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert, overdrawn, settle_alerts
-from invoicecore.billing.desk import Change
+from invoicecore.billing.desk import Change, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import tell_once, tell_payer
 from invoicecore.collection import POLLS, Collection, wait
@@ -151,6 +151,7 @@ def _refunded_elsewhere(
     change: Change, ledger: Ledger, collection: Collection, payment: Payment, told: RefundSnapshot
 ) -> None:
     currency = told.amount.currency.code
+    payment = one(change.tx, Payment, change.biller.id, payment.id)  # what was undone above may have changed it
     earlier = change.tx.find(Refund, change.biller.id, {"payment": payment.id})
     given = total([each.leaving for each in earlier if each.state.counts], currency)
     settled = max(total([part.amount for part in payment.allocations], currency) - given, zero(currency))

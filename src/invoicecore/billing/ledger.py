@@ -132,6 +132,8 @@ class Ledger:
     ) -> Reversal:
         """Take `amount` of a payment back: its invoices are owed again, credit it left is taken back where it is (D2)."""
         change, before = self._change, self._reversed(payment)
+        # As it stands: what another reversal gave back in this transaction may have become credit instead.
+        payment = one(change.tx, Payment, change.biller.id, payment.id)
         for ref, part in _parts(payment, before, before + amount):
             invoice = self.invoice(ref)
             self._put(attrs.evolve(invoice, facts=after_reversal(invoice.facts, part)))
