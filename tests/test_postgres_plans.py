@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
 import postgres
+from invoicecore import Billing, Money
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Status
 from invoicecore.ports import FINDABLE, WAITING, Event, InvoiceQuery, Order, Reader
+from invoicecore.testing import FixedClock
 from invoicecore.testing.samples import DAY
 from invoicecore_adapters.sql.store import SqlStore
 
@@ -268,3 +271,33 @@ def test_the_rest_is_found_by_index_too(store: SqlStore) -> None:
     statuses = frozenset({Status.OPEN, Status.OVERDUE})
     reminders, *_ = plans(store, asked(order=Order.DUE, status=statuses, due_by=DAY))
     assert not reminders.sorted, reminders
+
+
+@pytest.mark.rule("N4")
+def test_a_biller_that_came_after_the_statistics_is_billed_by_index_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the planner knows of it is that it has no rows; each of them was then compared with all that were to change."""
+    plans: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def explained(self: Any, query: Any, *given: Any, **how: Any) -> Any:
+        if str(query).startswith("UPDATE leases"):
+            plans.append("\n".join(row[0] for row in execute(self, f"EXPLAIN {query}", *given).fetchall()))
+        return execute(self, query, *given, **how)
+
+    url = postgres.new()
+    with Billing(SqlStore(url), clock=FixedClock(NOW)) as billing:
+        for name, leases in (("Early", 50), ("Late", 1_000)):
+            biller = billing.billers.add(name=name, currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+            people = billing.customers.add_many(biller=biller, rows=[{"name": "C"}] * leases)
+            terms = {"rent": Money("500", "EUR"), "starts": DAY}
+            billing.leases.add_many(biller=biller, rows=[{"customer": who, **terms} for who in people])
+            if name == "Early":
+                with postgres.rows_of(url) as db:
+                    db.execute("ANALYZE")
+        monkeypatch.setattr(psycopg.Cursor, "execute", explained)
+        assert billing.run(on=DAY, biller=biller).created.count == 1_000
+        monkeypatch.undo()
+    [plan] = plans
+    assert "Nested Loop" not in plan, plan
+    assert "Seq Scan" not in plan, plan
+    postgres.drop(url)

@@ -39,6 +39,7 @@ PATIENCE: Final = 30.0
 _LONGEST: Final = 2**31 - 1  # milliseconds the server takes as a timeout
 _SHOWN: Final = frozenset({"host", "port"})  # of a URL's options; a password may be among the others
 _OLDEST: Final = 130000  # partitioned tables that others refer to, and nothing here that is younger
+_FEW: Final = 10  # rows of an update for which no plan is a bad one
 
 # Advisory locks have two numbers: ours, and what is locked. A turn in the whole store, or in one biller's records.
 _STORE: Final = 0x1C0DE
@@ -263,12 +264,12 @@ class PostgresDialect:
         columns = (*changed, *where)
         given = _given(table, columns)
         statement = f"UPDATE {table.name} SET {', '.join(sets)} FROM {given} WHERE {_equal(table, where)}"
-        return _with_arrays(connection, table, statement, columns, rows)
+        return _with_arrays(connection, table, statement, columns, where, rows)
 
     def delete(self, connection: Connection, table: Table, rows: Sequence[Row], *, where: Sequence[str]) -> int:
         """See Dialect.delete."""
         statement = f"DELETE FROM {table.name} USING {_given(table, where)} WHERE {_equal(table, where)}"
-        return _with_arrays(connection, table, statement, where, rows)
+        return _with_arrays(connection, table, statement, where, where, rows)
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
         """See Dialect.told; Interrupted for what may be tried again."""
@@ -396,14 +397,26 @@ def _given(table: Table, columns: Sequence[str]) -> str:
 
 
 def _with_arrays(
-    connection: Connection, table: Table, statement: str, columns: Sequence[str], rows: Sequence[Row]
+    connection: Connection,
+    table: Table,
+    statement: str,
+    columns: Sequence[str],
+    where: Sequence[str],
+    rows: Sequence[Row],
 ) -> int:
     if not rows:
         return 0
     values: list[object] = [list(column) for column in zip(*rows, strict=True)]
-    if "biller" in columns and len(owners := {row[columns.index("biller")] for row in rows}) == 1:
-        # Said once more by itself: where tables are cut by biller, no other part of them is even looked at.
-        statement += f" AND {table.name}.biller = %s"
-        values += owners
+    if where[0] == "biller" and len(owners := set(cast(list[str], values[columns.index("biller")]))) == 1:
+        # Said once more by itself: where tables are cut by biller, no other part of them is even looked at. So are the
+        # keys, for what is known of a biller that came lately is that it has no rows, and all of them would be read.
+        statement += f" AND {table.name}.biller = %s AND {table.name}.{where[1]} = ANY(%s::text[])"
+        values += [*owners, values[columns.index(where[1])]]
     with _driver(connection).cursor() as cursor:
-        return cursor.execute(statement, values).rowcount
+        if len(rows) <= _FEW:
+            return cursor.execute(statement, values).rowcount
+        # For the same reason each row that is found would be compared with all that are given.
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        done = cursor.execute(statement, values).rowcount
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
+        return done
