@@ -275,11 +275,12 @@ def draft(
     on: date,
     due: date,
     prices_include_tax: bool = False,
+    facts: Facts | None = None,
     **rest: object,
 ) -> Invoice:
     """A new draft with its taxes and total worked out (M7, M10).
 
-    Raises NothingToBill when the total is zero or less, InvalidMoney when it does not fit 64 bits of minor units.
+    `facts` are `no_facts` of its currency, where many drafts share them. Raises NothingToBill when the total is zero or less, InvalidMoney when it does not fit 64 bits of minor units.
     """
     total, taxes = amounts(lines, currency=currency, prices_include_tax=prices_include_tax)
     if total.amount <= 0:
@@ -294,7 +295,7 @@ def draft(
         lines=lines,
         taxes=taxes,
         total=total,
-        facts=no_facts(currency),
+        facts=facts or no_facts(currency),
         drafted_on=on,
         due_on=due,
         prices_include_tax=prices_include_tax,

@@ -237,6 +237,8 @@ def split_exact(parts: Sequence[Fraction], currency: str) -> tuple[Money, ...]:
     "parts") for anything but Fraction or int, InvalidMoney beyond 64 bits of minor units.
     """
     fractions = [_fraction(part, "parts", (int, Fraction)) for part in parts]
+    if len(fractions) == 1:  # by far the commonest: nothing to hand out
+        return (from_minor(half_up(fractions[0]), currency),)
     exact_sum = sum(fractions, Fraction(0))
     sign = -1 if exact_sum < 0 else 1
     mirrored = [sign * part for part in fractions]

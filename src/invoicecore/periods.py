@@ -146,6 +146,8 @@ class Frequency(Enum):
         # Kept on the member: a property would look it up for every period of every lease.
         self.months, self.weeks = _LENGTHS[value]
 
+    __hash__ = object.__hash__  # Enum's own is not in C, and each lease's periods are looked up by it
+
 
 @frozen(slots=True, kw_only=True)
 class Cycle:

@@ -18,6 +18,7 @@ from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
 from invoicecore.money import Money, positive, total
 from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text
+from invoicecore.payments import Facts
 from invoicecore.periods import Cycle, Frequency, Period, as_date
 from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.proration import DayCount
@@ -282,7 +283,7 @@ def lease_draft(
     *,
     id: str,
     on: date,
-    reference: str | None = None,
+    facts: Facts | None = None,
 ) -> Invoice:
     """The draft of one period of a lease (S2–S6). Raises NothingToBill when it comes to zero or less (M10)."""
     locale = payer.locale or biller.locale
@@ -297,7 +298,7 @@ def lease_draft(
         lines=lines,
         on=on,
         due=rules.due_date(biller.policy, billed),
-        draft_reference=reference,
+        facts=facts,
         notify=lease.method is InvoiceMethod.EMAIL_PDF,  # a draft published by hand is e-mailed too (S9)
         customer=payer.id,
         unit=lease.unit,

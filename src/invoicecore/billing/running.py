@@ -24,6 +24,7 @@ from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, Plugin
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer, InvoiceMethod
+from invoicecore.payments import Facts, no_facts
 from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
 
@@ -116,21 +117,27 @@ class Running:
         after: tuple[date, str] | None = None
         met = 0
         while more:
-            if self.report.dry_run or not biller.payments:
-                page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
-                self._report(biller, page, drafts)
-            else:
-                try:
-                    page = self._write(decide, biller, on, after, limit=PAGE)
-                except (StoreError, PluginError, Refused):
-                    raise
-                except Exception:  # whatever one lease broke, the page was rolled back: redo it item by item (N4)
-                    page = self._item_by_item(decide, biller, on, after)
-            after, more = page.last, page.more
-            met += page.met
+            with uncollected():
+                page = self._page(decide, biller, on, after)
+                after, more = page.last, page.more
+                met += page.met
+                self._tried = None
+                del page  # before the collector looks, which would go through all that is still there
             if self._progress is not None:
                 self._progress(self.report.created.count)
         return met
+
+    def _page(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
+        if self.report.dry_run or not biller.payments:
+            page, drafts = again(partial(self._view, decide, biller, on, after, limit=PAGE))
+            self._report(biller, page, drafts)
+            return page
+        try:
+            return self._write(decide, biller, on, after, limit=PAGE)
+        except (StoreError, PluginError, Refused):
+            raise
+        except Exception:  # whatever one lease broke, the page was rolled back: redo it item by item (N4)
+            return self._item_by_item(decide, biller, on, after)
 
     def _view(
         self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int
@@ -157,11 +164,10 @@ class Running:
                 self._tried = page = decide(change.tx, change.biller, on, after, limit=limit, careful=careful)
                 return page, _commit(change, page)
 
-        with uncollected():
-            # What an interrupted commit did write has moved its leases on, and is counted among the existing.
-            page, written = again(write)
-            self._report(biller, page, written)
-            return page
+        # What an interrupted commit did write has moved its leases on, and is counted among the existing.
+        page, written = again(write)
+        self._report(biller, page, written)
+        return page
 
     def _item_by_item(self, decide: _Decide, biller: Biller, on: date, after: tuple[date, str] | None) -> _Page:
         page = _Page(last=after, more=True)
@@ -196,7 +202,7 @@ class Running:
         found = tx.due_leases(biller.id, on, after=after, limit=limit, among=among)
         page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
-        ids = id_stream(biller.id, "inv", self._desk.clock.now())
+        ids, facts = id_stream(biller.id, "inv", self._desk.clock.now()), no_facts(biller.currency)
         for lease in found:
             page.last = (lease.next_run_on or on, lease.id)
             page.met += 1
@@ -207,7 +213,7 @@ class Running:
                 continue
             try:
                 taken = _taken(tx, lease, on) if careful else frozenset()
-                _bill_lease(page, lease, payers[lease.customer], biller, on, ids, taken)
+                _bill_lease(page, lease, payers[lease.customer], biller, on, ids, facts, taken)
             except Exception as error:  # one bad lease never stops the rest
                 page.outcomes.append(("failed", _failed(biller, lease.id, error)))
             if len(page.drafts) >= PAGE_INVOICES and page.last[1] != found[-1].id:
@@ -284,6 +290,7 @@ def _bill_lease(
     biller: Biller,
     on: date,
     ids: Iterator[str],
+    facts: Facts,
     taken: Collection[int],
 ) -> None:
     policy = biller.policy
@@ -296,7 +303,7 @@ def _bill_lease(
             continue
         aligned = lease_rules.aligned_period(lease, index)
         try:
-            drafts.append(lease_draft(lease, payer, biller, index, aligned, billed, id=next(ids), on=on))
+            drafts.append(lease_draft(lease, payer, biller, index, aligned, billed, id=next(ids), on=on, facts=facts))
         except NothingToBill:
             outcomes.append(("skipped", _outcome("nothing_due", biller, lease=lease.id, customer=payer.id)))
     if drafts and page.refused is not None:

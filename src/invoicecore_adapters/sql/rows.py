@@ -21,7 +21,7 @@ from invoicecore.leases import Lease
 from invoicecore.messages import Message
 from invoicecore.money import Money, minor
 from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment, Refund, Reversal
+from invoicecore.payments import Facts, Payment, Refund, Reversal
 from invoicecore.ports import Event, KeyUse, PayLink
 from invoicecore.serde import dumps
 from invoicecore_adapters.sql.dialects import Dialect, Row
@@ -39,7 +39,8 @@ class Batch:
         self.instants = dialect.instants()
         self.flags = dialect.flags
         self._minors: dict[int, int] = {}
-        self._kept: list[Money] = []
+        self._facts: dict[int, tuple[int, ...]] = {}
+        self._kept: list[object] = []
         self._texts: dict[object, str] = {}
 
     def bound(self, column: Column[Any], values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -62,6 +63,17 @@ class Batch:
                 )
             whole = self._minors[id(money)] = minor(money)
             self._kept.append(money)
+        return whole
+
+    def facts(self, facts: Facts, currency: str) -> tuple[int, ...]:
+        """What is paid, credit, refunded, refunded to credit, in flight and noted, in minor units."""
+        whole = self._facts.get(id(facts))  # a run's invoices share those of what nothing has happened to
+        if whole is None:
+            amounts = (
+                facts.paid, facts.credit, facts.refunded, facts.refunded_credit, facts.in_flight, facts.noted
+            )  # fmt: skip
+            whole = self._facts[id(facts)] = tuple(self.minor(amount, currency) for amount in amounts)
+            self._kept.append(facts)
         return whole
 
     def json(self, values: tuple[object, ...]) -> str | None:
@@ -175,8 +187,9 @@ class Batch:
 
     def invoice(self, it: Invoice) -> Row:
         """A row of invoices, its phase worked out by the core (D1)."""
-        days, flags, whole, currency = self.days, self.flags, self.minor, it.currency
-        facts, period, payer = it.facts, it.period, it.bill_to
+        days, flags, currency = self.days, self.flags, it.currency
+        period, payer = it.period, it.bill_to
+        *moved, noted = self.facts(it.facts, currency)
         return (
             it.biller,
             it.id,
@@ -193,12 +206,8 @@ class Batch:
             it.booking,
             it.group,
             currency,
-            whole(it.total, currency),
-            whole(facts.paid, currency),
-            whole(facts.credit, currency),
-            whole(facts.refunded, currency),
-            whole(facts.refunded_credit, currency),
-            whole(facts.in_flight, currency),
+            self.minor(it.total, currency),
+            *moved,
             flags[it.prices_include_tax],
             flags[it.notify],
             *((None, None, None, None) if payer is None else (payer.name, payer.email, payer.address, payer.locale)),
@@ -213,7 +222,7 @@ class Batch:
             it.revision,
             days[it.cycle],
             it.version,
-            whole(facts.noted, currency),
+            noted,
         )
 
     def lines(self, it: Invoice) -> Iterator[Row]:
