@@ -421,7 +421,7 @@ class Soak:
 
     def _round(self, staff: Sequence[Job], *, kill: bool, daily: bool = False) -> None:
         shares: dict[int, list[Job]] = {n: [] for n in range(len(self.hands))}
-        for job in [*staff, *self._again, *self.wire.arriving(), *(self._fetching(20) if daily else [])]:
+        for job in [*staff, *self._again, *self.wire.arriving(), *(self._fetching(60) if daily else [])]:
             self.chance.choice(shares).append(job)
         self._again = []
         for n, share in shares.items():
