@@ -192,7 +192,10 @@ def _ledger_agrees(
         assert ours == gone, f"I2 {invoice.reference}: {ours} refunded, the ledger says {gone}"
     newest = {each.customer: each.balance for each in all_of(store, biller, CreditEntry)}
     here = total([each.facts.settled for each in all_of(store, biller, Invoice)], code) + total(newest.values(), code)
-    there = whole + total([each.to_credit for each in refunds if each.state.counts], code)
+    counted = [each for each in refunds if each.state.counts]
+    there = whole + total(
+        [each.to_credit for each in counted] + [-each.of_credit for each in counted if each.of_credit], code
+    )
     assert here == there, f"I2: {here} are here, {there} came in"
 
 

@@ -317,6 +317,21 @@ def test_f28_a_refund_that_crosses_one_made_in_the_dashboard(house: House) -> No
     assert house.status(invoice) == "refunded"
 
 
+@pytest.mark.rule("S12", "D6")
+def test_f28_a_refund_in_the_dashboard_of_what_a_won_charge_back_gave_back_is_of_the_credit(build: Build) -> None:
+    house = build("gocardless")
+    invoice, reference = collected(house)
+    house.bench.reverse(reference, ReversalKind.CHARGEBACK)
+    house.deliver()
+    house.desk.payments.record(invoice, money(100))
+    house.bench.undo_reversal(reference)  # credit, told together with what takes it
+    by_hand = RefundRequest(payment=reference, amount=money(100), refunded_before=money(0))
+    house.bench.gateway().refund(by_hand, "made-in-the-dashboard")
+    house.check()
+    assert house.status(invoice) == "paid"
+    assert house.desk.credits.balance(house.guest) == money(0)
+
+
 # --- F29 to F32: a provider that is down, locked, changed or not there -------------------------------------------------
 
 
