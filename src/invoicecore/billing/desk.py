@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Context, Decimal
-from itertools import count, islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import attrs
 
+from invoicecore.billing.ids import checked_key, digest, id_stream
 from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
 from invoicecore.collection import SavedMethod
@@ -26,70 +25,12 @@ from invoicecore.periods import as_date
 from invoicecore.plugins import Plugins
 from invoicecore.ports import Clock, Event, InvoiceQuery, KeyUse, Reader, Record, Store, Writer
 
-if TYPE_CHECKING:
-    import hashlib
-
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 _TRIES = 5  # of what the store interrupts: the next transaction waits for a store that is restarting
 
 _WIDE = Context(prec=100)  # the thread's own precision may be anything
-_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-def _base32(value: int, width: int) -> str:
-    out = ""
-    for _ in range(width):
-        out = _DIGITS[value & 31] + out
-        value >>= 5
-    return out
-
-
-def new_biller_id(key: str | None = None) -> str:
-    """A biller's id: random, or made from an idempotency key so that the same key finds the same biller (N3)."""
-    raw = _digest(checked_key(key)).digest()[:8] if key is not None else os.urandom(8)
-    return _base32(int.from_bytes(raw, "big"), 12)
-
-
-def _digest(text: str) -> hashlib._Hash:
-    import hashlib  # only keys need it
-
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-
-
-class _Stems:
-    """Stems of ids that never go backwards within a process, also while the clock stands still."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = (0, 0)
-
-    def next(self, at: datetime) -> str:
-        """Nine digits of milliseconds and eight that begin at random and grow by random steps."""
-        # The random start keeps processes of one millisecond apart, the random step those that forked from one state.
-        step = int.from_bytes(os.urandom(5), "big")
-        with self._lock:
-            instant, low = int(at.timestamp() * 1000), step >> 1
-            if instant == self._last[0]:
-                low = self._last[1] + 1 + (step & 0xFFFFF)
-            self._last = (instant, low)
-        return _base32(instant, 9) + _base32(low, 8)
-
-
-_stems = _Stems()
-
-
-def id_stream(biller: str, kind: str, at: datetime) -> Iterator[str]:
-    """Ids of one kind that sort by time and name their biller (T1)."""
-    # The biller stands first so that an id alone tells where to look.
-    stem = f"{biller}_{kind}_{_stems.next(at)}"
-    return (f"{stem}{n:05x}" for n in count())
-
-
-def first_id(biller: str, kind: str, at: datetime) -> str:
-    """What comes before every id of a kind that was made at an instant or later."""
-    return f"{biller}_{kind}_{_base32(int(at.timestamp() * 1000), 9)}"
 
 
 def again(job: Callable[[], T]) -> T:
@@ -326,12 +267,12 @@ class Change:
             return None
         checked_key(key)
         canonical = json.dumps([self.action, _plain(data)])
-        digest = _digest(canonical).hexdigest()
+        said = digest(canonical).hexdigest()
         used = self.tx.get(KeyUse, self.biller.id, [key]).get(key)
         if used is None:
-            self._key = (key, digest)
+            self._key = (key, said)
             return None
-        if used.digest != digest:
+        if used.digest != said:
             raise KeyReused(key, self.action)
         return used.results
 
@@ -384,12 +325,6 @@ def checked_page(after: object, limit: object) -> None:
         raise InvalidValue("after", after, "is no id", "give the id of the last one of the page before")
     if type(limit) is not int or not 1 <= limit <= 1000:
         raise InvalidValue("limit", limit, "is not 1 to 1000", "ask for smaller pages, each after the last id")
-
-
-def checked_key(key: str) -> str:
-    """An idempotency key as it was given; InvalidValue unless it is 1 to 255 printable characters (N3)."""
-    text(key, "key", longest=255)
-    return key
 
 
 def biller_in(tx: Reader, biller: str) -> Biller:

@@ -9,7 +9,8 @@ from typing import Final
 import attrs
 
 from invoicecore.alerts import Alert, AlertState
-from invoicecore.billing.desk import Desk, first_id
+from invoicecore.billing.desk import Desk
+from invoicecore.billing.ids import first_id
 from invoicecore.collection import Collection, CollectionState, SavedMethod
 from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.invoices import Status

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Desk, first_id
+from invoicecore.billing.desk import Desk
+from invoicecore.billing.ids import first_id
 from invoicecore.collection import LIVE, Collection, CollectionState
 from invoicecore.errors import InvalidValue, ObjectNotFound
 from invoicecore.money import Money, total, zero

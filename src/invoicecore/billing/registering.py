@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, biller_in, new_biller_id, one, unit_in
+from invoicecore.billing.desk import Change, Desk, biller_in, one, unit_in
+from invoicecore.billing.ids import new_biller_id
 from invoicecore.billing.scheduling import close_all_pages
 from invoicecore.errors import InvalidValue, NotFound
 from invoicecore.leases import Lease, moved_on

@@ -12,8 +12,9 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, again, id_stream, uncollected
+from invoicecore.billing.desk import Change, Desk, again, uncollected
 from invoicecore.billing.drafting import draft_references
+from invoicecore.billing.ids import id_stream
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
 from invoicecore.billing.leasing import lease_draft, wants_mail
 from invoicecore.billing.outcomes import Outcome, Report, about
