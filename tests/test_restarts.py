@@ -98,11 +98,14 @@ class Trouble:
         self.count[way] += 1
 
     def _kill(self) -> None:
-        with psycopg.connect(self._server.url, autocommit=True) as operator:
-            os.kill(operator.execute(_BUSIEST.format("pid")).fetchall()[0][0], signal.SIGKILL)
-            with contextlib.suppress(psycopg.OperationalError):
-                while True:  # until the server has noticed, and ends everybody's session
-                    operator.execute("SELECT 1")
+        with (
+            psycopg.connect(self._server.url, autocommit=True) as operator,
+            contextlib.suppress(psycopg.OperationalError),
+        ):
+            while True:  # until the server has noticed, and ends everybody's session
+                # One that was just leaving by itself dies without anybody noticing: then the next one.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(operator.execute(_BUSIEST.format("pid")).fetchall()[0][0], signal.SIGKILL)
         self._server.wait()
 
     def _end(self) -> None:
