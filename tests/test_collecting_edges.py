@@ -603,3 +603,21 @@ def test_a_charge_by_hand_takes_the_place_of_the_retry_that_was_to_come(
     asked = [each["kind"] for each in gateway.inner.provider.events]
     assert (asked.count("payment.created"), asked.count("payment.retried")) == (2, 2)
     assert told(desk, invoice) == ["collection_failed"]
+
+
+@pytest.mark.rule("C8", "S10")
+def test_credit_that_settles_an_older_invoice_at_a_publication_closes_its_page(
+    desk: Billing, park: Biller, issue: Issue, clock: FixedClock, agree: Agree
+) -> None:
+    desk.billers.edit(park, policy={"apply_credit": True})
+    older = issue(due=date(2026, 3, 5))
+    desk.payments.checkout(token_of(desk, older))
+    large = issue(300)
+    desk.payments.record(large)
+    desk.payments.refund(large, money(100), to="credit")
+    issue(30, due=date(2026, 3, 25))
+    assert status(desk, older) is Status.PAID
+    clock.advance(D(minutes=1))
+    desk.recover()
+    assert [each.state for each in desk.collections.find(invoice=older)] == [CollectionState.CANCELLED]
+    agree()

@@ -37,7 +37,7 @@ class AlertState(StrEnum):
 class Alert:
     """One thing for a person to look at; of one kind and one `about` there is one.
 
-    `about` is the id of the collection, refund, payment or event, `invoice` its invoice if it has one; `text` says
+    `about` is the id of the collection, refund, payment, reversal or event, `invoice` its invoice if it has one; `text` says
     what happened, in English. `resolved_at`, `resolved_by` and `resolution` are empty until somebody resolves it.
     """
 

@@ -99,12 +99,15 @@ def _take_back(
     reversal = ledger.reverse(payment, amount, kind=told.kind, reason=told.reason, reference=told.id)
     if told.cancelled:
         return ledger.undo(reversal)
+    invoice, *others = ledger.read([collection.invoice, *ledger.reopened])
     text = f"{told.amount.amount} {told.amount.currency.code} was taken back ({told.kind.value}): {told.reason or 'no reason given'}"
+    if others:
+        text += f"; also open again, as credit of it had settled them: {', '.join(each.reference for each in others)}"
     alert(change, AlertKind(told.kind.value), reversal.id, text, invoice=collection.invoice)
-    invoice = ledger.invoice(collection.invoice)
-    overdrawn(change, invoice, reversal)
-    if change.biller.policy.notify_collections and invoice.balance.amount > 0:
-        tell_once(change, MessageKind.PAYMENT_REVERSED, invoice, reversal.id)
+    overdrawn(change, [invoice], reversal)
+    for each in (invoice, *others):
+        if change.biller.policy.notify_collections and each.balance.amount > 0:
+            tell_once(change, MessageKind.PAYMENT_REVERSED, each, reversal.id)
     return reversal
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import attrs
@@ -10,6 +11,7 @@ from invoicecore.alerts import Alert, AlertKind, AlertState
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.errors import NotAllowed
 from invoicecore.invoices import Invoice
+from invoicecore.money import total
 from invoicecore.parties import Biller, member, text
 from invoicecore.payments import Reversal
 
@@ -36,19 +38,21 @@ def alert(change: Change, kind: AlertKind, about: str, told: str, *, invoice: st
     )
 
 
-def overdrawn(change: Change, invoice: Invoice, reversal: Reversal) -> None:
+def overdrawn(change: Change, invoices: Sequence[Invoice], reversal: Reversal) -> None:
     """Alert when what was taken back had been refunded before: more went out than came in (P4)."""
-    if invoice.facts.held.amount < 0:
-        told = f"{-invoice.facts.held.amount} {invoice.currency} had been refunded before it was taken back"
-        alert(change, AlertKind.REVERSED_AFTER_REFUND, reversal.id, told, invoice=invoice.id)
+    short = [invoice for invoice in invoices if invoice.facts.held.amount < 0]
+    if short:
+        gone = total([-invoice.facts.held for invoice in short], reversal.amount.currency.code)
+        of = f" ({', '.join(invoice.reference for invoice in short)})" if len(short) > 1 else ""
+        told = f"{gone.amount} {gone.currency.code} had been refunded before it was taken back{of}"
+        alert(change, AlertKind.REVERSED_AFTER_REFUND, reversal.id, told, invoice=short[0].id)
 
 
 def settle_overdrawn(change: Change, invoice: Invoice) -> None:
-    """Resolve the alerts of more having gone out than came in, once that is not so any more."""
-    if invoice.facts.held.amount >= 0:
-        found = change.tx.find(Alert, change.biller.id, {"invoice": invoice.id, "state": AlertState.OPEN.value})
-        which = [each for each in found if each.kind is AlertKind.REVERSED_AFTER_REFUND]
-        change.tx.replace([_resolved(each, change, "the refund was not made") for each in which])
+    """Resolve the alerts of an invoice that more had gone out than came in, which is not so any more."""
+    found = change.tx.find(Alert, change.biller.id, {"invoice": invoice.id, "state": AlertState.OPEN.value})
+    which = [each for each in found if each.kind is AlertKind.REVERSED_AFTER_REFUND]
+    change.tx.replace([_resolved(each, change, "as much has come in again as went out") for each in which])
 
 
 def settle_alerts(change: Change, about: str, kind: AlertKind, how: str) -> None:

@@ -11,7 +11,7 @@ from invoicecore.altering import altered
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.drafting import reach
 from invoicecore.billing.notifying import queue
-from invoicecore.billing.scheduling import reserve_issued
+from invoicecore.billing.scheduling import close_pages, reserve_issued
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
 from invoicecore.errors import NotAllowed
@@ -182,6 +182,7 @@ def _apply_credit(change: Change, issued: Sequence[Invoice], *, new: bool) -> li
     ids = change.ids("crd", len(entries))
     tx.add([attrs.evolve(row, id=id) for id, row in zip(ids, entries, strict=True)])
     tx.replace(changed)
+    close_pages(change, changed)
     return [fresh[invoice.id] for invoice in issued]
 
 

@@ -8,7 +8,7 @@ from datetime import date
 import attrs
 
 from invoicecore.alerts import AlertKind
-from invoicecore.billing.alerting import alert
+from invoicecore.billing.alerting import alert, settle_overdrawn
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.issuing import move_credit
 from invoicecore.billing.scheduling import close_pages
@@ -44,6 +44,8 @@ class Ledger:
         self._before: dict[str, Invoice] = {}
         self._now: dict[str, Invoice] = {}
         self._steps: dict[str, int] = {}
+        self.reopened: list[str] = []
+        """Invoices whose credit was taken back again: they had been settled by what a payment left."""
 
     def read(self, refs: Iterable[str]) -> list[Invoice]:
         """The invoices of those ids as they stand in this transaction; NotFound."""
@@ -74,6 +76,9 @@ class Ledger:
         changed = [each for ref, each in self._now.items() if each is not self._before[ref] or ref in self._steps]
         self._change.tx.replace(changed)
         close_pages(self._change, [each for each in changed if each.balance != self._before[each.id].balance])
+        for each in changed:
+            if self._before[each.id].facts.held.amount < 0 <= each.facts.held.amount:
+                settle_overdrawn(self._change, each)
 
     def pay(
         self,
@@ -168,17 +173,22 @@ class Ledger:
         for ref, part in _parts(payment, before - reversal.amount, before):
             invoice = self.invoice(ref)
             owed = invoice.balance if invoice.lifecycle is Lifecycle.OPEN else zero(invoice.currency)
-            back = min(part, owed) if payment.customer is not None else part
+            # What went out of it beyond what it holds it misses, also when it is void or credited since (P4).
+            missing = max(-invoice.facts.held, zero(invoice.currency))
+            back = min(part, max(owed, missing)) if payment.customer is not None else part
             self._put(attrs.evolve(invoice, facts=after_payment(invoice.facts, back)))
             self.note(ref, "reversal cancelled", str(back.amount))
             spare, kept[ref] = spare + (part - back), kept[ref] - (part - back)
         if spare.amount > 0:
             left = tuple(Allocation(invoice=ref, amount=part) for ref, part in kept.items() if part.amount > 0)
             change.tx.replace([attrs.evolve(payment, allocations=left, credited=payment.credited + spare)])
-            told = f"{spare.amount} {spare.currency.code} is there again and not owed any more; it is the customer's credit"
-            alert(change, AlertKind.OVERPAID, payment.id, told, invoice=payment.allocations[0].invoice)
-        if (beyond + spare).amount > 0 and payment.customer is not None:
-            move_credit(change, payment.customer, CreditKind.OVERPAYMENT, beyond + spare, payment=payment.id)
+        credit = beyond + spare
+        if credit.amount > 0 and payment.customer is not None:
+            move_credit(change, payment.customer, CreditKind.OVERPAYMENT, credit, payment=payment.id)
+            told = f"{credit.amount} {credit.currency.code} is there again and not owed any more; it is the customer's credit"
+            about = payment.allocations[0].invoice if payment.allocations else None
+            # Told of the reversal: the next one of this payment that is won is something new.
+            alert(change, AlertKind.OVERPAID, reversal.id, told, invoice=about)
         cancelled = attrs.evolve(reversal, cancelled_on=change.on)
         change.tx.replace([cancelled])
         return cancelled
@@ -255,6 +265,7 @@ class Ledger:
                 self._put(attrs.evolve(invoice, facts=after_credit(invoice.facts, -part)))
                 move_credit(change, customer, CreditKind.RETURNED, part, invoice=invoice.id, payment=payment.id)
                 self.note(invoice.id, "credit returned", str(part.amount))
+                self.reopened.append(invoice.id)
         lost = max(short, nothing)
         if wanted > lost:
             move_credit(change, customer, CreditKind.WITHDRAWN, lost - wanted, payment=payment.id)

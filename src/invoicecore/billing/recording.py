@@ -139,8 +139,7 @@ class Recording:
                 raise NotAllowed("reverse", "reversed", ())
             ledger = Ledger(change)
             reversal = ledger.reverse(found, found.amount, reason=text(reason, "reason", required=False))
-            for each in ledger.read([part.invoice for part in found.allocations]):
-                overdrawn(change, each, reversal)
+            overdrawn(change, ledger.read(part.invoice for part in found.allocations), reversal)
             ledger.write()
             change.made(reversal.id)
         return reversal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from invoicecore.alerts import AlertKind
-from invoicecore.billing.alerting import alert, settle_alerts, settle_overdrawn
+from invoicecore.billing.alerting import alert, settle_alerts
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import tell_payer
@@ -281,7 +281,6 @@ def submit_refund(
             why = "the payment was taken back before it could be refunded"
             change.tx.replace([ledger.refund_failed(found, RefundState.NOT_EXECUTED, why)])
             ledger.write()
-            settle_overdrawn(change, ledger.invoice(found.invoice))
             return one(change.tx, Refund, found.biller, found.id), None
         claimed = attrs.evolve(
             found,
