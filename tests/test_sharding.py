@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -25,6 +27,7 @@ from invoicecore.testing import FixedClock
 from workers import Wrapped
 
 ON = date(2026, 4, 24)
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 KINDS = ("created", "existing", "late", "skipped", "failed", "warnings")
 
 
@@ -260,6 +263,63 @@ def test_workers_on_the_same_shard_at_once_and_on_the_whole_run_make_each_invoic
     assert sum(report.created.count for report in reports) == 24
     assert all(report.failed == 0 for report in reports)
     assert_once(billing, park, 24)
+
+
+class Crossed(Wrapped):
+    """A store in which somebody else comes each time after a credit was read."""
+
+    def __init__(self, store: Store, other: Callable[[], object]) -> None:
+        super().__init__(store)
+        self._other = other
+
+    @contextmanager
+    def writing(self, **how: Any) -> Iterator[Writer]:
+        with self._store.writing(**how) as tx:
+            read = tx.last_credits
+
+            def last_credits(*given: Any) -> Any:
+                found = read(*given)
+                self._other()
+                return found
+
+            tx.last_credits = last_credits  # type: ignore[method-assign]  # until this transaction ends
+            yield tx
+
+
+@pytest.mark.rule("C8", "N4")
+def test_two_years_billed_at_once_do_not_take_the_same_credit(clock: FixedClock) -> None:
+    import postgres  # the browser's session has no PostgreSQL
+
+    with (
+        postgres.lent() as url,
+        Billing.open(url, clock=clock) as billing,
+        postgres.rows_of(url) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        server.autocommit = True
+        park = billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+        park = billing.billers.edit(park, policy=attrs.evolve(park.policy, apply_credit=True, yearly_numbers=True))
+        who = billing.customers.add(biller=park, name="One")
+        billing.credits.deposit(who, money(250))
+        rows = [{"customer": who, "rent": money(100), "starts": date(2027, 1, 1)}] * 3
+        billing.leases.add_many(biller=park, rows=rows)
+        first, *others = [shard for shard in billing.shards(on=date(2026, 12, 31), size=1) if shard.leases]
+        left, jobs = iter(others), []
+
+        def next_year() -> None:
+            for shard in islice(left, 1):
+                jobs.append(job := pool.submit(billing.run_shard, attrs.evolve(shard, on=date(2027, 1, 1))))
+                until = time.monotonic() + 60
+                while not job.done() and not server.execute(WAITING).fetchall():
+                    assert time.monotonic() < until
+                    time.sleep(0.005)
+
+        report = Billing(Crossed(store_of(billing), next_year), clock=clock).run_shard(first)
+        for shard in left:  # those that did not come between
+            jobs.append(pool.submit(billing.run_shard, attrs.evolve(shard, on=date(2027, 1, 1))))
+        whole = Report.merged([report, *(job.result() for job in jobs)])
+        assert (whole.created.count, whole.failed.count) == (3, 0)
+        assert [row.balance for row in billing.credits.history(who)] == [money(250), money(150), money(50), money(0)]
 
 
 @pytest.mark.rule("N4")
