@@ -47,7 +47,7 @@ RINGS: dict[int, tuple[str, ...]] = {
         "documents",
     ),
     2: ("ports", "clock"),
-    3: ("spans", "plugins", "serde", "moving", "billing"),
+    3: ("forking", "spans", "plugins", "serde", "moving", "billing"),
     4: ("testing",),
 }
 RING_OF = {room: ring for ring, rooms in RINGS.items() for room in rooms}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import logging.handlers
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -322,6 +324,30 @@ def test_a_plugin_that_fails_around_work_disturbs_nothing(
         ]
         assert good.seen[1][1] == {"biller": guest.biller, "events": 1}
     assert ("failed around" in caplog.text) is (fails in ("asked", "before", "after"))
+
+
+def test_a_log_that_cannot_be_written_does_not_make_what_is_done_look_undone(
+    billing: Billing, guest: Customer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log, handler = logging.getLogger("invoicecore"), logging.handlers.WatchedFileHandler(folder / "billing.log")
+    desk = wired(billing, plugins=Plugins.of(telemetry.Telemetry()))
+    log.addHandler(handler)
+    before = log.level
+    log.setLevel(logging.INFO)
+    try:
+        draft = desk.invoices.draft(biller=guest.biller, customer=guest, title="Stay", amount=money(100))
+        invoice = desk.invoices.publish(draft)
+        shutil.rmtree(folder)
+        desk.payments.record(invoice, money(20))
+        with pytest.raises(NotAllowed):
+            desk.invoices.publish(invoice)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+        handler.close()
+    assert desk.invoices.get(invoice.id).balance == money(80)
 
 
 def test_a_hook_with_other_arguments_is_refused() -> None:

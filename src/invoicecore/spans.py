@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import MappingProxyType, TracebackType
 from typing import Final, TypeAlias
 
@@ -67,4 +67,6 @@ class Span:
 def _failed(plugin: str, name: str) -> None:
     import logging  # only what goes wrong needs it
 
-    logging.getLogger("invoicecore.plugins").warning("plugin %r failed around %s", plugin, name, exc_info=True)
+    # What failed may be the log itself, and the work that is told of is done: it must not look as if it were not.
+    with suppress(Exception):
+        logging.getLogger("invoicecore.plugins").warning("plugin %r failed around %s", plugin, name, exc_info=True)

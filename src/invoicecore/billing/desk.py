@@ -18,6 +18,7 @@ from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
 from invoicecore.collection import SavedMethod
 from invoicecore.errors import Interrupted, InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
+from invoicecore.forking import renew_in_children
 from invoicecore.invoices import Invoice
 from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, Unit, text
@@ -43,6 +44,30 @@ def again(job: Callable[[], T]) -> T:
     return job()
 
 
+class _Collector:
+    """Python's collector of cycles, and whether it waits for a page."""
+
+    def __init__(self) -> None:
+        self.waits = False
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """See Inherited.forked; the thread that would have switched it on again may not be in this process."""
+        if self.waits:
+            self.go_on()
+
+    def wait(self) -> None:
+        self.waits = True
+        gc.disable()
+
+    def go_on(self) -> None:
+        self.waits = False
+        gc.enable()
+
+
+_collector = _Collector()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Let the collector of cycles wait for the length of a page, unless it is off already.
@@ -53,11 +78,11 @@ def uncollected() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
-    gc.disable()
+    _collector.wait()
     try:
         yield
     finally:
-        gc.enable()
+        _collector.go_on()
 
 
 class Counted(Protocol):

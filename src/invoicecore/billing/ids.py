@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
+from invoicecore.forking import renew_in_children
 from invoicecore.parties import text
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ class _Stems:
     """Stems of ids that never go backwards within a process, also while the clock stands still."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._last = (0, 0)
+        self.forked()
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """See Inherited.forked."""
+        self._lock = threading.Lock()
 
     def next(self, at: datetime) -> str:
         """Nine digits of milliseconds and eight that begin at random and grow by random steps."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from invoicecore.errors import InvalidValue, NotSupported, NotWired
+from invoicecore.forking import renew_in_children
 from invoicecore.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Wiring:
         several = isinstance(gateway, (list, tuple))
         self._gateways: list[PaymentGateway | str] = list(gateway) if several else [gateway] if gateway else []  # type: ignore[arg-type, list-item]  # a tuple and a list are told apart from one
         self._base_url = _checked(base_url)
+        self.forked()
+        renew_in_children(self)
+
+    def forked(self) -> None:
+        """See Inherited.forked."""
         self._lock = threading.Lock()
         self.sending = threading.Lock()
         """Held while the mailer sends: desks that share it, in any thread, take turns."""

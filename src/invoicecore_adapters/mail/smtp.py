@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Final, Literal, NoReturn, cast, get_args
 
 from invoicecore.errors import InvalidValue, MailDeferred, MailRefused, MailUnavailable
+from invoicecore.forking import renew_in_children
 from invoicecore.ports import Mail
 from invoicecore_adapters.mail.headers import one_line
 from invoicecore_adapters.mail.mime import message_bytes, recipient
@@ -81,8 +82,9 @@ class SmtpMailer:
         self._timeout = timeout
         self._tls = None if security == "none" else _trusting(ca)
         self._connection: smtplib.SMTP | None = None
-        # What two threads say on one connection would become one envelope with somebody else's letter.
+        self._of_parents: list[smtplib.SMTP] = []
         self._one_at_a_time = Lock()
+        renew_in_children(self)
 
     @classmethod
     def from_url(cls, url: str) -> SmtpMailer:
@@ -133,6 +135,7 @@ class SmtpMailer:
         """
         message = message_bytes(mail, self._sender)
         to = recipient(mail.to)
+        # What two say on one connection would become one envelope with somebody else's letter.
         with self._one_at_a_time, self._dropping_what_is_broken():
             connection = self._begun()
             limit = connection.esmtp_features.get("size", "")
@@ -149,6 +152,14 @@ class SmtpMailer:
             if answer[0] < 200 or answer[0] > 599:
                 raise MailDeferred(f"{_IN_DOUBT} (the answer was not understood)")
             self._expect(answer, 2, of="the message")
+
+    def forked(self) -> None:
+        """See Inherited.forked; a child begins with a connection of its own."""
+        self._one_at_a_time = Lock()
+        if self._connection is not None:
+            # Kept and never touched again: another thread of the parent may be in the middle of a word on it.
+            self._of_parents.append(self._connection)
+            self._connection = None
 
     def close(self) -> None:
         """Say goodbye and end the connection; a later send() makes a new one."""
