@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -222,6 +224,35 @@ def test_the_pages_sql_cuts_a_database_with_all_that_is_in_it(cut_database: str)
         assert not made.failed
         listed = [invoice.number for park in parks for invoice in billing.invoices.find(biller=park).items]
         assert len(listed) == 18
+
+
+@pytest.mark.rule("T1")
+def test_a_database_is_cut_with_the_rights_of_its_roles_and_not_below_somebodys_view(cut_database: str) -> None:
+    [sql] = re.findall(r"```sql\n(.*?)```", scale.PAGE.read_text("utf-8"), flags=re.DOTALL)
+    role = f"worker_{os.getpid()}"
+    with Billing.open(cut_database) as billing:
+        park = billing.billers.add(name="North", currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+        tenant = billing.customers.add(biller=park, name="Tenant")
+        billing.leases.add(biller=park, customer=tenant, rent=Money("62.00", "EUR"), starts=date(2026, 5, 1))
+    with postgres.rows_of(cut_database) as db:
+        db.autocommit = True
+        db.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]  # of our own name
+        try:
+            db.execute("CREATE SCHEMA report")
+            db.execute("CREATE VIEW report.unpaid AS SELECT * FROM public.invoices WHERE phase = 'due'")
+            db.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")  # type: ignore[arg-type]  # likewise
+            with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="invoices"):
+                db.execute(sql)  # type: ignore[arg-type]  # of the page
+            db.execute("ROLLBACK")
+            assert db.execute("SELECT 1 FROM pg_class WHERE relkind = 'p'").fetchall() == []
+            db.execute("DROP VIEW report.unpaid")
+            db.execute(sql)  # type: ignore[arg-type]  # of the page
+            scheme, _, rest = cut_database.partition("://")
+            with Billing.open(f"{scheme}://{role}@{rest.rpartition('@')[2]}") as worker:
+                assert worker.run(on=date(2026, 4, 24)).created.count == 1
+        finally:
+            db.execute(f"DROP OWNED BY {role}")  # type: ignore[arg-type]  # likewise
+            db.execute(f"DROP ROLE {role}")  # type: ignore[arg-type]  # likewise
 
 
 def contents(url: str) -> dict[str, list[object]]:
