@@ -358,6 +358,99 @@ def test_a_pending_debit_of_more_than_is_owed_is_called_off_at_the_next_recover(
     agree()
 
 
+def days_pass(house: House, days: int) -> None:
+    """Let so many days pass at a house, with what a host does every day."""
+    for _ in range(days):
+        house.desk.collect()
+        house.desk.recover()
+        house.desk.deliver()
+        house.deliver()
+        house.move(days=1)
+
+
+@pytest.mark.rule("S9", "P5")
+@pytest.mark.parametrize("name", ["memory", "gocardless"])
+def test_what_is_left_of_a_debit_that_was_called_off_is_announced_and_collected_anew(name: str) -> None:
+    with contextlib.closing(House(name)) as house:
+        house.save()
+        invoice = lease_by_debit(house.desk, house.park, house.guest)
+        house.desk.collect()
+        house.deliver()
+        house.desk.credit_notes.issue(invoice, amount=money(20), reason="One night without water")
+        days_pass(house, 2)
+        first, second = house.desk.collections.find(invoice=invoice)
+        assert (first.state, second.state) == (CollectionState.CANCELLED, CollectionState.PENDING)
+        assert (second.amount, second.method, second.attempt) == (money(600), first.method, first.attempt)
+        assert (house.status(invoice), told(house.desk, invoice), house.alerts()) == ("pending", [], set())
+        notices = [each for each in house.desk.messages.find(invoice=invoice) if each.about == second.id]
+        assert [(each.kind.value, each.state.value) for each in notices] == [("collection_notice", "sent")]
+        house.bench.collect(second.reference)
+        house.check()
+        assert house.status(invoice) == "paid"
+        assert house.desk.credits.balance(house.guest) == money(0)
+
+
+@pytest.mark.rule("S9", "P5")
+def test_what_is_left_of_a_debit_that_was_called_off_is_asked_for_with_a_link_without_a_mandate(
+    desk: Billing, park: Biller, guest: Customer, save: Save, agree: Agree
+) -> None:
+    saved = save()
+    invoice = lease_by_debit(desk, park, guest)
+    desk.collect()
+    desk.methods.revoke(saved)  # the debit under way goes on
+    desk.credit_notes.issue(invoice, amount=money(20))
+    desk.recover()
+    assert states(desk, invoice) == [CollectionState.CANCELLED, CollectionState.NOT_EXECUTED]
+    assert (told(desk, invoice), alerts(desk, park)) == (["collection_failed"], [AlertKind.NO_METHOD])
+    assert (status(desk, invoice), desk.invoices.get(invoice).recordable) == (Status.OPEN, money(600))
+    agree()
+
+
+@pytest.mark.rule("S9", "P5")
+@pytest.mark.parametrize("way", ["its webhook is quicker", "the process dies"])
+def test_what_is_left_is_collected_anew_whoever_learns_first_that_the_debit_was_called_off(
+    desk: Billing, park: Biller, guest: Customer, save: Save, gateway: Faulty, agree: Agree, way: str
+) -> None:
+    save()
+    invoice = lease_by_debit(desk, park, guest)
+    desk.collect()
+    desk.credit_notes.issue(invoice, amount=money(20))
+    if way == "the process dies":
+        gateway.plan("cancel", Killed(), when="after")
+        with pytest.raises(Killed):
+            desk.recover()
+    else:
+        gateway.when("cancel", "after", lambda: deliver(desk, gateway))
+    desk.recover()
+    assert states(desk, invoice) == [CollectionState.CANCELLED, CollectionState.RESERVED]
+    assert (status(desk, invoice), alerts(desk, park)) == (Status.PENDING, [])
+    assert desk.collect().pending == 1
+    desk.deliver()
+    failed = [each for each in desk.messages.find(invoice=invoice) if each.kind.value == "collection_failed"]
+    assert all(each.state.value == "cancelled" for each in failed), "nobody is asked for what is collected"
+    agree()
+
+
+@pytest.mark.rule("S9", "D6", "P5")
+@pytest.mark.parametrize("name", ["memory", "gocardless", "stripe"])
+def test_what_a_debit_that_can_no_longer_be_called_off_brings_too_much_is_credit_and_an_alert(name: str) -> None:
+    with contextlib.closing(House(name)) as house:
+        house.kind = PaymentMethod.DIRECT_DEBIT
+        house.save()
+        invoice = lease_by_debit(house.desk, house.park, house.guest)
+        house.desk.collect()
+        house.deliver()
+        (debit,) = house.desk.collections.find(invoice=invoice)
+        house.bench.collect(debit.reference)  # and nobody is told yet
+        house.sent()
+        house.desk.credit_notes.issue(invoice, amount=money(20))
+        days_pass(house, 2)
+        assert [each.state for each in house.desk.collections.find(invoice=invoice)] == [CollectionState.SUCCEEDED]
+        assert (house.status(invoice), house.alerts()) == ("paid", {"overpaid"})
+        assert house.desk.credits.balance(house.guest) == money(20)
+        house.check()
+
+
 @pytest.mark.rule("D6")
 @pytest.mark.parametrize("way", ["paid on a page", "void"])
 def test_what_its_provider_tries_again_of_itself_is_called_off_once_it_is_not_owed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -249,8 +250,18 @@ def forget_page(desk: Desk, page: Collection, *, actor: str | None, action: str)
         return attrs.evolve(ended, version=found.version + 1)
 
 
-def call_off(desk: Desk, pending: Collection, *, actor: str | None, action: str) -> Collection:
-    """Have the provider cancel a debit it has not sent yet; StateConflict when it is too late. Raises GatewayError."""
+def call_off(
+    desk: Desk,
+    pending: Collection,
+    *,
+    actor: str | None,
+    action: str,
+    beside: Callable[[Change], None] = lambda change: None,
+) -> Collection:
+    """Have the provider cancel a debit it has not sent yet; `beside` is written with what came of it.
+
+    Raises StateConflict when it is too late, GatewayError.
+    """
     from invoicecore.billing.applying import take_in
 
     gateway = desk.wiring.gateway_named(pending.gateway)
@@ -264,4 +275,4 @@ def call_off(desk: Desk, pending: Collection, *, actor: str | None, action: str)
                 raise
             return gateway.payment(name)  # it may have happened: look
 
-    return take_in(desk, action, pending, fetch, actor=actor, calling_off=True)
+    return take_in(desk, action, pending, fetch, actor=actor, beside=beside, calling_off=True)

@@ -9,9 +9,9 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert, settle_alerts
-from invoicecore.billing.applying import drop, take_in, told_first
+from invoicecore.billing.applying import drop, drop_unchargeable, take_in, told_first
 from invoicecore.billing.collecting import not_retried
-from invoicecore.billing.debiting import call_off, close_page
+from invoicecore.billing.debiting import call_off, close_page, unfinished
 from invoicecore.billing.desk import Change, one
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.methods import newest, take_method
@@ -109,10 +109,18 @@ class Recovering(Working):
         with self._desk.view() as tx:
             invoice = one(tx, Invoice, pending.biller, pending.invoice)
         gateway = self._desk.wiring.gateway_named(pending.gateway)
-        owed = invoice.lifecycle is Lifecycle.OPEN and invoice.balance >= pending.amount
-        if not owed and gateway.info.can(Capability.CANCEL, kind=pending.kind):
+        owed = invoice.balance.amount if invoice.lifecycle is Lifecycle.OPEN else 0
+        # What a payer sent from a page is let through while anything is owed: nobody could ask them for the rest.
+        too_much = owed < pending.amount.amount if pending.method is not None else owed <= 0
+        if too_much and gateway.info.can(Capability.CANCEL, kind=pending.kind):
             try:  # it was paid in another way meanwhile, credited or voided
-                return call_off(self._desk, pending, actor=self._actor, action="recover")
+                return call_off(
+                    self._desk,
+                    pending,
+                    actor=self._actor,
+                    action="recover",
+                    beside=lambda change: _collect_the_rest(change, pending.id),
+                )
             except StateConflict:
                 pass  # too late: what comes in beyond what is owed becomes credit (D6)
         return self._read(pending)
@@ -177,14 +185,29 @@ def _once_more(change: Change, current: Collection, method: SavedMethod) -> Coll
     why = "the provider never had it"
     ended = drop(change, Ledger(change), current, why)
     settle_alerts(change, current.id, AlertKind.DOUBTFUL, why)
-    ledger = Ledger(change)
-    invoice = ledger.invoice(current.invoice)
-    if invoice.lifecycle is Lifecycle.OPEN and invoice.recordable.amount > 0 and method.chargeable:
-        again = reserved(
-            change, invoice, method, id=change.ids("col")[0], charge_on=current.charge_on, attempt=current.attempt
-        )
-        ledger.reserve(again)
+    _anew(change, current, method)
     return ended
+
+
+def _collect_the_rest(change: Change, ref: str) -> None:
+    """A debit that was called off because less is owed is followed by one of what still is (S9)."""
+    ended = one(change.tx, Collection, change.biller.id, ref)
+    if ended.state is CollectionState.CANCELLED and unfinished(change, ended.invoice) is None:
+        # A webhook that was quicker could not know who had cancelled it.
+        settle_alerts(change, ref, AlertKind.NO_METHOD, "it was of more than is owed, and called off")
+        _anew(change, ended, one(change.tx, SavedMethod, ended.biller, ended.method or ""))
+
+
+def _anew(change: Change, ended: Collection, method: SavedMethod) -> None:
+    """Reserve what an invoice still asks for after a collection that was not made; without a method, ask for it (S9)."""
+    ledger = Ledger(change)
+    invoice = ledger.invoice(ended.invoice)
+    if invoice.lifecycle is not Lifecycle.OPEN or invoice.recordable.amount <= 0:
+        return
+    again = reserved(change, invoice, method, id=change.ids("col")[0], charge_on=ended.charge_on, attempt=ended.attempt)
+    ledger.reserve(again)
+    if not method.chargeable:
+        drop_unchargeable(change, Ledger(change), again, method)
 
 
 def _waits(change: Change, current: Collection) -> Collection:
