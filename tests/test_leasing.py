@@ -377,6 +377,65 @@ def test_a_lease_billed_pro_rata_to_its_end_cannot_grow_past_it(billing: Billing
     assert billing.leases.end(lease, d("2026-06-30")).lease.finished is False
 
 
+@pytest.mark.rule("M9", "P5")
+def test_a_lease_whose_days_were_credited_when_it_ended_cannot_grow_back_over_them(
+    billing: Billing, guest: Customer
+) -> None:
+    lease = add(billing, guest, rent=Money("300.00", "EUR"))
+    billing.run(on=d("2026-04-01"))
+    billing.leases.end(lease, d("2026-04-20"))
+    (proposal,) = billing.credit_notes.propose(lease)
+    note = billing.credit_notes.issue(proposal.invoice, proposal.lines, on=d("2026-04-10"))
+    for day in ("2026-04-21", "2026-12-31"):
+        with pytest.raises(LeaseFrozen) as caught:
+            billing.leases.end(lease, d(day))
+        (april,) = invoices(billing, lease)
+        assert all(named in str(caught.value) for named in (april.reference, note.number, "2026-04-21"))
+    assert billing.leases.get(lease).ends == d("2026-04-20")
+    for day in ("2026-04-10", "2026-04-20"):  # it may still shrink, and grow back to what was not credited
+        assert billing.leases.end(lease, d(day)).lease.ends == d(day)
+    successor = add(billing, guest, rent=Money("300.00", "EUR"), starts=d("2026-04-21"), anchor_day=1)
+    billing.run(on=d("2026-04-21"))
+    assert invoices(billing, successor)[0].total == note.total, "the way out bills what was credited"
+
+
+@pytest.mark.rule("M9", "P5")
+def test_a_lease_whose_whole_period_was_credited_cannot_grow_back_over_it(billing: Billing, guest: Customer) -> None:
+    lease = add(billing, guest)
+    billing.run(on=d("2026-04-24"))
+    billing.leases.end(lease, d("2026-04-30"))
+    (proposal,) = billing.credit_notes.propose(lease)
+    billing.credit_notes.issue(proposal.invoice, proposal.lines, on=d("2026-04-24"))
+    with pytest.raises(LeaseFrozen, match="2026-05-01"):
+        billing.leases.end(lease, d("2026-05-31"))
+
+
+@pytest.mark.rule("M9", "P5")
+def test_a_credit_for_something_else_holds_no_lease_where_it_ended(billing: Billing, guest: Customer) -> None:
+    lease = add(billing, guest, ends=d("2026-05-31"))
+    billing.run(on=d("2026-04-24"))
+    april, may = invoices(billing, lease)
+    for invoice in (april, may):
+        billing.credit_notes.issue(invoice, amount=Money("20.00", "EUR"), on=d("2026-04-24"))
+    assert billing.leases.end(lease, d("2026-12-31")).to_credit == ()
+    assert billing.leases.get(lease).next_run_on == d("2026-05-25")
+
+
+@pytest.mark.rule("M9", "M10")
+def test_a_last_period_that_came_to_nothing_is_billed_once_the_lease_goes_on(billing: Billing, guest: Customer) -> None:
+    cent = Money("0.01", "EUR")  # ten days of thirty come to nothing
+    lease = add(billing, guest, rent=cent, ends=d("2026-06-10"))
+    billing.run(on=d("2026-06-01"))
+    assert len(invoices(billing, lease)) == 2
+    assert billing.leases.get(lease).finished
+    assert billing.leases.end(lease, d("2026-07-31")).lease.next_period == 2
+    billing.run(on=d("2026-07-01"))
+    june = invoices(billing, lease)[2]
+    assert june.period is not None
+    assert (june.period.start, june.period.last_day, june.total) == (d("2026-06-01"), d("2026-06-30"), cent)
+    assert len(invoices(billing, lease)) == 4
+
+
 @pytest.mark.rule("M9", "M3")
 @pytest.mark.parametrize("last", ["2026-03-31", "2026-03-01"])
 def test_a_lease_does_not_end_before_it_starts(billing: Billing, guest: Customer, last: str) -> None:

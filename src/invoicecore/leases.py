@@ -270,17 +270,32 @@ def with_rent(lease: Lease, rent: Money, since: date, billed: Iterable[Period] =
 def ended(lease: Lease, policy: Policy, last_day: date, billed: Iterable[tuple[int, Period]] = ()) -> Lease:
     """The lease with another last day, inclusive; `billed` are the (index, period) of its live invoices (M3, M9).
 
-    Raises InvalidValue when it lies before the start, LeaseFrozen when the lease would grow past a period billed only
-    up to an earlier end (add a successor lease instead).
+    A last period whose few days were worth nothing is billed once it grows (M10). Raises InvalidValue when it lies
+    before the start, LeaseFrozen when the lease would grow past a period billed only up to an earlier end (add a
+    successor lease instead).
     """
     if last_day < lease.starts:
         raise InvalidValue("last_day", last_day, f"is before the lease starts on {lease.starts}", "give its last day")
     after = attrs.evolve(lease, ends=last_day)
-    for index, period in billed:
+    known = dict(billed)
+    for index, period in known.items():
         whole = billed_period(after, index)
         if whole is not None and period.end < whole.end:
-            raise LeaseFrozen(lease.id, f"end ({period.last_day}, billed pro-rata up to it)")
-    return moved_on(after, policy, lease.next_period, invoiced=False)
+            field = f"end ({period.last_day}, billed pro-rata up to it)"
+            raise LeaseFrozen(lease.id, field, f"add a successor lease from {period.end}")
+    last = lease.next_period - 1
+    again = last not in known and _grows_from_nothing(lease, after, last)
+    return moved_on(after, policy, last if again else lease.next_period, invoiced=False)
+
+
+def _grows_from_nothing(before: Lease, after: Lease, index: int) -> bool:
+    """Whether a period gets more days by another end, and those it had came to nothing, so that none were billed."""
+    had = billed_period(before, index) if index >= first_index(before) else None
+    now = billed_period(after, index)
+    if had is None or now is None or now.end <= had.end:
+        return False
+    lines = lease_lines(before, aligned_period(before, index), had, locale="en")
+    return all(minor(line.amount) <= 0 for line in lines)
 
 
 def unused_part(lease: Lease, invoiced: Period) -> Period | None:

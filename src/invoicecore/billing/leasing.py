@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import attrs
 
@@ -12,11 +12,11 @@ from invoicecore.billing.desk import Desk, biller_in, one, several, unit_in
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.registering import as_rows, customer_ref, places, unit_or_new
-from invoicecore.credit_notes import take_back
+from invoicecore.credit_notes import CreditNote, left, take_back
 from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
-from invoicecore.money import Money, positive, total
+from invoicecore.money import Money, minor, positive, total
 from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text
 from invoicecore.payments import Facts
 from invoicecore.periods import Cycle, Frequency, Period, as_date
@@ -170,13 +170,16 @@ class Leases:
 
     def end(self, lease: Lease | str, last_day: date, *, on: date | None = None, actor: str | None = None) -> LeaseEnd:
         """Set the lease's last day, inclusive (M3). Periods invoiced beyond it are named to be credited, and left as
-        they are (M9). Raises InvalidValue, LeaseFrozen, NotFound."""
+        they are (M9). A later one than before is refused where days were billed or credited up to that: nothing would
+        charge the days after it (add a successor lease). Raises InvalidValue, LeaseFrozen, NotFound."""
         biller, ref = self._desk.owner("lease", lease)
         with self._desk.change("leases.end", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Lease, biller, ref)
             day = as_date(last_day, "last_day")
             live = _live(change.tx, before, change.on)
             after = rules.ended(before, change.biller.policy, day, _billed(live))
+            if before.ends is not None and day > before.ends:
+                _refuse_credited(change.tx, before, after, live)
             change.tx.replace([after])
             change.note(ref, before.version + 1, "ended", day.isoformat())
             after = attrs.evolve(after, version=before.version + 1)
@@ -399,6 +402,23 @@ def _overbilled(lease: Lease, invoices: Sequence[Invoice]) -> Iterable[Overbille
                 unused=days,
                 amount=take_back(invoice, (), lines).total,
             )
+
+
+def _refuse_credited(tx: Reader, before: Lease, after: Lease, invoices: Sequence[Invoice]) -> None:
+    """Refuse that a lease grows back over days that were credited when it ended: nothing would charge them again (M9)."""
+    notes = tx.find(CreditNote, before.biller, {"invoice": [invoice.id for invoice in invoices]})
+    for invoice in invoices:
+        earlier = [note for note in notes if note.invoice == invoice.id]
+        was, now = unused_of(before, invoice), unused_of(after, invoice)
+        if not earlier or was is None or before.ends is None:
+            continue
+        rest = left(invoice, earlier).lines
+        for place, part in was[1].items():
+            gone = min(abs(minor(invoice.lines[place].amount - rest[place])), abs(minor(part)))
+            if gone > (abs(minor(now[1][place])) if now is not None and place in now[1] else 0):
+                told = f"end ({before.ends}; of {invoice.reference}, {earlier[-1].number} credited days after it)"
+                first = before.ends + timedelta(days=1)
+                raise LeaseFrozen(before.id, told, f"add a successor lease from {first}, which bills them again")
 
 
 def unused_of(lease: Lease, invoice: Invoice) -> tuple[Period, dict[int, Money]] | None:

@@ -210,16 +210,17 @@ class Refused(InvoicecoreError):
 
 
 class LeaseFrozen(InvoicecoreError):
-    """A lease that has an invoice keeps its start, frequency and anchor (M9)."""
+    """A lease that has an invoice keeps its start, frequency and anchor, and an end it was billed or credited to (M9)."""
 
     code = "lease_frozen"
 
-    def __init__(self, lease: str, field: str) -> None:
+    def __init__(
+        self, lease: str, field: str, way_out: str = "end it and add a successor from a period boundary"
+    ) -> None:
         self.lease = lease
         self.field = field
-        super().__init__(
-            f"lease {lease} has invoices, its {field} is frozen; end it and add a successor from a period boundary"
-        )
+        self.way_out = way_out
+        super().__init__(f"lease {lease} has invoices, its {field} is frozen; {way_out}")
 
 
 class StoreError(InvoicecoreError):
