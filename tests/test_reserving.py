@@ -390,6 +390,55 @@ def test_a_group_and_its_bookings_are_billed_once_between_them(
         billing.invoices.draft_group(empty)
 
 
+@pytest.mark.rule("S1", "C3")
+@pytest.mark.parametrize("gone", ["deleted", "void"])
+def test_what_one_payer_is_not_billed_any_more_can_be_billed_again_while_the_others_invoice_stands(
+    billing: Billing, guest: Customer, party: Party, gone: str
+) -> None:
+    ten, two, none = party.stays
+    payers: dict[str, Sequence[Booking]] = {party.ann.id: [ten], party.bob.id: [two, none]}
+    anns, bobs = billing.invoices.draft_group(party.group, payers=payers)
+    if gone == "deleted":
+        billing.invoices.delete_draft(anns)
+    else:
+        billing.invoices.void(billing.invoices.publish(anns))
+    for other in (two, none):
+        with pytest.raises(AlreadyBilled, match=bobs.reference):
+            billing.invoices.draft_booking(other)
+    with pytest.raises(AlreadyBilled, match=bobs.reference):
+        billing.invoices.draft_group(party.group, payers=payers)
+    alone = billing.invoices.draft_booking(ten)
+    assert (alone.customer, alone.total) == (party.ann.id, anns.total)
+    with pytest.raises(AlreadyBilled, match=alone.reference):
+        billing.invoices.draft_group(party.group)
+    billing.invoices.delete_draft(alone)
+    (again,) = billing.invoices.draft_group(party.group, payers={party.bob.id: [ten]})
+    assert (again.customer, again.total, set(site_subtotals(again))) == (party.bob.id, anns.total, {"10"})
+    for sites in (None, {guest.id: 1}):
+        with pytest.raises(AlreadyBilled, match=f"group {party.group.id}"):
+            billing.invoices.draft_group(party.group, payers=sites)
+
+
+@pytest.mark.rule("S1")
+def test_a_site_that_comes_to_a_billed_group_is_billed_by_itself(billing: Billing, party: Party, book: Book) -> None:
+    (whole,) = billing.invoices.draft_group(party.group)
+    late = book(unit="31", group=party.group)
+    (more,) = billing.invoices.draft_group(party.group)
+    assert (set(site_subtotals(whole)), set(site_subtotals(more))) == ({"2", "10", party.stays[2].id}, {"31"})
+    with pytest.raises(AlreadyBilled, match=more.reference):
+        billing.invoices.draft_booking(late)
+
+
+@pytest.mark.rule("S1")
+def test_a_group_invoice_with_a_line_of_nobodys_site_stands_for_all_of_them(billing: Billing, party: Party) -> None:
+    ten, two, none = party.stays
+    anns, bobs = billing.invoices.draft_group(party.group, payers={party.ann.id: [ten], party.bob.id: [two, none]})
+    billing.invoices.edit(bobs, lines=[Item(description="All of us", unit_price=eur("300.00"))])
+    billing.invoices.delete_draft(anns)
+    with pytest.raises(AlreadyBilled, match=bobs.reference):
+        billing.invoices.draft_booking(ten)
+
+
 @pytest.mark.rule("N3", "S1", "R3")
 def test_a_group_is_drafted_once_per_key(billing: Billing, park: Biller, party: Party, book: Book) -> None:
     billing.customers.edit(party.ann, email=None)

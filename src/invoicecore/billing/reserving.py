@@ -156,7 +156,7 @@ class DraftingStays:
     ) -> Invoice:
         """A draft of a booking's accommodation, add-ons and fees (S1).
 
-        Raises AlreadyBilled while the booking or its group is on a live invoice, PaymentsOff, NotFound.
+        Raises AlreadyBilled while the booking is on a live invoice, alone or with its group, PaymentsOff, NotFound.
         """
         biller, ref = self._desk.owner("booking", booking)
         with self._desk.change("invoices.draft_booking", biller, on=on, actor=actor) as change:
@@ -166,9 +166,11 @@ class DraftingStays:
                 return warned(change.tx, change.biller, change.again(Invoice, made)[0])
             change.payments_on()
             found = one(change.tx, Booking, biller, ref)
-            _unbilled(change, f"booking {ref}", booking=ref)
+            _unbilled(change, ref)
             if found.group is not None:
-                _unbilled(change, f"the group of booking {ref}", group=found.group)
+                stays = change.tx.find(Booking, biller, {"group": found.group})
+                if (there := _on_group_invoices(change, found.group, stays).get(ref)) is not None:
+                    raise AlreadyBilled(f"the group of booking {ref}", there)
             payer = one(change.tx, Customer, biller, found.customer)
             invoice = draft(
                 id=change.ids("inv")[0],
@@ -208,7 +210,7 @@ class DraftingStays:
         actor: str | None = None,
         key: str | None = None,
     ) -> tuple[Invoice, ...]:
-        """One draft to the organiser covering all sites, or one per payer (S1).
+        """One draft to the organiser covering all sites, or one per payer (S1); of sites on a live one, only the others.
 
         `payers`: customer id → bookings (each booking in exactly one), or customer id → weight (every line is split,
         the shares add up). Raises AlreadyBilled, NothingToBill, InvalidValue, PaymentsOff, NotFound.
@@ -225,13 +227,18 @@ class DraftingStays:
                 return tuple(warned(change.tx, change.biller, one) for one in change.again(Invoice, made))
             change.payments_on()
             party = one(change.tx, Group, biller, ref)
-            stays = change.tx.find(Booking, biller, {"group": ref})
-            if not stays:
+            everybody = change.tx.find(Booking, biller, {"group": ref})
+            if not everybody:
                 raise NothingToBill(party.name, "the group has no booking")
-            _unbilled(change, f"group {ref}", group=ref)
+            there = _on_group_invoices(change, ref, everybody)
+            stays = [stay for stay in everybody if stay.id not in there]
+            if not stays:
+                raise AlreadyBilled(f"group {ref}", there[everybody[0].id])
             for stay in stays:
-                _unbilled(change, f"booking {stay.id}", booking=stay.id)
-            shares = _group_shares(change, stays, split) if payers else {party.organiser: _site_lines(change, stays)}
+                _unbilled(change, stay.id)
+            shares = (
+                _group_shares(change, stays, split, there) if payers else {party.organiser: _site_lines(change, stays)}
+            )
             people = {who.id: who for who in several(change.tx, Customer, biller, list(shares))}
             rows = zip(
                 change.ids("inv", len(shares)), draft_references(change, len(shares)), shares.items(), strict=True
@@ -257,28 +264,44 @@ class DraftingStays:
                 for id, reference, (who, lines) in rows
             ]
             write(change, invoices)
-            change.tx.replace([party, *stays])  # their new versions are the claim a second drafter fails on
+            change.tx.replace([party, *everybody])  # their new versions are the claim a second drafter fails on
             return tuple(warned(change.tx, change.biller, invoice) for invoice in invoices)
 
 
-def _unbilled(change: Change, what: str, *, booking: str | None = None, group: str | None = None) -> None:
-    wanted = InvoiceQuery(biller=change.biller.id, on=change.on, booking=booking, group=group)
-    for invoice in change.tx.invoices(wanted):
+def _unbilled(change: Change, booking: str) -> None:
+    for invoice in change.tx.invoices(InvoiceQuery(biller=change.biller.id, on=change.on, booking=booking)):
         if invoice.lifecycle is not Lifecycle.VOID:
-            raise AlreadyBilled(what, invoice.reference)
+            raise AlreadyBilled(f"booking {booking}", invoice.reference)
+
+
+def _on_group_invoices(change: Change, group: str, stays: Sequence[Booking]) -> dict[str, str]:
+    """Booking → the first live invoice that it is on with its group: one with a line of its site."""
+    sites = _sites(change, stays)
+    found: dict[str, str] = {}
+    for invoice in change.tx.invoices(InvoiceQuery(biller=change.biller.id, on=change.on, group=group)):
+        if invoice.lifecycle is not Lifecycle.VOID:
+            named = {line.site for line in invoice.lines}
+            # Of a line without a site, which somebody wrote into the draft, nobody knows whom it is for.
+            whole = not named <= set(sites.values())
+            found = {ref: invoice.reference for ref, site in sites.items() if whole or site in named} | found
+    return found
+
+
+def _sites(change: Change, stays: Sequence[Booking]) -> dict[str, str]:
+    """Booking → what its lines are marked with on a group invoice."""
+    units = change.tx.get(Unit, change.biller.id, {stay.unit for stay in stays if stay.unit})
+    return {stay.id: units[stay.unit].number if stay.unit else stay.id for stay in stays}
 
 
 def _site_lines(change: Change, stays: Sequence[Booking]) -> tuple[Line, ...]:
-    units = change.tx.get(Unit, change.biller.id, {stay.unit for stay in stays if stay.unit})
-    lines: tuple[Line, ...] = ()
+    sites, lines = _sites(change, stays), tuple[Line, ...]()
     for stay in stays:
-        site = units[stay.unit].number if stay.unit else stay.id
-        lines += booking_lines(stay, currency=change.biller.currency, site=site)
+        lines += booking_lines(stay, currency=change.biller.currency, site=sites[stay.id])
     return lines
 
 
 def _group_shares(
-    change: Change, stays: Sequence[Booking], payers: Mapping[str, object]
+    change: Change, stays: Sequence[Booking], payers: Mapping[str, object], there: Mapping[str, str]
 ) -> dict[str, tuple[Line, ...]]:
     weights = {who: share for who, share in payers.items() if isinstance(share, int | Decimal)}
     if len(weights) == len(payers):
@@ -290,6 +313,9 @@ def _group_shares(
             raise InvalidValue("payers", share, "mixes bookings and weights", "give every payer bookings, or a weight")
         refs = [change.desk.owner("booking", booking)[1] for booking in share]
         sites[who] = [stay.id for stay in several(change.tx, Booking, change.biller.id, refs)]
+        for ref in sites[who]:
+            if ref in there:
+                raise AlreadyBilled(f"booking {ref}", there[ref])
     check_sites(sites, [stay.id for stay in stays])
     by_id = {stay.id: stay for stay in stays}
     return {who: _site_lines(change, [by_id[ref] for ref in refs]) for who, refs in sites.items() if refs}
