@@ -42,6 +42,7 @@ CODES = {
     ),
     *("server.fsync", "server.standby", "connections.few", "connections.idle"),
     "store.unusable",
+    *("work.unreadable", "damage.found", "schema.constraints", "imports.unfinished"),
 }
 
 
@@ -101,6 +102,77 @@ def test_a_store_that_is_not_there_or_newer_is_a_line_of_its_own(command: Comman
     assert command("doctor", "--db", "oracle://x", "--json").code == 1
 
 
+def by_hand(folder: Path, *statements: str) -> None:
+    """What somebody does to the database of these tests."""
+    with closing(sqlite3.connect(folder / "invoicecore.db")) as hand:
+        for statement in statements:
+            hand.execute(statement)
+        hand.commit()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE messages DROP COLUMN error",
+        "ALTER TABLE events DROP COLUMN actor",
+        "DROP TABLE alerts",
+        "ALTER TABLE billers DROP COLUMN address",
+    ],
+)
+def test_a_schema_that_lacks_something_is_told_with_all_that_can_still_be_looked_at(
+    statement: str, park: Command, tmp_path: Path
+) -> None:
+    by_hand(tmp_path, statement)
+    told = park("doctor", "--json", "--lang", "en")
+    assert (told.code, codes(told, "problem")) == (1, {"schema.columns", "work.unreadable"})
+    assert {"journal", "references", "writing"} <= codes(told, "ok")
+    [found] = [each for each in told.data["findings"] if each["code"] == "work.unreadable"]
+    assert "somebody has changed the tables" in found["text"]
+    assert "written" not in found["text"]
+    assert "clock" not in codes(told, "ok"), "it was not looked at"
+
+
+@pytest.mark.parametrize(
+    "statement, told, ask",
+    [
+        ("UPDATE messages SET state = 'bounced'", "state: 'bounced'", ["deliver", "--mailer", "files://post"]),
+        ("UPDATE invoices SET due_on = '2026-13-01'", "due_on: '2026-13-01'", ["invoices"]),
+        ("UPDATE leases SET next_run_on = '2026-02-30'", "next_run_on: '2026-02-30'", ["run"]),
+        ("UPDATE invoices SET currency = 'EURO'", "currency: ", ["invoices"]),
+        ("UPDATE customers SET billing_cycle = 'lunar'", "billing_cycle: 'lunar'", ["export", "x.jsonl"]),
+        ("UPDATE lines SET period_start = 'May'", "period_start: 'May'", ["invoices"]),
+        ("UPDATE counters SET last_on = 'May'", "last_on: 'May'", ["export", "x.jsonl"]),
+        ("UPDATE billers SET policy = '{\"x\":1}'", "billers ", ["invoices"]),
+    ],
+)
+def test_a_stored_value_that_nobody_knows_is_told_with_the_record_that_has_it(
+    statement: str, told: str, ask: list[str], park: Command, tmp_path: Path
+) -> None:
+    by_hand(tmp_path, statement)
+    refused = park(*ask)
+    assert refused.code == 4, refused
+    assert told in refused.err
+    assert "perhaps a newer invoicecore wrote it" in refused.err
+    looked = park("doctor", "--json", "--lang", "en")
+    assert looked.code in (0, 1)
+    assert "schema" in codes(looked, "ok")
+
+
+def test_a_stored_value_that_nobody_knows_is_one_finding_of_the_doctor(park: Command, tmp_path: Path) -> None:
+    by_hand(tmp_path, "UPDATE messages SET state = 'bounced', next_try_at = '2026-04-01 00:00:00+00:00'")
+    told = park("doctor", "--json", "--lang", "fr")
+    assert (told.code, codes(told, "problem")) == (1, {"work.unreadable"})
+    [found] = [each for each in told.data["findings"] if each["code"] == "work.unreadable"]
+    assert found["text"].startswith("messages ")
+    assert "'bounced'" in found["text"]
+    assert "corrigez" in found["advice"]
+
+
+def test_the_doctor_speaks_the_billers_language_unless_told_otherwise(park: Command) -> None:
+    assert park("doctor").out.startswith("Examiné")
+    assert park("doctor", "--lang", "en").out.startswith("Looked at")
+
+
 def test_one_billers_work_can_be_looked_at(both: Command) -> None:
     told = both("doctor", "--biller", "The Oaks", "--json")
     assert told.code == 0
@@ -130,6 +202,7 @@ def install(folder: Path, name: str, code: str, monkeypatch: pytest.MonkeyPatch)
     [
         ("import nothing_like_it", "ModuleNotFoundError"),
         ("x = 1", "it implements no hook"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
         (
             "from invoicecore import hookimpl\n@hookimpl\ndef stores():\n    return {'sqlite': print}\n",
             "offers too",
@@ -211,7 +284,7 @@ def test_there_are_words_for_all_that_can_be_found(
 ) -> None:
     assert {each.removeprefix("advice.") for each in doctor._ADVICE} == CODES
     data = dict.fromkeys(
-        "count missing mending mode tables version free size why name of packages place taken places minutes".split(),
+        "count missing mending mode tables version free size why name of packages place taken places minutes billers".split(),
         "X",
     )
     every = [

@@ -168,7 +168,7 @@ class Plugins:
         for point in points:
             try:
                 plugin = point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # whatever a stranger's module raises
                 where = f"its entry point {point.value!r}{_of(point.dist)} cannot be imported"
                 raise PluginError(point.name, f"{where}: {_told(error)}", known) from error
             candidates.append(

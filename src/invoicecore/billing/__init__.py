@@ -299,15 +299,16 @@ class Billing:
     def examine(self, *, biller: Biller | str | None = None) -> tuple[Finding, ...]:
         """How things are: work that waits for too long or was given up, alerts, clocks, and what the store says of itself.
 
-        Changes nothing. There is one finding at least for each thing that was looked at. For one biller, or where this
-        desk is scoped, the store itself is left out. Raises StoreError for a store that cannot be read.
+        Changes nothing. There is one finding at least for each thing that was looked at, and one for work that cannot be
+        read. For one biller, or where this desk is scoped, the store itself is left out. Raises StoreError for a store
+        that cannot say how it is.
         """
         from invoicecore.billing.examining import Examining
 
         examining = Examining(self._desk)
-        self._for(biller, examining.examine, examining.examine_each)
         ask = getattr(self._desk.store, "findings", None) if biller is None and self._desk.scope is None else None
         own: Sequence[Finding] = ask() if ask is not None else ()
+        self._for(biller, examining.examine, examining.examine_each)
         return (*own, *examining.findings)
 
     def _for(

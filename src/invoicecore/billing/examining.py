@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,7 @@ from invoicecore.alerts import Alert, AlertState
 from invoicecore.billing.desk import Desk
 from invoicecore.billing.ids import first_id
 from invoicecore.collection import Collection, CollectionState, SavedMethod
+from invoicecore.errors import StoreError
 from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.invoices import Status
 from invoicecore.messages import Message, MessageState
@@ -72,10 +74,11 @@ class Examining:
         self._desk = desk
         self._at = desk.clock.now()
         self._found: dict[str, _Found] = {}
+        self._unread: list[str] = []  # why something could not be looked at
 
     def examine(self, biller: Biller) -> None:
         """Look at one biller's work, in one view."""
-        with self._desk.view() as tx:
+        with self._readable(), self._desk.view() as tx:
             for name, kind, states in _WAITING:
                 self._waiting(tx, biller, name, kind)
                 self._failing(tx, biller, name, kind, states)
@@ -85,8 +88,17 @@ class Examining:
 
     def examine_each(self, billers: Iterable[Biller]) -> None:
         """Look at the work of each."""
-        for biller in billers:
-            self.examine(biller)
+        with self._readable():
+            for biller in billers:
+                self.examine(biller)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        # What cannot be read is what somebody wants to hear about, with all the rest that can.
+        try:
+            yield
+        except StoreError as error:
+            self._unread.append(str(error))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -99,7 +111,10 @@ class Examining:
                 for code, found in self._found.items()
                 if code.startswith(f"{check}.")
             ]
-            told += bad or [Finding(code=check)]
+            # Of what was not looked at everywhere, nothing says that it is well.
+            told += bad or ([] if self._unread else [Finding(code=check)])
+        if self._unread:
+            told.append(Finding(code="work.unreadable", verdict=Verdict.PROBLEM, data={"why": self._unread[0]}))
         return tuple(told)
 
     def _tell(self, code: str, days: Sequence[date | datetime | None], verdict: Verdict = Verdict.WARNING) -> None:

@@ -6,17 +6,18 @@ import argparse
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points, version
 from typing import Final
 
 from invoicecore import Plugins
-from invoicecore.errors import InvoicecoreError
+from invoicecore.errors import InvoicecoreError, StoreError
 from invoicecore.plugins import GROUP
 from invoicecore.ports import Finding, Verdict
 from invoicecore.wording import format_date
-from invoicecore_adapters.cli.answers import answer
-from invoicecore_adapters.cli.choosing import opened, spoken, the_biller
+from invoicecore_adapters.cli.answers import answer, sentence
+from invoicecore_adapters.cli.choosing import opened, spoken, spoken_by, the_biller
 from invoicecore_adapters.cli.speech import tell
 from invoicecore_adapters.cli.tables import Cell, Column, Screen
 
@@ -30,6 +31,7 @@ _CHECKS: Final = (
     "check.library", "check.plugins", "check.extras", "check.store", "check.schema", "check.journal", "check.server", "check.connections",
     "check.references", "check.sqlite", "check.disk", "check.writing", "check.mail", "check.collections",
     "check.refunds", "check.events", "check.methods", "check.alerts", "check.runs", "check.drafts", "check.clock",
+    "check.work", "check.damage", "check.imports",
 )  # fmt: skip
 _FOUND: Final = (
     "found.library", "found.plugins", "found.plugins.broken", "found.extras", "found.extras.missing",
@@ -41,7 +43,8 @@ _FOUND: Final = (
     "found.collections.submitting", "found.collections.doubtful", "found.refunds.waiting", "found.refunds.failing",
     "found.refunds.submitting", "found.refunds.doubtful", "found.events.waiting", "found.events.failing",
     "found.events.parked", "found.methods.waiting", "found.alerts.open", "found.runs.missed", "found.drafts.left",
-    "found.clock.ahead",
+    "found.clock.ahead", "found.work.unreadable", "found.damage.found", "found.schema.constraints",
+    "found.imports.unfinished",
 )  # fmt: skip
 _ADVICE: Final = (
     "advice.plugins.broken", "advice.extras.missing", "advice.extras.partly", "advice.store.unusable",
@@ -52,7 +55,8 @@ _ADVICE: Final = (
     "advice.collections.submitting", "advice.collections.doubtful", "advice.refunds.waiting",
     "advice.refunds.failing", "advice.refunds.submitting", "advice.refunds.doubtful", "advice.events.waiting",
     "advice.events.failing", "advice.events.parked", "advice.methods.waiting", "advice.alerts.open",
-    "advice.runs.missed", "advice.drafts.left", "advice.clock.ahead",
+    "advice.runs.missed", "advice.drafts.left", "advice.clock.ahead", "advice.work.unreadable",
+    "advice.damage.found", "advice.schema.constraints", "advice.imports.unfinished",
 )  # fmt: skip
 _EXTRAS: Final = (
     "extra.sql", "extra.postgres", "extra.cli", "extra.pdf", "extra.mail", "extra.web", "extra.stripe",
@@ -70,9 +74,11 @@ def _doctor(args: argparse.Namespace) -> int:
     try:
         with opened(args.db, plugins=plugins) as billing:
             biller = the_biller(billing, args.biller) if args.biller is not None else None
+            with suppress(StoreError):  # that they cannot be read is told below
+                locale = spoken_by([biller] if biller is not None else billing.billers.all(), args.lang)[1]
             found += billing.examine(biller=biller)
     except InvoicecoreError as error:
-        found.append(Finding(code="store.unusable", verdict=Verdict.PROBLEM, data={"why": str(error)}))
+        found.append(Finding(code="store.unusable", verdict=Verdict.PROBLEM, data={"why": sentence(error)}))
     worst = max(found, key=lambda each: list(Verdict).index(each.verdict)).verdict
     if args.json:
         told = [
@@ -159,7 +165,7 @@ def _plugins() -> tuple[Plugins, list[Finding]]:
         try:
             plugin = point.load()
             Plugins.of(*working, plugin).listing()  # with those before it: two may offer one name
-        except Exception as error:  # whatever a stranger's module raises
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
             why = {"why": f"{type(error).__name__}: {error}"}
             found.append(Finding(code="plugins.broken", verdict=Verdict.PROBLEM, data=data | why))
         else:

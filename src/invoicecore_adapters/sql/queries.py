@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Many
 from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -24,6 +25,7 @@ from invoicecore.ports import FINDABLE, WAITING, Counter, Event, InvoiceQuery, P
 from invoicecore_adapters.sql import schema
 from invoicecore_adapters.sql.dialects import Dialect, unindexed
 from invoicecore_adapters.sql.listing import counted, listed, summed, sums_of
+from invoicecore_adapters.sql.misreading import UNREADABLE, misread_record, misread_row
 from invoicecore_adapters.sql.records import Found, Page
 from invoicecore_adapters.sql.shelves import SHELVES, Shelf
 
@@ -182,13 +184,14 @@ class SqlReader:
     def counters(self, biller: str) -> dict[str, Counter]:
         """See Reader.counters."""
         table = schema.counters
-        rows = self._rows(select(table.c.series, table.c.next_number, table.c.last_on).where(table.c.biller == biller))
+        query = select(table.c.series, table.c.next_number, table.c.last_on).where(table.c.biller == biller)
+        rows = self._read(table, query)
         return {series: Counter(next=number, last_on=last_on) for series, number, last_on in rows}
 
     def _counter(self, biller: str, series: str, *, claim: bool) -> Counter:
         table = schema.counters
         query = select(table.c.next_number, table.c.last_on).where(table.c.biller == biller, table.c.series == series)
-        rows = self._rows(query.with_for_update() if claim else query)
+        rows = self._read(table, query.with_for_update() if claim else query)
         return Counter(next=rows[0][0], last_on=rows[0][1]) if rows else Counter()
 
     def _waiting(self, kind: type[object], biller: str, at: datetime, after: tuple[datetime, str] | None) -> Query:
@@ -229,12 +232,16 @@ class SqlReader:
 
     def _records(self, kind: type[R], statement: Executable) -> Iterator[R]:
         """The records of the rows a statement over the kind's table finds, in its order, with their parts."""
-        page, rows, shelf = Page(), self._rows(statement), SHELVES[kind]
+        page, shelf = Page(), SHELVES[kind]
+        rows = self._read(shelf.table, statement)
         self._saw(shelf, rows)
-        make = cast(Callable[..., R], shelf.record)
+        make = partial(cast(Callable[..., R], shelf.record), page)
         found = [self._parts(table, rows) for table, _ in shelf.parts]
         parts = [[each.get(row[1], ()) for row in rows] for each in found]
-        return iter([make(page, *row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
+        try:
+            return iter([make(*row_and_parts) for row_and_parts in zip(rows, *parts, strict=True)])
+        except UNREADABLE as error:
+            raise misread_record(make, shelf.table, zip(rows, *parts, strict=True)) from error
 
     def _saw(self, shelf: Shelf, rows: Sequence[Found]) -> None:
         """Told of every row that was read; a writer compares with them."""
@@ -245,7 +252,7 @@ class SqlReader:
         found: defaultdict[str, list[Found]] = defaultdict(list)
         for some in _chunks([row[1] for row in rows]):
             query = select(table).where(table.c.biller == rows[0][0], self._dialect.among(whole, some))
-            for part in self._rows(query):
+            for part in self._read(table, query):
                 found[part[1]].append(part)
         for several in found.values():
             if len(several) > 1:
@@ -272,6 +279,15 @@ class SqlReader:
         if isinstance(wanted, str):
             return column == str(wanted)
         return self._dialect.among(column, [str(each) for each in wanted])
+
+    def _read(self, table: Table, statement: Executable) -> Sequence[Found]:
+        """The rows of a statement over a table, told by their keys where one cannot be read."""
+        try:
+            return self._rows(statement)
+        except InvoicecoreError:
+            raise
+        except ValueError as error:  # a text that is no date, in a database that keeps dates as text
+            raise misread_row(self._connection, table, statement, error) from error
 
     def _rows(self, statement: Executable) -> Sequence[Found]:
         self._live()

@@ -381,6 +381,8 @@ def _fault(error: BaseException | None) -> StoreError:
     for start, way_out in _FAULTS.items():
         if code.startswith(start):
             return StoreError(f"{error}: {way_out}")
+    if str(error).startswith(("no such column", "no such table")):
+        return StoreError(f"{error}: somebody has changed the tables; see what `invoicecore doctor` says of the schema")
     return StoreError(f"the database failed ({code or type(error).__name__}: {error}); nothing of this was written")
 
 
