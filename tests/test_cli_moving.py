@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from invoicecore.ports import Writer
 from invoicecore_adapters.sql import writing
-from test_cli import Command, both, command, park
+from test_cli import RUN, Command, both, command, park
 
 __all__ = ["both", "command", "park"]  # fixtures
 
@@ -79,3 +81,83 @@ def test_a_difference_exits_3_and_is_named(park: Command, monkeypatch: pytest.Mo
     again = park("export", "--to", "sqlite:///other.db", "--json")
     assert again.code == 3
     assert [each["part"] for each in json.loads(again.out)["differences"]] == ["counts", "digests"]
+
+
+def test_a_book_that_comes_through_a_pipe_is_refused_and_makes_no_database(park: Command, tmp_path: Path) -> None:
+    park("export", "book.jsonl")
+    words = ["import", "/dev/stdin", "--db", "sqlite:///new.db"]
+    with (tmp_path / "book.jsonl").open("rb") as book:
+        piped = subprocess.run([*RUN, *words], input=book.read(), capture_output=True, check=False)
+        assert piped.returncode == 1
+        assert b"is a folder, a pipe or a device, and the file is read twice" in piped.stderr
+        assert not (tmp_path / "new.db").exists()
+        book.seek(0)
+        redirected = subprocess.run([*RUN, *words], stdin=book, capture_output=True, check=False)
+    assert redirected.returncode == 0, redirected.stderr
+
+
+def test_a_book_is_neither_written_to_standard_output_nor_read_from_standard_input(
+    park: Command, tmp_path: Path
+) -> None:
+    for verb in ("export", "import"):
+        told = park(verb, "-")
+        assert (told.code, "name a file" in told.err) == (2, True)
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_place_where_no_file_can_be_is_not_called_a_mistake_of_invoicecore(park: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("file/x", "x" * 300):
+        for words in (
+            ("export", place),
+            ("invoices", "--db", f"sqlite:///{place}"),
+            ("load", "park.json", "--db", f"sqlite:///{place}"),
+            ("export", "--to", f"sqlite:///{place}"),
+            ("demo", "--dir", place),
+        ):
+            told = park(*words)
+            assert (told.code, "not yours" in told.err) == (4, False), (words, told.err)
+        for words in (("import", place), ("load", place), ("pdf", "INV-000001", "--out", place)):
+            told = park(*words)
+            assert (told.code, "not yours" in told.err) == (1, False), (words, told.err)
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from invoicecore.errors import StoreError
+from invoicecore.moving.files import new_file
+from invoicecore_adapters.cli.choosing import opened
+from invoicecore_adapters.sql.sqlite import SqliteFile
+folder = sys.argv[1]
+os.setgid(65534)
+os.setuid(65534)
+for use in (
+    lambda: opened(f"sqlite:///{folder}/x.db"),
+    lambda: SqliteFile(f"sqlite:///{folder}/x.db"),
+    lambda: new_file(Path(folder, "x.jsonl")).__enter__(),
+):
+    try:
+        use()
+    except StoreError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not enter a folder")
+def test_a_folder_that_may_not_be_entered_is_not_called_a_mistake_of_invoicecore(tmp_path: Path) -> None:
+    told = subprocess.run([*RUN[:2], AS_NOBODY, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert [("Permission denied" in line, str(tmp_path) in line) for line in told.stdout.splitlines()] == [
+        (True, True)
+    ] * 3
+
+
+@pytest.mark.parametrize("verb", ["doctor", "invoices", "summary"])
+def test_an_empty_file_is_no_database_for_commands_that_make_none(verb: str, park: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    told = park(verb, "--db", "sqlite:///empty.db", "--lang", "en")
+    assert told.code == (1 if verb == "doctor" else 4)
+    assert "there is no database empty.db here" in told.out + told.err
+    assert (tmp_path / "empty.db").stat().st_size == 0
+    assert park("load", "park.json", "--db", "sqlite:///empty.db").code == 0

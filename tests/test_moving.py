@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
 import json
+import os
 import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -22,7 +24,8 @@ from invoicecore import Billing, Plugins
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.errors import BadFile, Interrupted, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Lifecycle
-from invoicecore.moving import FileSource, Moved, StoreSource, move, pages, putting, save
+from invoicecore.moving import FileSource, Moved, StoreSource, files, move, pages, putting, save
+from invoicecore.moving.files import new_file
 from invoicecore.moving.pages import KINDS
 from invoicecore.parties import Biller
 from invoicecore.ports import Counter, Event, Record, Store, Writer
@@ -521,6 +524,58 @@ def test_a_file_that_could_not_be_written_to_its_end_does_not_appear(full: Store
         save(StoreSource(full), tmp_path / "nowhere" / "book.jsonl")
     assert list(tmp_path.glob("*.jsonl*")) == []
     save(StoreSource(full), tmp_path / "book.jsonl")
+
+
+def test_of_two_that_write_one_file_the_slower_is_refused_and_the_other_is_whole(full: Store, tmp_path: Path) -> None:
+    file, first = tmp_path / "book.jsonl", next(iter(StoreSource(full).pages()))
+    slow = new_file(file)
+    put = slow.__enter__()
+    put(first)
+    assert save(StoreSource(full), file).differences == ()
+    whole = file.read_bytes()
+    put(first)
+    with pytest.raises(InvalidValue, match="is there already"):
+        slow.__exit__(None, None, None)
+    assert file.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [file], "there is litter"
+
+
+def test_where_there_are_no_links_a_file_is_not_written_over_either(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a disk that knows no links.
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(files.os, "link", refused)
+    file = tmp_path / "book.jsonl"
+    with pytest.raises(InvalidValue, match="is there already"), new_file(file):
+        file.write_text("precious")
+    assert file.read_text() == "precious"
+    file.unlink()
+    assert save(StoreSource(full), file).differences == ()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_anything_is_written(full: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for file, why in (
+        (tmp_path / "file" / "book.jsonl", "Not a directory"),
+        (tmp_path / ("x" * 300 + ".jsonl"), "File name too long"),
+    ):
+        with pytest.raises(StoreError, match=f"cannot be written: {why}"), new_file(file):
+            pytest.fail("it began to write")
+    longest = tmp_path / ("é" * 120 + ".jsonl")
+    assert save(StoreSource(full), longest).differences == ()
+
+
+def test_what_can_be_read_only_once_is_refused_before_anything_is_written(
+    full: Store, new: NewStore, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    refused(pipe, new, "is a folder, a pipe or a device, and the file is read twice; give the file itself")
+    refused(tmp_path, new, "is a folder, a pipe or a device")
 
 
 # --- verified ---------------------------------------------------------------------------------------------------------

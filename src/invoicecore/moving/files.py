@@ -13,9 +13,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import stat
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, NoReturn, cast
 
@@ -31,6 +33,7 @@ FORMAT: Final = 1
 
 _HEADER: Final = {"invoicecore": "export", "format": FORMAT}
 _PART: Final = ".part"
+_KEPT: Final = 40  # characters of a file's name in the name of its part, which is longer
 
 
 @contextmanager
@@ -39,12 +42,15 @@ def new_file(path: Path) -> Iterator[Callable[[Page], None]]:
 
     Raises InvalidValue for a file that is there already, StoreError for one that cannot be written.
     """
-    if path.exists():
-        raise InvalidValue("file", str(path), "is there already", "give another name, or remove it first")
-    part = path.with_name(path.name + _PART)
     try:
-        part.unlink(missing_ok=True)  # of a writer that was killed
-        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with suppress(FileNotFoundError):
+            os.lstat(path)
+            raise _taken(path)
+        # A name of its own, since others may be writing to the same one; beside it, to be on the same disk.
+        opened, part = tempfile.mkstemp(_PART, f"{path.name[:_KEPT]}.", path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
         with os.fdopen(opened, "wb") as raw:
             # No name and no time in it: the same records make the same file.
             packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else None
@@ -55,14 +61,39 @@ def new_file(path: Path) -> Iterator[Callable[[Page], None]]:
                 packed.close()
             raw.flush()
             os.fsync(raw.fileno())
-        os.replace(part, path)
+        _named(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        why = error.strerror or str(error)
-        raise StoreError(f"{path} cannot be written: {why}; make room, or give another place") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _named(part: str, path: Path) -> None:
+    """Give a file its name, and never take it from another."""
+    try:
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk without links: the name is taken first, and is of an empty file for a moment
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                os.replace(part, path)
+            except BaseException:
+                os.unlink(path)
+                raise
+    except FileExistsError as error:
+        raise _taken(path) from error
+
+
+def _taken(path: Path) -> InvalidValue:
+    return InvalidValue("file", str(path), "is there already", "give another name, or remove it first")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    why = error.strerror or str(error)
+    return StoreError(f"{path} cannot be written: {why}; make room, or give another place")
 
 
 class _Writing:
@@ -161,6 +192,9 @@ class FileSource:
             raise BadFile(str(self._path), [("", None, f"cannot be read: {error.strerror or error}")]) from error
 
     def _opened(self) -> IO[bytes]:
+        if not stat.S_ISREG(self._path.stat().st_mode):
+            why = "is a folder, a pipe or a device, and the file is read twice; give the file itself"
+            raise BadFile(str(self._path), [("", None, why)])
         packed = self._path.suffix == ".gz"
         return cast(IO[bytes], gzip.open(self._path)) if packed else self._path.open("rb")
 

@@ -73,7 +73,16 @@ def opened_store(url: str, *, new: bool = False) -> Store:
 def _there(url: str) -> None:
     # A mistyped path must not answer "no invoices" from an empty database that was made on the spot.
     path = url.removeprefix(_FILE).partition("?")[0]
-    if url.startswith(_FILE) and path and path != ":memory:" and not Path(path).exists():
+    if not url.startswith(_FILE) or not path or path == ":memory:":
+        return
+    try:
+        empty = Path(path).stat().st_size == 0  # as `touch` makes one, or a copy that failed
+    except (FileNotFoundError, NotADirectoryError):
+        empty = True
+    except OSError as error:
+        why = f"{path} cannot be opened ({error.strerror})"
+        raise StoreError(f"{why}; check the path and the rights on it, or name another one with --db") from error
+    if empty:
         raise StoreError(f"there is no database {path} here; load some data first, or name another one with --db")
 
 

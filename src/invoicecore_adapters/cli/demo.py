@@ -65,7 +65,10 @@ def demo(folder: str | None, *, as_json: bool, language: str | None) -> int:
 
     source = examples()
     place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="invoicecore-demo-"))
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the folder {place} cannot be made ({error.strerror}); name another --dir") from error
     database = place / "demo.db"
     if database.exists():
         raise StoreError(f"{database} is there already; name another --dir, or remove it")

@@ -6,6 +6,7 @@ be read, what no such value can be, what refers to nothing, what is there twice.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -148,7 +149,7 @@ def judged(path: str | Path) -> tuple[Document, list[Fault]]:
     """The rows that could be read and every fault of the others. Raises BadFile for what cannot be read at all."""
     place = Path(path)
     rows: list[tuple[str, str, object, SheetRow | None]]
-    if place.is_dir():
+    if os.path.isdir(place):  # what cannot be looked at is told when it is read
         sheets = read_folder(place)
         faults, broken = list(sheets.faults), sheets.broken
         rows = [(name, row.where, row.data, row) for name in SECTIONS for row in sheets.rows.get(name, [])]
@@ -190,7 +191,7 @@ def _placed(section: str, where: str, data: object, sheet: SheetRow | None) -> t
 
 
 def _sections(place: Path) -> tuple[Mapping[str, list[object]], list[Fault]]:
-    if place.suffix.lower() == ".csv" and place.is_file():
+    if place.suffix.lower() == ".csv" and os.path.isfile(place):
         way_out = "load the folder it stands in, with billers.csv beside it"
         raise BadFile(str(place), [("", None, f"is one CSV file; {way_out}")])
     try:

@@ -19,6 +19,7 @@ from invoicecore_adapters.cli.speech import fact, tell
 from invoicecore_adapters.cli.tables import Cell, Column, Screen, progress
 
 _DONE, _PARTLY = 0, 3
+_STREAM: Final = "-"
 _SHOWN: Final = 20  # series and differences that people are told; machines get all
 _SHORT: Final = 12  # digits of a digest
 
@@ -38,6 +39,8 @@ def _export(args: argparse.Namespace) -> int:
         raise Unclear("name a file to write, or give --to the URL of a store")
     if args.resume and args.to is None:
         raise Unclear("--resume goes on with a store; a file is written whole or not at all")
+    if args.file == _STREAM:
+        raise Unclear("what is written is read again to compare; name a file, and pack or send it afterwards")
     with _open(args.db) as store:
         source = StoreSource(store)
         billers = source.billers()
@@ -55,6 +58,8 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
+    if args.file == _STREAM:
+        raise Unclear("the file is read twice, before anything is written and then to write it; name a file")
     source = FileSource(Path(args.file))
     billers = source.billers()  # a damaged file makes no database
     locale = spoken_by(billers, args.lang)[1]

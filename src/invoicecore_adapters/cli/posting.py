@@ -54,8 +54,8 @@ def _written(args: argparse.Namespace, pdf: bytes, name: str) -> int:
         sys.stdout.buffer.write(pdf)
         return _DONE
     path = Path(args.out or name)
-    path = path / name if path.is_dir() else path
     try:
+        path = path / name if path.is_dir() else path
         path.write_bytes(pdf)
     except OSError as error:
         raise InvalidValue("out", str(path), f"cannot be written ({error.strerror})", "give another --out") from error

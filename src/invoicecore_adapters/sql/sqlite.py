@@ -68,10 +68,15 @@ class SqliteFile:
             raise StoreError(f"{parsed!r} has options SQLite stores do not take; only ?timeout=SECONDS is known")
         # Absolute, so that a later chdir() does not make another file of it.
         path = Path(name).absolute()
-        if not path.parent.is_dir():
-            raise StoreError(f"the folder {path.parent} is not there; make it, or give another path")
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder; give the path of a file in it")
+        try:
+            if not path.parent.is_dir():
+                raise StoreError(f"the folder {path.parent} is not there; make it, or give another path")
+            if path.is_dir():
+                raise StoreError(f"{path} is a folder; give the path of a file in it")
+        except OSError as error:  # a folder that may not be entered, a name that is too long
+            raise StoreError(
+                f"{path} cannot be opened ({error.strerror}); check the path and the rights on it"
+            ) from error
         if sqlite3.sqlite_version_info < _OLDEST:
             raise StoreError(
                 f"SQLite {sqlite3.sqlite_version} is too old; use a Python with {'.'.join(map(str, _OLDEST))} or later"
