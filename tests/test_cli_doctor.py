@@ -21,6 +21,7 @@ from invoicecore_adapters.sql import sqlite
 from invoicecore_adapters.sql.migrations import PLAN, Plan, Step
 from invoicecore_adapters.sql.store import SqlStore
 from test_cli import Answer, Command, both, command, park
+from test_sql_findings import overwritten
 
 __all__ = ["both", "command", "park"]  # fixtures
 
@@ -156,6 +157,15 @@ def test_a_stored_value_that_nobody_knows_is_told_with_the_record_that_has_it(
     looked = park("doctor", "--json", "--lang", "en")
     assert looked.code in (0, 1)
     assert "schema" in codes(looked, "ok")
+
+
+@pytest.mark.parametrize("language, advice", [("en", "restore a backup"), ("fr", "restaurez une sauvegarde")])
+def test_damage_is_told_with_what_to_do(language: str, advice: str, park: Command, tmp_path: Path) -> None:
+    overwritten(tmp_path / "invoicecore.db", "charges_by_invoice")
+    told = park("doctor", "--json", "--lang", language)
+    assert (told.code, codes(told, "problem")) == (1, {"damage.found"})
+    [found] = [each for each in told.data["findings"] if each["code"] == "damage.found"]
+    assert advice in found["advice"]
 
 
 def test_a_stored_value_that_nobody_knows_is_one_finding_of_the_doctor(park: Command, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_versi
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers."""
 
+_SHOWN: Final = 5  # of what is damaged
 _MEGABYTE: Final = 1_000_000
 _LITTLE: Final = 100 * _MEGABYTE  # of room on the disk, in bytes
 
@@ -140,19 +141,16 @@ class SqliteFile:
             raise told from error
 
     def findings(self, connection: Connection) -> list[Finding]:
-        """See Database.findings: the journal, references, the library, and the room on the disk."""
+        """See Database.findings: the journal, damage, references, the library, and the room on the disk."""
         ask = connection.exec_driver_sql
         found = []
         mode = str(ask("PRAGMA journal_mode").scalar_one())
         problem = Verdict.OK if mode == "wal" else Verdict.PROBLEM
         found.append(Finding(code="journal" if mode == "wal" else "journal.mode", verdict=problem, data={"mode": mode}))
-        lost = ask("PRAGMA foreign_key_check").fetchall()
-        tables = ", ".join(sorted({str(row[0]) for row in lost}))
-        found.append(
-            Finding(code="references.broken", verdict=Verdict.PROBLEM, data={"count": len(lost), "tables": tables})
-            if lost
-            else Finding(code="references")
-        )
+        if why := _damage(connection):
+            found.append(Finding(code="damage.found", verdict=Verdict.PROBLEM, data={"why": why}))
+        else:
+            found += [Finding(code="damage"), *_references(connection)]
         version = {"version": sqlite3.sqlite_version}
         found.append(
             Finding(code="sqlite", data=version)
@@ -268,6 +266,30 @@ class SqliteFile:
             if mode != "wal":
                 raise StoreError(f"{self.place} cannot have a write-ahead log ({mode}); move it to a local disk")
             return
+
+
+def _damage(connection: Connection) -> str:
+    """What is wrong with the file's pages, of tables and of indexes; empty when nothing is."""
+    try:
+        rows = connection.exec_driver_sql(f"PRAGMA quick_check({_SHOWN})").scalars().all()
+    except DBAPIError as error:
+        if not getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+            raise
+        return str(error.orig)  # so bad that it cannot even be looked at
+    return "" if list(rows) == ["ok"] else "; ".join(" ".join(str(row).split()) for row in rows)
+
+
+def _references(connection: Connection) -> list[Finding]:
+    try:
+        lost = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    except DBAPIError as error:
+        if "foreign key mismatch" not in str(error.orig):
+            raise
+        return []  # of tables that somebody made otherwise: what they lack is said of the schema
+    if not lost:
+        return [Finding(code="references")]
+    data = {"count": len(lost), "tables": ", ".join(sorted({str(row[0]) for row in lost}))}
+    return [Finding(code="references.broken", verdict=Verdict.PROBLEM, data=data)]
 
 
 def _resets_safely(version: tuple[int, ...]) -> bool:
