@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from invoicecore.moving import FileSource, move
 from invoicecore.ports import Writer
 from invoicecore_adapters.sql import writing
+from invoicecore_adapters.sql.store import SqlStore
 from test_cli import RUN, Command, both, command, park
+from test_moving import Cut, Dying
 
 __all__ = ["both", "command", "park"]  # fixtures
 
@@ -81,6 +85,27 @@ def test_a_difference_exits_3_and_is_named(park: Command, monkeypatch: pytest.Mo
     again = park("export", "--to", "sqlite:///other.db", "--json")
     assert again.code == 3
     assert [each["part"] for each in json.loads(again.out)["differences"]] == ["counts", "digests"]
+
+
+@pytest.mark.parametrize("language, advice", [("en", "`import --resume`"), ("fr", "recommencez dans une base vide")])
+def test_a_book_that_is_still_arriving_is_told_until_it_has_arrived(
+    language: str, advice: str, park: Command, tmp_path: Path
+) -> None:
+    park("export", "book.jsonl")
+    with closing(SqlStore(f"sqlite:///{tmp_path}/new.db")) as store:
+        with pytest.raises(Cut):
+            move(FileSource(tmp_path / "book.jsonl"), Dying(store, 2, after=True))
+        with store.reading() as tx:
+            [biller] = tx.billers()
+    told = park("doctor", "--db", "sqlite:///new.db", "--json", "--lang", language)
+    assert told.code == 1
+    [found] = [each for each in told.data["findings"] if each["code"] == "imports.unfinished"]
+    assert found["data"] == {"count": 1, "billers": biller.id}
+    assert biller.id in found["text"]
+    assert advice in found["advice"]
+    assert park("import", "book.jsonl", "--db", "sqlite:///new.db", "--resume").code == 0
+    again = park("doctor", "--db", "sqlite:///new.db", "--json")
+    assert "imports" in {each["code"] for each in again.data["findings"] if each["verdict"] == "ok"}
 
 
 def test_a_book_that_comes_through_a_pipe_is_refused_and_makes_no_database(park: Command, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from invoicecore.testing import FixedClock
 from scenes import Scene, stage
 
 TODAY = date(2026, 3, 2)
-CHECKS = ("mail", "collections", "refunds", "events", "methods", "alerts", "runs", "drafts", "clock")
+CHECKS = ("mail", "collections", "refunds", "events", "methods", "alerts", "runs", "drafts", "clock", "imports")
 
 
 def told(billing: Billing, biller: Biller | None = None) -> dict[str, Finding]:

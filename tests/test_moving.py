@@ -10,7 +10,7 @@ import os
 import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +24,7 @@ from invoicecore import Billing, Plugins
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.errors import BadFile, Interrupted, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Lifecycle
-from invoicecore.moving import FileSource, Moved, StoreSource, files, move, pages, putting, save
+from invoicecore.moving import FileSource, Moved, StoreSource, files, is_arriving, move, pages, putting, save
 from invoicecore.moving.files import new_file
 from invoicecore.moving.pages import KINDS
 from invoicecore.parties import Biller
@@ -330,12 +330,38 @@ def test_a_move_that_was_cut_off_anywhere_is_gone_on_with(
             for biller in begun[-1:]:
                 unfinished = tx.counters(biller.id) == {}
                 assert biller.payments is not unfinished, "half a book must not be billed from"
+                assert is_arriving(tx, biller) is unfinished
         if begun:
             with pytest.raises(InvalidValue, match="resume=True"):
                 move(source, target)
         assert move(source, target, resume=True).differences == ()
         assert held(target) == wanted
     assert cuts > 3
+
+
+def test_a_biller_that_was_changed_is_known_to_be_arriving_once_its_invoices_come(
+    new: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
+    source, here = new("sqlite"), world()
+    write(source, *one_of_each(here))
+    with source.writing() as tx:
+        tx.replace([attrs.evolve(here.biller, payments=True)])
+        tx.take_numbers("b1", "draft", 1, DAY)
+    known: list[bool] = []
+    for at in itertools.count(1):
+        target = new("sqlite")
+        with suppress(Cut):
+            move(StoreSource(source), Dying(target, at, after=False))
+            break
+        with target.reading() as tx:
+            known.append(is_arriving(tx, tx.billers()[0]))
+    assert known == sorted(known), "it was known, and is not any more"
+    assert known[-1]
+    with target.reading() as tx:
+        assert not is_arriving(tx, tx.billers()[0])
+    with source.reading() as tx:
+        assert not is_arriving(tx, tx.billers()[0])
 
 
 class Interrupting(Wrapped):

@@ -17,6 +17,7 @@ from invoicecore.errors import StoreError
 from invoicecore.inbox import InboxEvent, InboxState
 from invoicecore.invoices import Status
 from invoicecore.messages import Message, MessageState
+from invoicecore.moving import is_arriving
 from invoicecore.parties import Biller
 from invoicecore.payments import Refund, RefundState
 from invoicecore.ports import Event, Finding, InvoiceQuery, Order, Reader, Verdict
@@ -41,6 +42,9 @@ AHEAD: Final = timedelta(minutes=5)
 
 IN_VAIN: Final = 3
 """After how many tries in vain something counts as failing."""
+
+SHOWN: Final = 5
+"""Billers that are named."""
 
 ENOUGH: Final = 1000
 """Records of a kind that are looked at; of more it is said that there are at least so many."""
@@ -74,6 +78,7 @@ class Examining:
         self._desk = desk
         self._at = desk.clock.now()
         self._found: dict[str, _Found] = {}
+        self._arriving: list[str] = []  # what was moved of them is not all there is
         self._unread: list[str] = []  # why something could not be looked at
 
     def examine(self, biller: Biller) -> None:
@@ -85,6 +90,8 @@ class Examining:
             self._given_up(tx, biller)
             self._runs(tx, biller)
             self._clock(tx, biller)
+            if is_arriving(tx, biller):
+                self._arriving.append(biller.id)
 
     def examine_each(self, billers: Iterable[Biller]) -> None:
         """Look at the work of each."""
@@ -113,6 +120,11 @@ class Examining:
             ]
             # Of what was not looked at everywhere, nothing says that it is well.
             told += bad or ([] if self._unread else [Finding(code=check)])
+        if self._arriving:
+            data = {"count": len(self._arriving), "billers": ", ".join(self._arriving[:SHOWN])}
+            told.append(Finding(code="imports.unfinished", verdict=Verdict.PROBLEM, data=data))
+        elif not self._unread:
+            told.append(Finding(code="imports"))
         if self._unread:
             told.append(Finding(code="work.unreadable", verdict=Verdict.PROBLEM, data={"why": self._unread[0]}))
         return tuple(told)

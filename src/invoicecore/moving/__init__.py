@@ -14,7 +14,7 @@ import attrs
 
 from invoicecore.moving.files import FileSource, new_file
 from invoicecore.moving.pages import Page, StoreSource
-from invoicecore.moving.putting import Putting
+from invoicecore.moving.putting import Putting, is_arriving
 from invoicecore.moving.tallies import Difference, Tally, compared, merged, tallied
 from invoicecore.parties import Biller
 from invoicecore.ports import Store
@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "StoreSource",
     "Tally",
+    "is_arriving",
     "move",
     "save",
 ]

@@ -55,7 +55,8 @@ KINDS: Final[Mapping[str, type[Record]]] = {
 
 NAMES: Final[Mapping[type[object], str]] = {kind: name for name, kind in KINDS.items()}
 
-_ANY_DAY: Final = date(2000, 1, 1)  # no status is asked for
+ANY_DAY: Final = date(2000, 1, 1)
+"""For queries that ask for no status."""
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +147,7 @@ def _invoices(tx: Reader, biller: str) -> Iterator[list[Record]]:
     there already; where ids do not sort by time it is pulled along, and remembered as being `ahead`.
     """
     ahead: set[str] = set()
-    query = InvoiceQuery(biller=biller, on=_ANY_DAY, order=Order.CREATED_DESC, limit=PAGE)
+    query = InvoiceQuery(biller=biller, on=ANY_DAY, order=Order.CREATED_DESC, limit=PAGE)
     while page := tx.invoices(query):
         last = page[-1].id
         query = attrs.evolve(query, after=(last, last))

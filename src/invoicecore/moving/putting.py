@@ -8,9 +8,9 @@ from typing import Final
 import attrs
 
 from invoicecore.errors import Interrupted, InvalidValue
-from invoicecore.moving.pages import NAMES, Page
+from invoicecore.moving.pages import ANY_DAY, NAMES, Page
 from invoicecore.parties import Biller
-from invoicecore.ports import Counter, Reader, Record, Store, Writer
+from invoicecore.ports import Counter, InvoiceQuery, Order, Reader, Record, Store, Writer
 
 _EMPTY: Final = "move into a store without it; what an interruption left is gone on with by resume=True"
 _AGAIN: Final = "let nobody work on either store meanwhile; begin again with an empty one"
@@ -100,3 +100,15 @@ def _stored(tx: Reader, ref: str) -> Biller | None:
 def _unfinished(biller: Biller) -> Biller:
     """A biller while its records are on their way: nothing is billed or collected, and its last version is to come."""
     return attrs.evolve(biller, payments=False, version=biller.version - 1)
+
+
+def is_arriving(tx: Reader, biller: Biller) -> bool:
+    """Whether a biller is as `_unfinished` made it; one that was changed at its source only once there are invoices."""
+    if biller.payments:
+        return False
+    if biller.version == 0:  # no other is before its first version
+        return True
+    # Its series come last, and every draft that was made here took a number of one.
+    return not tx.counters(biller.id) and bool(
+        tx.invoices(InvoiceQuery(biller=biller.id, on=ANY_DAY, order=Order.CREATED_DESC, limit=1))
+    )
