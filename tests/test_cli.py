@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -19,8 +21,11 @@ from invoicecore import Billing, Money, Plugins, Status, hookimpl
 from invoicecore.errors import InvoicecoreError
 from invoicecore.payments import PaymentMethod
 from invoicecore.ports import Order
+from invoicecore_adapters import memory
 from invoicecore_adapters.cli import main
 from invoicecore_adapters.cli.arguments import METHODS, ORDERS, STATUSES
+from invoicecore_adapters.cli.tables import Column, Screen
+from invoicecore_adapters.telemetry import JsonLines, Telemetry
 
 RUN = [sys.executable, "-c", "import sys; from invoicecore_adapters.cli import main; sys.exit(main())"]
 
@@ -448,6 +453,32 @@ def test_output_is_utf_8_and_without_colour_in_a_pipe_whatever_the_locale(park: 
     assert told.returncode == 0
     assert "Échéance" in told.stdout.decode("utf-8")
     assert b"\x1b" not in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\x1c"])
+def test_a_row_of_a_table_is_one_line_in_a_pipe_whatever_is_in_it(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().table([Column("Name"), Column("Unit")], [[f"Ana{odd}Lima", "12"], ["Bo", "2"]])
+    head, _, ana, bo, rest = capsys.readouterr().out.split("\n")
+    assert (head.split(), ana.endswith("12"), bo.split(), rest) == (["Name", "Unit"], True, ["Bo", "2"], "")
+
+
+def test_the_line_of_the_log_in_the_docs_is_as_a_run_writes_it() -> None:
+    page = Path(__file__).parents[1] / "docs" / "operations.md"
+    [sample] = [line for line in page.read_text("utf-8").splitlines() if line.startswith('{"at"')]
+    lines = io.StringIO()
+    handler, log = logging.StreamHandler(lines), logging.getLogger("invoicecore")
+    handler.setFormatter(JsonLines())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        Billing.open("memory://", plugins=Plugins.of(memory.plugin, Telemetry())).run()
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+    told = json.loads(lines.getvalue())
+    assert list(told) == list(json.loads(sample))
+    assert sample == json.dumps(json.loads(sample)), "it is not written so"
+    assert lines.getvalue() == json.dumps(told) + "\n"
 
 
 def test_a_reader_that_has_read_enough_is_no_error(park: Command, tmp_path: Path) -> None:

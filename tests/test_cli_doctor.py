@@ -168,6 +168,16 @@ def test_damage_is_told_with_what_to_do(language: str, advice: str, park: Comman
     assert advice in found["advice"]
 
 
+def test_of_a_file_that_may_not_be_written_nobody_says_that_it_may(
+    park: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As for a user without the right to the file, who has it to the folder: the log beside it can be written.
+    monkeypatch.setattr(sqlite.os, "access", lambda path, how: Path(path).is_dir())
+    told = park("doctor", "--json")
+    said = [each["code"] for each in told.data["findings"] if each["code"].startswith("writing")]
+    assert said == ["writing.rights"]
+
+
 def test_a_stored_value_that_nobody_knows_is_one_finding_of_the_doctor(park: Command, tmp_path: Path) -> None:
     by_hand(tmp_path, "UPDATE messages SET state = 'bounced', next_try_at = '2026-04-01 00:00:00+00:00'")
     told = park("doctor", "--json", "--lang", "fr")

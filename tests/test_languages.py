@@ -96,6 +96,11 @@ DATES = entry("locale.date_pattern", "dd/MM/yyyy")
 # --- what we ship is complete ----------------------------------------------------------------------------------------
 
 
+def test_a_word_of_ours_is_written_in_one_way() -> None:
+    for path in OURS:
+        assert "vènement" not in path.read_text("utf-8"), f"{path}: write événement"
+
+
 def test_there_are_catalogues_to_judge() -> None:
     names = {path.relative_to(ROOT / "src").as_posix() for path in OURS}
     for package in ("invoicecore/wording", "invoicecore_adapters/cli"):

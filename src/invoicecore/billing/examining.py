@@ -38,7 +38,7 @@ RECENT: Final = timedelta(days=30)
 """How long an e-mail that was refused for good is spoken of."""
 
 AHEAD: Final = timedelta(minutes=5)
-"""How far the timeline may be ahead of this host's clock."""
+"""How far the timeline of the newest invoice may be ahead of this host's clock."""
 
 IN_VAIN: Final = 3
 """After how many tries in vain something counts as failing."""

@@ -79,6 +79,7 @@ def _doctor(args: argparse.Namespace) -> int:
             found += billing.examine(biller=biller)
     except InvoicecoreError as error:
         found.append(Finding(code="store.unusable", verdict=Verdict.PROBLEM, data={"why": sentence(error)}))
+    found = _agreeing(found)
     worst = max(found, key=lambda each: list(Verdict).index(each.verdict)).verdict
     if args.json:
         told = [
@@ -95,6 +96,16 @@ def _doctor(args: argparse.Namespace) -> int:
     else:
         _show(Screen(), found, locale)
     return _REFUSED if worst is Verdict.PROBLEM else _DONE
+
+
+def _agreeing(found: Sequence[Finding]) -> list[Finding]:
+    """Without what is only said to be well by one who looked at it, where another found that it is not."""
+    bad = {_looked_at(each) for each in found if each.verdict is not Verdict.OK}
+    return [each for each in found if each.verdict is not Verdict.OK or each.data or each.code not in bad]
+
+
+def _looked_at(finding: Finding) -> str:
+    return finding.code.partition(".")[0]
 
 
 def _show(screen: Screen, found: Sequence[Finding], locale: str) -> None:
@@ -120,7 +131,7 @@ def _show(screen: Screen, found: Sequence[Finding], locale: str) -> None:
 
 
 def _check(finding: Finding, locale: str) -> str:
-    name = finding.code.partition(".")[0]
+    name = _looked_at(finding)
     return tell(f"check.{name}", locale) if f"check.{name}" in _CHECKS else name
 
 

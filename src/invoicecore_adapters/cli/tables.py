@@ -123,7 +123,7 @@ class Screen:
             return
         with self._console.capture() as captured:
             self._console.print(table)
-        for line in captured.get().splitlines():
+        for line in captured.get().removesuffix("\n").split("\n"):  # a name may have what Unicode calls a line's end
             self.line(line.rstrip())
 
     def _line_by_line(self, headings: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
