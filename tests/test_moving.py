@@ -8,9 +8,10 @@ import itertools
 import json
 import os
 import resource
+import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -26,7 +27,7 @@ from invoicecore.errors import BadFile, Interrupted, InvalidValue, NotFound, Sto
 from invoicecore.invoices import Lifecycle
 from invoicecore.moving import FileSource, Moved, StoreSource, files, is_arriving, move, pages, putting, save
 from invoicecore.moving.files import new_file
-from invoicecore.moving.pages import KINDS
+from invoicecore.moving.kinds import KINDS, REFERENCES
 from invoicecore.parties import Biller
 from invoicecore.ports import Counter, Event, Record, Store, Writer
 from invoicecore.testing import FixedClock, samples
@@ -222,6 +223,61 @@ def test_a_charge_of_an_invoice_that_is_gone_is_told_and_not_lost(new: NewStore)
     write(source, *here.records, samples.charge(here, "x1", state=ChargeState.INVOICED, invoice="i9"))
     with pytest.raises(StoreError, match="1 charges of biller b1 are on invoices that are not there"):
         move(StoreSource(source), new("memory"))
+
+
+def test_every_reference_of_the_tables_is_one_that_a_move_looks_at() -> None:
+    kind_of = {shelf.table.name: kind for kind, shelf in SHELVES.items()}
+    known = {
+        (SHELVES[kind].table.name, {"group": "booking_group"}.get(field, field), SHELVES[other].table.name)
+        for kind, fields in REFERENCES.items()
+        for field, other in fields.items()
+    }
+    wanted = {
+        (name, key.column_keys[-1], key.referred_table.name)
+        for name, table in metadata.tables.items()
+        for key in table.foreign_key_constraints
+        if name in kind_of and key.referred_table.name != "billers"
+    }
+    assert known == wanted
+
+
+LOST = [
+    ("DELETE FROM customers WHERE id = 'c1'", "refers to customer c1, which is not there"),
+    ("DELETE FROM payments", "refers to payment [^ ]+, which is not there"),
+    ("DELETE FROM lines WHERE invoice = 'i1'", "invoice i1 has no lines"),
+    ("UPDATE allocations SET invoice = 'i9'", "payment [^ ]+ refers to invoice i9, which is not there"),
+    ("UPDATE lines SET charge = 'x9' WHERE position = 0", "refers to charge x9, which is not there"),
+]
+
+
+@pytest.mark.parametrize("statement, told", LOST)
+def test_a_store_in_which_something_refers_to_nothing_is_not_said_to_have_arrived(
+    statement: str, told: str, new: NewStore, tmp_path: Path
+) -> None:
+    source = PLUGINS.store(f"sqlite:///{tmp_path}/lost.db")
+    write(source, *one_of_each(world()))
+    with closing(sqlite3.connect(tmp_path / "lost.db")) as hand:  # which looks at no reference
+        hand.execute(statement)
+        hand.commit()
+    with pytest.raises(StoreError, match=f"biller b1 is not whole: .*{told}.*restore a backup"):
+        save(StoreSource(source), tmp_path / "book.jsonl")
+    assert not (tmp_path / "book.jsonl").exists()
+    with pytest.raises(StoreError, match=told):
+        move(StoreSource(source), new("memory"))
+    source.close()
+
+
+@pytest.mark.parametrize("there", ["sqlite", "postgresql"])
+def test_a_file_in_which_something_refers_to_nothing_is_refused_with_what_it_is(
+    there: str, new: NewStore, tmp_path: Path
+) -> None:
+    source, here = new("memory"), world()
+    write(source, here.biller, *here.customers[1:], *here.units)
+    with new_file(tmp_path / "book.jsonl") as put:
+        for page in StoreSource(source).pages(checked=False):
+            put(page)
+    with pytest.raises(InvalidValue, match=r"is not whole: unit [^ ]+ refers to customer c1, which is not there"):
+        move(FileSource(tmp_path / "book.jsonl"), new(there))
 
 
 def test_a_biller_is_read_as_it_was_when_its_turn_came(new: NewStore) -> None:

@@ -73,20 +73,22 @@ def move(source: Source, store: Store, *, resume: bool = False, progress: Progre
     The store must have none of the source's billers. After an interruption `resume` goes on: what is there already is
     compared, never written twice. Until its last page is written a biller's payments are off in the store, so that
     nobody bills from half a book. Raises InvalidValue for a biller that is in the store, and for a record of an
-    interrupted move that is not as the source has it; BadFile for a damaged file, before anything is written.
+    interrupted move that is not as the source has it; BadFile for a damaged file, before anything is written; StoreError
+    for a record that refers to what is not there.
     """
     billers = [biller.id for biller in source.billers()]
     putting = Putting(store, resume=resume)
     putting.check(billers)
     wanted = tallied(source.pages(), then=putting.put, progress=progress)
-    return Moved(source=wanted, target=tallied(StoreSource(store, billers).pages()))
+    return Moved(source=wanted, target=tallied(StoreSource(store, billers).pages(checked=False)))
 
 
 def save(source: Source, path: Path, *, progress: Progress | None = None) -> Moved:
     """Write everything of a source to a new file, and read that back; `.gz` at the end of its name has it compressed.
 
     Each biller is as it was at one moment. The file appears under its name when it is whole. Raises InvalidValue for a
-    file that is there already, NotFound for a biller that is not, StoreError where the file cannot be written.
+    file that is there already, NotFound for a biller that is not, StoreError where the file cannot be written and for a
+    record that refers to what is not there.
     """
     with new_file(path) as put:
         wanted = tallied(source.pages(), then=put, progress=progress)

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import IO, Final, NoReturn, cast
 
 from invoicecore.errors import BadFile, InvalidValue, StoreError
-from invoicecore.moving.pages import KINDS, Page
+from invoicecore.moving.kinds import KINDS
+from invoicecore.moving.pages import Page
 from invoicecore.moving.tallies import Counting, Tally, compared
 from invoicecore.parties import Biller
 from invoicecore.ports import Record

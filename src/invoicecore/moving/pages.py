@@ -9,54 +9,21 @@ from typing import Final
 
 import attrs
 
-from invoicecore.alerts import Alert
-from invoicecore.bookings import Booking, Group
 from invoicecore.charges import Charge
-from invoicecore.collection import Collection, SavedMethod
-from invoicecore.credit_notes import CreditNote
-from invoicecore.credits import CreditEntry
 from invoicecore.errors import NotFound, StoreError
-from invoicecore.inbox import InboxEvent
 from invoicecore.invoices import Invoice
-from invoicecore.leases import Lease
-from invoicecore.messages import Message
-from invoicecore.parties import Biller, Customer, Unit
-from invoicecore.payments import Payment, Refund, Reversal
-from invoicecore.ports import Counter, Event, InvoiceQuery, KeyUse, Order, PayLink, Reader, Record, Store
+from invoicecore.moving.kinds import KINDS, NAMES, missing
+from invoicecore.parties import Biller
+from invoicecore.ports import Counter, InvoiceQuery, Order, Reader, Record, Store
 from invoicecore.serde import dumps
 
 PAGE: Final = 1000
 """Records a page, and a transaction; of invoices, that many with their charges."""
 
-KINDS: Final[Mapping[str, type[Record]]] = {
-    "biller": Biller,
-    "customer": Customer,
-    "unit": Unit,
-    "group": Group,
-    "booking": Booking,
-    "lease": Lease,
-    "charge": Charge,
-    "invoice": Invoice,
-    "saved_method": SavedMethod,
-    "payment": Payment,
-    "reversal": Reversal,
-    "refund": Refund,
-    "credit_note": CreditNote,
-    "credit_entry": CreditEntry,
-    "event": Event,
-    "pay_link": PayLink,
-    "key_use": KeyUse,
-    "alert": Alert,
-    "collection": Collection,
-    "inbox_event": InboxEvent,
-    "message": Message,
-}
-"""Every kind of record by its name, what is referred to first; what workers take up by itself comes last."""
-
-NAMES: Final[Mapping[type[object], str]] = {kind: name for name, kind in KINDS.items()}
-
 ANY_DAY: Final = date(2000, 1, 1)
 """For queries that ask for no status."""
+
+_SHOWN: Final = 5  # of what is not there
 
 
 @attrs.frozen(kw_only=True)
@@ -93,12 +60,21 @@ class StoreSource:
                 found += page
         return found
 
-    def pages(self) -> Iterator[Page]:
-        """See Source.pages; each biller in one view, as it was when that began."""
+    def pages(self, *, checked: bool = True) -> Iterator[Page]:
+        """See Source.pages; each biller in one view, as it was when that began.
+
+        Raises StoreError for a record that refers to what is not there, and an invoice without lines; what is read only
+        to be compared need not be `checked`.
+        """
         for biller in self.billers():
             with self._store.reading() as tx:
                 yield Page(biller=biller.id, records=(_biller(tx, biller.id),))
                 for records in _records(tx, biller.id):
+                    if checked and (found := missing(tx, biller.id, records)):
+                        raise StoreError(
+                            f"biller {biller.id} is not whole: {'; '.join(found[:_SHOWN])}; restore a backup, or put "
+                            "back what was deleted by hand"
+                        )
                     yield Page(biller=biller.id, records=tuple(records))
                 yield Page(biller=biller.id, counters=tx.counters(biller.id))
 

@@ -7,13 +7,15 @@ from typing import Final
 
 import attrs
 
-from invoicecore.errors import Interrupted, InvalidValue
-from invoicecore.moving.pages import ANY_DAY, NAMES, Page
+from invoicecore.errors import Conflict, Interrupted, InvalidValue
+from invoicecore.moving.kinds import NAMES, missing
+from invoicecore.moving.pages import ANY_DAY, Page
 from invoicecore.parties import Biller
 from invoicecore.ports import Counter, InvoiceQuery, Order, Reader, Record, Store, Writer
 
 _EMPTY: Final = "move into a store without it; what an interruption left is gone on with by resume=True"
 _AGAIN: Final = "let nobody work on either store meanwhile; begin again with an empty one"
+_WHOLE: Final = "give what was exported from a store that has it"
 _TRIES: Final = 5  # of a page that the store interrupts: the next transaction waits for a store that is restarting
 
 
@@ -39,6 +41,12 @@ class Putting:
         for left in reversed(range(_TRIES)):
             try:
                 return self._put(page, afresh=not self._resume and left == _TRIES - 1)
+            except Conflict as error:
+                with self._store.reading() as tx:
+                    found = missing(tx, page.biller, page.records)
+                if not found:
+                    raise
+                raise InvalidValue("biller", page.biller, f"is not whole: {found[0]}", _WHOLE) from error
             except Interrupted:  # it may be written or not
                 if not left:
                     raise

@@ -12,7 +12,8 @@ import attrs
 from invoicecore.credits import CreditEntry
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.money import Money, minor
-from invoicecore.moving.pages import NAMES, Page
+from invoicecore.moving.kinds import NAMES
+from invoicecore.moving.pages import Page
 from invoicecore.ports import Counter
 
 _BITS: Final = 256
