@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,26 +11,19 @@ from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, any_, create_engine, event, literal, make_url
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from invoicecore.errors import (
-    Conflict,
-    Interrupted,
-    InvalidValue,
-    InvoicecoreError,
-    MissingExtra,
-    StoreError,
-)
+from invoicecore.errors import Interrupted, InvoicecoreError, MissingExtra, StoreError
 from invoicecore.ports import Finding, Verdict
-from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
+from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 
 try:
     import psycopg
-    from psycopg import errors
 except ImportError as error:
     raise MissingExtra("the PostgreSQL store", "postgres") from error
+
+from invoicecore_adapters.sql.postgres_faults import crowded, lost, told, words_of
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, for a free connection, and for a server that is starting."""
@@ -159,8 +151,8 @@ class PostgresDatabase:
         try:
             connection.commit()
         except SQLAlchemyError as error:
-            if _lost(error):
-                raise Interrupted(_words(_cause(error)), written=None) from error
+            if lost(error):
+                raise Interrupted(words_of(error), written=None) from error
             raise self.dialect.told(error) from error
 
     def findings(self, connection: Connection) -> list[Finding]:
@@ -212,10 +204,10 @@ class PostgresDatabase:
                 if connection is not None:
                     connection.close()
                 told = self.dialect.told(error)
-                if not _lost(error) and _kind(_cause(error)) is not errors.TooManyConnections:
+                if not lost(error) and not crowded(error):
                     raise told from error
                 if time.monotonic() > until:
-                    words = f"{self.place} cannot be reached ({_words(_cause(error))})"
+                    words = f"{self.place} cannot be reached ({words_of(error)})"
                     unreachable = StoreError(f"{words}; check the URL, and that the server runs")
                     raise unreachable if isinstance(told, Interrupted) else told from error
                 time.sleep(0.05)  # a server that restarts is back soon
@@ -273,93 +265,7 @@ class PostgresDialect:
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
         """See Dialect.told; Interrupted for what may be tried again."""
-        cause = _cause(error)
-        if isinstance(error, NoneFree):
-            return StoreError(f"no connection was free in time ({error.args[0]}); use fewer threads, or try again")
-        if not isinstance(cause, psycopg.Error):
-            return StoreError(f"the store refused a statement ({error}); this is a bug in the SQL store, report it")
-        diag = cause.diag
-        words = _words(cause)
-        if isinstance(cause, errors.UniqueViolation):
-            columns = (diag.message_detail or "").partition("(")[2].partition(")")[0].split(", ")
-            return conflict_of(table.name if table is not None else diag.table_name or "", columns)
-        if isinstance(cause, errors.ForeignKeyViolation):
-            return Conflict("a record that another one refers to", diag.message_detail or "it is not there")
-        if isinstance(cause, errors.CheckViolation):
-            return StoreError(
-                f"the check {diag.constraint_name!r} failed, nothing was written; this is a bug, report it"
-            )
-        if isinstance(cause, errors.SerializationFailure | errors.DeadlockDetected) or _lost(error):
-            return Interrupted(words, written=False)
-        if isinstance(cause, psycopg.DataError):
-            return InvalidValue("records", "a value", f"cannot be stored: {words}", "use 64-bit numbers and UTF-8")
-        for known, way_out in _FAULTS.items():
-            if issubclass(_kind(cause), known):
-                return StoreError(f"{words}: {way_out}")
-        return StoreError(
-            f"the database failed ({cause.sqlstate or type(cause).__name__}: {words}); nothing was written"
-        )
-
-
-_FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
-    errors.LockNotAvailable: "another writer held it for too long; try again, and keep transactions short",
-    errors.DiskFull: "the server's disk is full, nothing of this was written; free some space and try again",
-    errors.OutOfMemory: "the server is out of memory; try again with less at once",
-    errors.TooManyConnections: "the server takes no more connections; close some, or raise its max_connections",
-    errors.ReadOnlySqlTransaction: "the database is read-only, perhaps a standby; give the URL of the primary",
-    errors.FeatureNotSupported: "this server does not do that; of a standby, give the URL of the primary",
-    errors.InsufficientPrivilege: "this role may not; grant it the right, or use another",
-    errors.InvalidSchemaName: "the schema is not there; create it, or take search_path out of the URL",
-    errors.InvalidCatalogName: "there is no such database on this server; create it with `createdb`",
-    errors.InvalidAuthorizationSpecification: "the server does not let this role in; check the URL and pg_hba.conf",
-    errors.QueryCanceled: "the server stopped the statement; raise its statement_timeout, or try again",
-    errors.IndexCorrupted: "the database is damaged; restore a backup",
-    errors.DataCorrupted: "the database is damaged; restore a backup",
-    psycopg.OperationalError: "the server cannot be reached or is not well; check the URL and that it runs",
-}
-
-
-# What a session that the server has ended was told: it shuts down, it crashed, or its patience was at an end.
-_ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
-
-# Of a connection that was turned away the driver has the words only. Those whose reason outlasts any waiting, on a server
-# that speaks English; what others say is waited for.
-_TURNED_AWAY: Final[Mapping[str, type[psycopg.Error]]] = {
-    r"too many|connection slots": errors.TooManyConnections,
-    r'database ".*" does not exist': errors.InvalidCatalogName,
-    r"permission denied for database": errors.InsufficientPrivilege,
-    r"pg_hba\.conf|password|role .* does not exist|log in": errors.InvalidAuthorizationSpecification,
-}
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What the driver raised."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-
-
-def _words(cause: BaseException) -> str:
-    said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
-    return " ".join((said or str(cause) or type(cause).__name__).split())
-
-
-def _kind(cause: BaseException) -> type[BaseException]:
-    """What is wrong, by its kind of error."""
-    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-        for words, kind in _TURNED_AWAY.items():
-            if re.search(words, str(cause)):
-                return kind
-    return type(cause)
-
-
-def _lost(error: BaseException) -> bool:
-    """Whether the connection is gone, or not to be had just now."""
-    cause = _cause(error)
-    if not isinstance(cause, psycopg.Error):
-        return False
-    # What the server itself says has a state; a socket that broke or was never opened has none.
-    return cause.sqlstate in _ENDED or (
-        isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None and _kind(cause) is type(cause)
-    )
+        return told(error, table)
 
 
 class _AsIs(dict[Any, Any]):
