@@ -293,6 +293,55 @@ def test_a_schema_of_its_own_holds_it(empty: str) -> None:
     assert ask(empty, "SELECT version FROM ours.meta") == [(PLAN.newest,)]
 
 
+@pytest.mark.parametrize("setting", ["datestyle = 'German, DMY'", "datestyle = 'SQL'", "client_encoding = 'LATIN1'"])
+def test_how_a_database_would_rather_show_things_makes_no_difference(setting: str, url: str, store: SqlStore) -> None:
+    ask(url, f"ALTER DATABASE {postgres.name_of(url)} SET {setting}")
+    other = SqlStore(url)
+    mail = samples.message(HERE, "m1", error="Łódź, 3 € – 日本")
+    with closing(other):
+        with other.writing() as writer:
+            writer.add([samples.invoice(HERE, "i1"), mail])
+        with other.reading() as reader:
+            assert reader.get(type(mail), "b1", ["m1"]) == {"m1": mail}
+
+
+def test_what_the_environment_would_rather_have_makes_no_difference(
+    url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    monkeypatch.setenv("PGDATESTYLE", "German, DMY")
+    test_how_a_database_would_rather_show_things_makes_no_difference("datestyle = 'SQL'", url, store)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252"])
+def test_a_database_that_lacks_characters_is_refused_before_anything_is_made(encoding: str) -> None:
+    with encoded(encoding) as url:
+        with pytest.raises(StoreError, match=rf"has the encoding {encoding}.* ENCODING 'UTF8' TEMPLATE template0"):
+            SqlStore(url)
+        assert ask(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_a_database_that_takes_every_byte_holds_every_character() -> None:
+    with encoded("SQL_ASCII") as url, workers.desk(url) as billing:
+        park = billing.billers.add(name="Łódź 日本", currency="EUR", timezone="UTC", locale="fr_FR")
+        assert billing.billers.get(park.id).name == "Łódź 日本"
+
+
+@contextmanager
+def encoded(encoding: str) -> Iterator[str]:
+    """The URL of a new database of an encoding."""
+    name = f"ic_{os.getpid()}_{encoding}".lower()
+    url = postgres._renamed(postgres.server_url(), name).replace("postgresql://", "postgresql+psycopg://", 1)
+    with psycopg.connect(postgres.server_url(), autocommit=True) as server:
+        server.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
+        )
+    try:
+        yield url
+    finally:
+        postgres.drop(url)
+
+
 # --- the way to the server --------------------------------------------------------------------------------------------
 
 
@@ -348,6 +397,15 @@ def test_a_server_that_is_not_there_is_waited_for_and_then_named(place: str) -> 
     assert_untold(told.value)
 
 
+def test_a_server_that_never_answers_is_not_waited_for_longer_than_was_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            SqlStore(f"postgresql://user@{host}:{port}/rent?timeout=0.1")
+        assert time.monotonic() - begun < 60
+
+
 SECRET = "s3cret"
 
 
@@ -370,6 +428,12 @@ def assert_untold(error: BaseException) -> None:
         ("postgresql://user:s3cret@host/rent?timeout=1&timeout=2", "write .timeout=30"),
         ("postgresql:///rent?host=127.0.0.1&port=1&password=s3cret&timeout=0", "host=127.0.0.1&port=1 cannot be reached"),
         ("postgresql://user:s3cret@/rent?host=/nowhere&colour=s3cret", "colour"),
+        ("postgresql://user:one@s3cret@host/rent", "the user and the password as %40"),
+        ("postgresql://user:one@s3/s3cret@host/rent", "the user and the password as %40"),
+        ("postgresql://user:one?@s3cret@host/rent", "the user and the password as %40"),
+        ("postgresql://user@/rent?host=/nowhere&prepare_threshold=s3cret", "no option prepare_threshold"),
+        ("postgresql://user@/rent?row_factory=s3cret&cursor_factory=s3cret", "no option cursor_factory, row_factory"),
+        ("postgresql://user@/rent?conninfo=password%3Ds3cret", "no option conninfo"),
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_be_opened_says_what_to_write_and_no_password(url: str, told: str) -> None:

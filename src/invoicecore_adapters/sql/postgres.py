@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ PATIENCE: Final = 30.0
 
 _LONGEST: Final = 2**31 - 1  # milliseconds the server takes as a timeout
 _SHOWN: Final = frozenset({"host", "port"})  # of a URL's options; a password may be among the others
+_OPTIONS: Final = frozenset(option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
+_ENCODINGS: Final = ("UTF8", "SQL_ASCII")  # those that hold every character: the second one does not look
 _OLDEST: Final = 130000  # partitioned tables that others refer to, and nothing here that is younger
 _FEW: Final = 10  # rows of an update for which no plan is a bad one
 
@@ -73,6 +76,9 @@ class PostgresDatabase:
             parsed = make_url(url)
         except (ArgumentError, ValueError):  # a port that is no number
             raise StoreError("the URL is not one of a database; write postgresql+psycopg://user@host/name") from None
+        # What follows the first @ of a password is read as the host, which is shown.
+        if "@" in (parsed.host or "") or ("@" in (parsed.database or "") and url.count("@") > 1):
+            raise StoreError("the URL has an @ too many; write those of the user and the password as %40")
         query = dict(parsed.query)
         self.place = parsed.set(query={k: v for k, v in query.items() if k in _SHOWN}).render_as_string()
         if parsed.drivername not in ("postgresql", "postgresql+psycopg") or not parsed.database:
@@ -80,8 +86,13 @@ class PostgresDatabase:
         wait = query.pop("timeout", str(PATIENCE))
         if not isinstance(wait, str) or not wait.replace(".", "", 1).isdecimal() or not wait.isascii():
             raise StoreError(f"{self.place}: timeout is a number of seconds; write ?timeout=30")
+        if unknown := sorted(query.keys() - _OPTIONS):
+            raise StoreError(f"{self.place}: libpq has no option {', '.join(unknown)}; take it out of the URL")
         self.patience = float(wait)
         self.dialect: Dialect = PostgresDialect()
+        # Of a server that does not even refuse, the driver would wait for minutes; less than two seconds it does not.
+        reach = str(min(max(math.ceil(self.patience), 2), _LONGEST // 1000))
+        query = {"connect_timeout": reach, **query, "client_encoding": "utf8"}
         self._url = parsed.set(drivername="postgresql+psycopg", query=query)
         self._open()
 
@@ -94,7 +105,8 @@ class PostgresDatabase:
         @event.listens_for(self._engine, "connect")
         def ready(connection: psycopg.Connection, _: object) -> None:
             connection.autocommit = True
-            connection.execute(f"SET lock_timeout = {patience}; SET TimeZone = 'UTC'")
+            # Instants are read as ISO 8601 has them, whatever the database, the role or the environment would rather see.
+            connection.execute(f"SET lock_timeout = {patience}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
             connection.autocommit = False
 
         self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -113,9 +125,8 @@ class PostgresDatabase:
     def _prepare(self, plan: Plan) -> None:
         try:
             with self.reading() as connection:
+                self._check_server(connection)
                 version = stored_version(connection, self.place, beside_others=True)
-                if _driver(connection).info.server_version < _OLDEST:
-                    raise StoreError(f"{self.place} is older than PostgreSQL {_OLDEST // 10000}; upgrade the server")
             if version == plan.newest:
                 return
             if version is not None:
@@ -127,6 +138,16 @@ class PostgresDatabase:
         except SQLAlchemyError as error:
             told = self.dialect.told(error)
             raise told if isinstance(told, Interrupted) else StoreError(f"{self.place}: {told}") from error
+
+    def _check_server(self, connection: Connection) -> None:
+        if _driver(connection).info.server_version < _OLDEST:
+            raise StoreError(f"{self.place} is older than PostgreSQL {_OLDEST // 10000}; upgrade the server")
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding not in _ENCODINGS:
+            raise StoreError(
+                f"{self.place} has the encoding {encoding}, which lacks characters; "
+                "make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
