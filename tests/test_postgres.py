@@ -342,6 +342,19 @@ def encoded(encoding: str) -> Iterator[str]:
         postgres.drop(url)
 
 
+def test_a_table_that_went_away_is_told_with_what_to_do(url: str, store: SqlStore) -> None:
+    ask(url, "ALTER TABLE meta RENAME TO atem")
+    for how in (store.reading, store.writing):
+        with pytest.raises(StoreError, match=r'"meta" does not exist: a table is gone.*restore a backup'), how():
+            pytest.fail("it is not known whose tables these are")
+
+
+def test_a_role_that_may_not_use_the_schema_is_told_to_be_granted_it(url: str, store: SqlStore, role: str) -> None:
+    ask(url, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+    with pytest.raises(StoreError, match="is there for this role; create it and grant USAGE on it"):
+        SqlStore(by(role, url))
+
+
 # --- the way to the server --------------------------------------------------------------------------------------------
 
 
@@ -882,6 +895,46 @@ def test_somebody_elses_tables_of_our_names_are_left_as_they_are(table: str, emp
     with pytest.raises(StoreError, match=rf"{postgres.name_of(empty)}.* holds other tables \({table}\)"):
         SqlStore(empty)
     assert ask(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [(table,)]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "VIEW public.events AS SELECT 1 AS x",
+        "MATERIALIZED VIEW public.events AS SELECT 1 AS x",
+        "SEQUENCE public.events",
+        "TABLE public.mine (x int); CREATE INDEX invoices_by_customer ON public.mine (x)",
+        "FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE public.events (x int) SERVER s",
+    ],
+)
+def test_whatever_else_has_one_of_our_names_leaves_no_half_made_store(theirs: str, empty: str) -> None:
+    ask(empty, f"CREATE {theirs}")
+    before = ask(empty, "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"already exists: something else has the name of one of ours"):
+            SqlStore(empty)
+    assert before == ask(empty, "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+
+
+@pytest.mark.parametrize(
+    "theirs", ["TABLE public.events (x int)", "TABLE public.meta (x int)", "VIEW public.events AS SELECT 1 AS x"]
+)
+def test_the_first_schema_of_the_path_is_ours_whatever_the_others_hold(theirs: str, empty: str) -> None:
+    ask(empty, f"CREATE SCHEMA ours; CREATE {theirs}")
+    for _ in range(2):
+        with workers.desk(asked(empty, options="-c search_path=ours,public")) as billing:
+            billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="fr_FR")
+    assert ask(empty, "SELECT count(*) FROM ours.billers") == [(2,)]
+    made = ask(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'ours'")
+    assert {name for (name,) in made} == set(metadata.tables)
+
+
+def test_a_store_further_along_the_path_is_neither_hidden_nor_taken_for_that_of_the_first_schema(empty: str) -> None:
+    ask(empty, "CREATE SCHEMA ours")
+    SqlStore(empty).close()
+    with pytest.raises(StoreError, match=r"not in the first schema of its search_path; name the schema"):
+        SqlStore(asked(empty, options="-c search_path=ours,public"))
+    assert ask(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'ours'") == []
 
 
 def test_somebody_elses_tables_of_other_names_may_stand_beside_ours(empty: str) -> None:

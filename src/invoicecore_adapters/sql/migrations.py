@@ -20,6 +20,11 @@ FIRST: Final = 1
 """The version of the first schema that was ever released."""
 
 
+def create_all(connection: Connection) -> None:
+    """Make the newest schema, or fail on whatever has the name of one of its tables: a view, somebody's index."""
+    metadata.create_all(connection, checkfirst=False)
+
+
 @attrs.frozen(kw_only=True)
 class Step:
     """What makes the schema of `version` out of the one before it, in one transaction, whole or not at all."""
@@ -33,7 +38,7 @@ class Step:
 class Plan:
     """How to make the newest schema at once, and the steps from the first one to it."""
 
-    create: Callable[[Connection], None] = metadata.create_all
+    create: Callable[[Connection], None] = create_all
     steps: Sequence[Step] = ()
 
     @property
@@ -186,19 +191,28 @@ def stored_version(connection: Connection, place: str, *, beside_others: bool = 
     Raises StoreError for somebody else's tables: any, unless ours may stand `beside_others`, which have other names.
     `place` names the database in messages.
     """
-    tables = inspect(connection).get_table_names()
+    look = inspect(connection)
+    # Of a search path the first schema is ours: what is made is made there.
+    tables = look.get_table_names(look.default_schema_name)
     if beside_others:
         tables = [name for name in tables if name in metadata.tables]
-    if not tables:
-        return None
-    if meta.name in tables and {"application", "version"} <= {
-        c["name"] for c in inspect(connection).get_columns(meta.name)
-    }:
-        version = connection.execute(select(meta.c.version).where(meta.c.application == APPLICATION)).scalar()
-        if version is not None:
-            return int(version)
+    version = _version(connection) if meta.name in look.get_table_names() else None
+    if version is not None and meta.name not in tables:
+        raise StoreError(
+            f"{place} has invoicecore's tables, but not in the first schema of its search_path; "
+            "name the schema of the store alone, as in ?options=-csearch_path%3Dpublic"
+        )
+    if version is not None or not tables:
+        return version
     some = ", ".join(sorted(tables)[:3])
     raise StoreError(f"{place} holds other tables ({some}), not invoicecore's; give it a database of its own")
+
+
+def _version(connection: Connection) -> int | None:
+    if not {"application", "version"} <= {column["name"] for column in inspect(connection).get_columns(meta.name)}:
+        return None
+    version = connection.execute(select(meta.c.version).where(meta.c.application == APPLICATION)).scalar()
+    return None if version is None else int(version)
 
 
 def check_version(version: int, plan: Plan, place: str) -> None:

@@ -23,7 +23,10 @@ _FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
     errors.ReadOnlySqlTransaction: "the database is read-only, perhaps a standby; give the URL of the primary",
     errors.FeatureNotSupported: "this server does not do that; of a standby, give the URL of the primary",
     errors.InsufficientPrivilege: "this role may not; grant it the right, or use another",
-    errors.InvalidSchemaName: "the schema is not there; create it, or take search_path out of the URL",
+    errors.InvalidSchemaName: "no schema of the search_path is there for this role; create it and grant USAGE on it, "
+    "or take search_path out of the URL",
+    errors.UndefinedTable: "a table is gone, or not in this role's search_path; open the store again, or restore a backup",
+    errors.DuplicateTable: "something else has the name of one of ours; give ours a schema or a database of their own",
     errors.InvalidCatalogName: "there is no such database on this server; create it with `createdb`",
     errors.InvalidAuthorizationSpecification: "the server does not let this role in; check the URL and pg_hba.conf",
     errors.QueryCanceled: "the server stopped the statement; raise its statement_timeout, or try again",
