@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +40,7 @@ from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.plugins import Plugins
+from invoicecore.ports import Finding, Verdict
 from invoicecore.testing import samples
 from invoicecore.testing.samples import DAY, world
 from invoicecore_adapters import sql as adapter
@@ -353,6 +354,50 @@ def test_a_role_that_may_not_use_the_schema_is_told_to_be_granted_it(url: str, s
     ask(url, "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
     with pytest.raises(StoreError, match="is there for this role; create it and grant USAGE on it"):
         SqlStore(by(role, url))
+
+
+# --- what it says of itself -------------------------------------------------------------------------------------------
+
+
+def found(store: SqlStore) -> dict[str, Finding]:
+    each = {finding.code: finding for finding in store.findings()}
+    assert ("writing" in each) != ("writing.refused" in each)
+    return each
+
+
+def test_a_server_that_is_well_says_so(store: SqlStore) -> None:
+    told = found(store)
+    assert "writing" in told
+    assert told["connections"].verdict is Verdict.OK
+
+
+def test_where_transactions_are_read_only_writing_is_said_to_be_refused(url: str, store: SqlStore) -> None:
+    frozen = SqlStore(asked(url, options="-c default_transaction_read_only=on"))
+    with closing(frozen):
+        told = found(frozen)["writing.refused"]
+    assert (told.verdict, told.data["why"]) == (Verdict.PROBLEM, "its transactions are read-only")
+
+
+@pytest.mark.parametrize("lacking", ["INSERT", "UPDATE", "DELETE"])
+def test_a_role_that_may_not_write_everywhere_is_told_where(lacking: str, url: str, store: SqlStore, role: str) -> None:
+    ask(url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    ask(url, f"REVOKE INSERT, UPDATE, DELETE ON meta FROM {role}")
+    clerk = SqlStore(by(role, url))
+    with closing(clerk):
+        assert "writing" in found(clerk)
+        ask(url, f"REVOKE {lacking} ON payments, events FROM {role}")
+        assert found(clerk)["writing.refused"].data["why"] == "this role may not write in events, payments"
+
+
+def test_a_role_like_any_other_counts_the_connections_of_all(url: str, store: SqlStore, role: str) -> None:
+    ask(url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    clerk = SqlStore(by(role, url))
+    with closing(clerk), ExitStack() as others:
+        before: Any = found(clerk)["connections"].data["taken"]
+        for _ in range(5):
+            others.enter_context(postgres.rows_of(url))
+        after: Any = found(clerk)["connections"].data["taken"]
+    assert after >= before + 5
 
 
 # --- the way to the server --------------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from invoicecore.errors import Interrupted, InvoicecoreError, MissingExtra, StoreError
 from invoicecore.ports import Finding, Verdict
+from invoicecore_adapters.sql.columns import metadata
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
+from invoicecore_adapters.sql.schema import meta
 
 try:
     import psycopg
@@ -34,6 +36,7 @@ _SHOWN: Final = frozenset({"host", "port"})  # of a URL's options; a password ma
 _OPTIONS: Final = frozenset(option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
 _ENCODINGS: Final = ("UTF8", "SQL_ASCII")  # those that hold every character: the second one does not look
 _OLDEST: Final = 130000  # partitioned tables that others refer to, and nothing here that is younger
+_NAMED: Final = 5  # tables in a sentence
 _FEW: Final = 10  # rows of an update for which no plan is a bad one
 
 # Advisory locks have two numbers: ours, and what is locked. A turn in the whole store, or in one biller's records.
@@ -49,14 +52,22 @@ _TURNS: Final[Mapping[tuple[bool, bool], str]] = {
     f"pg_advisory_xact_lock_shared({_BILLER}, hashtext(%(biller)s))",
 }
 
-# A transaction that is open and does nothing keeps its locks, and the server from clearing up behind it.
+# A transaction that is open and does nothing keeps its locks, and the server from clearing up behind it. A role sees those
+# of its own sessions; of all it sees but the number.
 _HOW_IT_IS: Final = """
 SELECT current_setting('server_version'), current_setting('fsync'), pg_is_in_recovery(),
-    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    (SELECT sum(numbackends)::int FROM pg_stat_database),
     current_setting('max_connections')::int,
     count(*), coalesce(max(extract(epoch FROM now() - state_change) / 60)::int, 0)
 FROM pg_stat_activity
 WHERE datname = current_database() AND state LIKE 'idle in transaction%%' AND now() - state_change > interval '5 minutes'
+"""
+
+# A transaction begins all the same where its first statement that writes will be refused.
+_REFUSED: Final = """
+SELECT current_setting('default_transaction_read_only')::bool, array_agg(DISTINCT name ORDER BY name)
+FROM unnest(%(tables)s::text[]) AS name, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS verb
+WHERE NOT has_table_privilege(to_regclass(name), verb)
 """
 
 
@@ -177,7 +188,7 @@ class PostgresDatabase:
             raise self.dialect.told(error) from error
 
     def findings(self, connection: Connection) -> list[Finding]:
-        """See Database.findings: the server, what it may lose, connections, and who keeps others waiting."""
+        """See Database.findings: the server, what it may lose, connections, who keeps others waiting, and rights."""
         row = connection.exec_driver_sql(_HOW_IT_IS).one()
         version, fsync, standby, taken, places, idle, minutes = row
         found = [Finding(code="server", data={"version": version})]
@@ -192,6 +203,12 @@ class PostgresDatabase:
         if idle:
             data = {"count": idle, "minutes": minutes}
             found.append(Finding(code="connections.idle", verdict=Verdict.WARNING, data=data))
+        tables = [name for name in metadata.tables if name != meta.name]  # which nobody writes but who migrates
+        frozen, shut = connection.exec_driver_sql(_REFUSED, {"tables": tables}).one()
+        if frozen or shut:
+            lacking = f"this role may not write in {', '.join((shut or ())[:_NAMED])}"
+            why = "its transactions are read-only" if frozen else lacking
+            found.append(Finding(code="writing.refused", verdict=Verdict.PROBLEM, data={"why": why}))
         return found
 
     def forked(self) -> None:
