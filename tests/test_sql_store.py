@@ -16,8 +16,9 @@ import attrs
 import pytest
 
 import postgres
+from invoicecore import Billing
 from invoicecore.charges import Charge
-from invoicecore.errors import Conflict, InvalidValue, StoreError
+from invoicecore.errors import Conflict, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind
 from invoicecore.parties import Customer, Unit
 from invoicecore.ports import InvoiceQuery, Store
@@ -162,10 +163,25 @@ def test_what_refers_to_nothing_is_a_conflict_when_it_is_committed(store: SqlSto
 def test_a_value_no_database_takes_is_refused_and_named(store: SqlStore) -> None:
     with pytest.raises(InvalidValue, match="cannot be stored"), store.writing() as writer:
         writer.add([Customer(id="c9", biller="b1", name="\ud800")])
-    with pytest.raises(InvalidValue, match="cannot be stored"), store.reading() as reader:
-        reader.get(Customer, "b1", ["\ud800"])
     with pytest.raises(InvalidValue, match="has no version"), store.writing() as writer:
         writer.replace([samples.credit(HERE, 1)])
+
+
+@pytest.mark.rule("T1")
+def test_what_no_database_takes_was_never_given_out_as_an_id(store: SqlStore) -> None:
+    half = "\ud800"
+    with store.reading() as reader:
+        assert set(reader.get(Customer, "b1", [half, "c1"])) == {"c1"}
+        assert reader.get(Customer, half, ["c1"]) == {}
+        assert {each.id for each in reader.find(Unit, "b1", {"number": [half, "1"]})} == {
+            each.id for each in reader.find(Unit, "b1", {"number": "1"})
+        }
+        assert reader.count(InvoiceQuery(biller="b1", on=DAY, number=half)) == 0
+    with Billing(store) as billing:
+        here = billing.scoped("b1")
+        for look in (here.invoices.get, here.customers.get, here.leases.get, billing.billers.get):
+            with pytest.raises(NotFound):
+                look(half)
 
 
 @pytest.mark.rule("C8")

@@ -60,7 +60,7 @@ class SqlReader:
         """See Reader.get."""
         shelf = _shelf_of(kind)
         found: dict[str, R] = {}
-        for some in _chunks(dict.fromkeys(ids)):
+        for some in _chunks(filter(_storable, dict.fromkeys(ids))):
             for record in self._records(kind, _of(shelf, biller).where(self._among(shelf.table, kind, some))):
                 found[record.id] = record
         return found
@@ -115,7 +115,7 @@ class SqlReader:
     def count(self, wanted: InvoiceQuery) -> int:
         """See Reader.count."""
         statement = counted(wanted)
-        return 0 if statement is None else int(self._rows(statement)[0][0])
+        return 0 if statement is None else sum(int(row[0]) for row in self._rows(statement))
 
     def due_leases(
         self,
@@ -278,7 +278,7 @@ class SqlReader:
     def _equal(self, column: ColumnElement[Any], wanted: str | Many[str]) -> ColumnElement[bool]:
         if isinstance(wanted, str):
             return column == str(wanted)
-        return self._dialect.among(column, [str(each) for each in wanted])
+        return self._dialect.among(column, [str(each) for each in wanted if _storable(each)])
 
     def _read(self, table: Table, statement: Executable) -> Sequence[Found]:
         """The rows of a statement over a table, told by their keys where one cannot be read."""
@@ -295,8 +295,10 @@ class SqlReader:
             return self._connection.execute(statement).all()
         except SQLAlchemyError as error:
             raise self._told(error) from error
-        except (OverflowError, UnicodeEncodeError) as error:  # what is looked for cannot be in any database
-            raise InvalidValue("query", "a value", f"cannot be stored: {error}", "use 64-bit numbers, UTF-8") from error
+        except UnicodeEncodeError:  # half a surrogate pair is in no database, and so is nothing that would match it
+            return []
+        except OverflowError as error:
+            raise InvalidValue("query", "a value", f"cannot be stored: {error}", "use 64-bit numbers") from error
 
     def _told(self, error: SQLAlchemyError) -> InvoicecoreError:
         return self._dialect.told(error)
@@ -324,6 +326,11 @@ def _event_key(id: str) -> tuple[str, int, int] | None:
     if len(parts) != 3 or not all(_WHOLE.fullmatch(part) for part in parts[1:]):
         return None
     return (parts[0], int(parts[1]), int(parts[2]))
+
+
+def _storable(text: str) -> bool:
+    """Whether a text can be in a database; half a surrogate pair cannot."""
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
