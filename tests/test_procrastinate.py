@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Status
 from procrastinate.periodic import PeriodicDeferrer
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 import postgres
@@ -692,6 +694,46 @@ def bare(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg2://user:s3cret@host/jobs",
+        "postgresql+asyncpg://user:s3cret@host/jobs",
+        "mysql://user:s3cret@host/jobs",
+        "postgresql://user:one@s3cret@host/jobs",
+        "postgresql://user:one@s3/s3cret@host/jobs",
+        "postgresql://user:s3cret@host:s3cret/jobs",
+        "postgresql://user@host/jobs?row_factory=s3cret",
+        "user:s3cret",
+    ],
+)
+def test_a_broker_that_cannot_be_one_is_refused_at_once_and_never_quoted(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare(monkeypatch, INVOICECORE_DB="sqlite:///x.db", INVOICECORE_BROKER=url)
+    with pytest.raises(InvalidValue, match="INVOICECORE_BROKER") as told:
+        adapter.app_from_environment()
+    assert "s3cret" not in "".join(traceback.format_exception(told.value))
+    assert "s3cret" not in repr(vars(told.value))
+
+
+@pytest.mark.parametrize("variable", ["INVOICECORE_BROKER", "INVOICECORE_DB"])
+def test_the_brokers_url_is_read_as_the_stores_is(variable: str, broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "one two+%2B%40"
+    url = broker.replace("postgres@", f"postgres:{password}@").replace("postgresql://", "postgresql+psycopg://")
+    asked = f"{url}&options=-c+search_path%3Dpublic+-c+work_mem%3D77MB&timeout=5"
+    bare(monkeypatch, **{"INVOICECORE_DB": "sqlite:///x.db", variable: asked})
+    app = adapter.app_from_environment()
+    with app.open():
+        assert app.connector.get_sync_connector().execute_query_one("SHOW work_mem") == {"work_mem": "77MB"}
+        assert app.connector.get_sync_connector().execute_query_one("SHOW client_encoding") == {
+            "client_encoding": "UTF8"
+        }
+    # What libpq gets is what the store's driver gets.
+    given: Any = app.connector
+    assert conninfo_to_dict(given._pool_args["conninfo"])["password"] == "one two++@"
 
 
 @pytest.mark.parametrize(
