@@ -338,6 +338,41 @@ def test_a_worker_that_found_a_shard_in_other_hands_does_not_have_the_last_word(
     assert host.report.created.count + host.report.existing.count == 60
 
 
+@pytest.mark.rule("N2", "N4")
+def test_over_several_plans_of_a_day_what_was_made_adds_up_and_what_failed_is_of_the_newest(broker: str) -> None:
+    store = postgres.new()
+    build(store)
+    host = Host(broker, lambda: workers.desk(store))
+
+    def another_hour() -> tuple[int, int, int]:
+        host.plan()
+        host.work()
+        told = host.report
+        return told.created.count, told.existing.count, told.failed.count
+
+    with workers.desk(store) as billing:
+        [pins] = [biller for biller in billing.billers.all() if biller.name == "Les Pins"]
+        [practice] = [biller for biller in billing.billers.all() if biller.name == "Dr Roy"]
+        first, *_, last = sorted(lease.id for lease in billing.leases.find(biller=pins))
+        change(
+            plain(store),
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+            f" IF NEW.lease IN ('{first}', '{last}') THEN RAISE EXCEPTION 'no' USING ERRCODE = '22003'; END IF;"
+            " RETURN NEW; END$$; CREATE TRIGGER refuse BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        assert another_hour() == (58, 0, 2)
+        assert another_hour() == (58, 0, 2), "those that still fail have failed once"
+        change(plain(store), "DROP TRIGGER refuse ON invoices")
+        late = billing.customers.add(biller=practice, name="Late", billing_cycle="monthly", on=date(2026, 3, 20))
+        billing.charges.add(customer=late, description="Hour", amount=money(80), on=date(2026, 3, 24))
+        assert another_hour() == (61, 0, 0), "the same leases and the same months as before, under the same names"
+        assert another_hour() == (61, 0, 0)
+    kept = [outcome.invoice for outcome in host.report.created]
+    assert len(kept) == len(set(kept))
+    assert_once(store, 61)
+    postgres.drop(store)
+
+
 def test_mail_and_money_do_not_wait_for_a_large_run(host: Host) -> None:
     host.plan()
     host.defer(host.tasks.recover)

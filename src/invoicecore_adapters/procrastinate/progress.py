@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Final
 
 import attrs
@@ -31,11 +33,12 @@ CREATE TABLE IF NOT EXISTS invoicecore_shard_reports (
 _FORGET: Final = "DELETE FROM invoicecore_shard_reports WHERE told_at < now() - interval '90 days'"
 
 # Of several attempts at a shard the one that accounts for most is kept: the last to end has seen what all of them made.
+# A shard is named with its plan, for the next plan of a day may have the same leases or months again.
 _KEEP: Final = """
 INSERT INTO invoicecore_shard_reports AS kept (run_on, biller, shard, plan, invoices, report)
 VALUES (%(on)s, %(biller)s, %(shard)s, %(plan)s, %(invoices)s, %(report)s)
 ON CONFLICT (run_on, biller, shard) DO UPDATE
-SET plan = greatest(kept.plan, excluded.plan), invoices = greatest(kept.invoices, excluded.invoices), told_at = now(),
+SET invoices = greatest(kept.invoices, excluded.invoices), told_at = now(),
     report = CASE WHEN excluded.invoices > kept.invoices THEN excluded.report ELSE kept.report END"""
 
 _UNDER_WAY: Final = """
@@ -56,7 +59,7 @@ WITH shards AS (
         AND NOT EXISTS (
             SELECT FROM invoicecore_shard_reports told
             WHERE told.run_on = %(on)s AND told.biller = job.args->'shard'->>'biller'
-                AND told.shard = job.queueing_lock
+                AND told.shard = concat(job.args->>'plan', '/', job.queueing_lock)
         )
 ), plans AS (
     SELECT biller, max(plan) AS newest FROM shards GROUP BY biller
@@ -64,14 +67,17 @@ WITH shards AS (
 SELECT state, count(*) AS count FROM shards JOIN plans USING (biller)
 WHERE state <> 'failed' OR plan = newest
 GROUP BY state"""
-_TOLD: Final = "SELECT report FROM invoicecore_shard_reports WHERE run_on = %(on)s ORDER BY biller, shard"
+_TOLD: Final = (
+    "SELECT biller, plan, report FROM invoicecore_shard_reports WHERE run_on = %(on)s ORDER BY biller, plan, shard"
+)
 
 
 @attrs.frozen(kw_only=True)
 class Progress:
     """How far the run of a day has come: how many shards are done, failed (no more tried) and left; and what they told.
 
-    `report` has the shards that are done, merged: counts are exact, of the items each shard kept the first 20.
+    `report` has the shards that are done, merged: counts are exact, of the items each shard kept the first 20. Over several
+    plans of the day `created`, `late` and `warnings` add up; `skipped` and `failed` are of each biller's newest.
     """
 
     on: date
@@ -100,7 +106,7 @@ async def keep(connector: BaseConnector, shard: Shard, plan: int, report: Report
         _KEEP,
         on=shard.on,
         biller=shard.biller,
-        shard=shard.key,
+        shard=f"{plan}/{shard.key}",
         plan=plan,
         invoices=report.created.count + report.existing.count,
         report=report.dumps(items=ITEMS),
@@ -131,7 +137,38 @@ def progress(connector: BaseConnector, on: date) -> Progress:
 
 def _progress(on: date, counts: Iterable[Mapping[str, object]], told: Iterable[Mapping[str, object]]) -> Progress:
     found = {str(row["state"]): int(str(row["count"])) for row in counts}
-    report = Report.merged(Report.loads(str(row["report"])) for row in told)
+    reports = (_of_day(rows) for _, rows in groupby(told, key=itemgetter("biller")))
     return Progress(
-        on=on, done=found.get("done", 0), failed=found.get("failed", 0), left=found.get("left", 0), report=report
+        on=on,
+        done=found.get("done", 0),
+        failed=found.get("failed", 0),
+        left=found.get("left", 0),
+        report=Report.merged(reports),
     )
+
+
+def _of_day(told: Iterable[Mapping[str, object]]) -> Report:
+    """What the plans of a day did for one biller; `told` is in their order.
+
+    What was made adds up, with what was said of it; how the rest stands, the newest plan says. What a plan finds there
+    already has been told of by those before it, unless there is more of it.
+    """
+    plans = [
+        Report.merged(Report.loads(str(row["report"])) for row in rows)
+        for _, rows in groupby(told, key=itemgetter("plan"))
+    ]
+    day, known = Report(dry_run=False), 0
+    for each in plans:
+        known = max(known, each.existing.count) + each.created.count
+        _take(day, each, "created", "late", "warnings")
+    _take(day, plans[-1], "skipped", "failed")
+    own, count = {outcome.invoice for outcome in day.created}, known - day.created.count
+    found = dict.fromkeys(outcome for each in plans for outcome in each.existing if outcome.invoice not in own)
+    day.existing.take(count, islice(found, count))
+    return day
+
+
+def _take(day: Report, plan: Report, *kinds: str) -> None:
+    for kind in kinds:
+        tally = getattr(plan, kind)
+        getattr(day, kind).take(tally.count, tally)
