@@ -159,6 +159,7 @@ class Host:
     def plan(self, **given: object) -> str:
         """Plan a run, and do nothing more of it; what the plan says of itself."""
         self.defer(self.tasks.run, **{"on": ON.isoformat(), **given})
+        assert asyncio.run(self._next()) == "takes its turn"
         return asyncio.run(self._next())
 
     async def _next(self) -> str:
@@ -241,6 +242,53 @@ def test_a_plan_may_be_of_a_day_and_a_biller_and_is_of_each_billers_today(host: 
     assert days == {"2026-04-24": 2, "2026-07-01": 7}
     host.work()
     assert (host.progress(), host.report.created.count) == ((2, 0, 0), 15)
+
+
+def test_runs_deferred_by_hand_wait_neither_for_each_other_nor_for_one_of_another_day(host: Host, store: str) -> None:
+    with workers.desk(store) as billing:
+        pins, saules, _ = sorted(billing.billers.all(), key=lambda biller: biller.name, reverse=True)
+    with host.app.open():
+        host.tasks.run.configure(schedule_in={"days": 7}).defer(on="2026-05-01")
+        for biller in (pins, saules):
+            host.tasks.run.defer(on=ON.isoformat(), biller=biller.id)
+    host.work()
+    assert {job["args"]["shard"]["biller"] for job in jobs(host.broker, "task_name = 'invoicecore.shard'")} == {
+        pins.id,
+        saules.id,
+    }
+    [later] = jobs(host.broker, "status = 'todo'")
+    assert later["args"] == {"on": "2026-05-01"}
+
+
+def test_the_clocks_run_is_deferred_once_and_done_whatever_was_deferred_by_hand(broker: str, store: str) -> None:
+    build(store)
+    host = Host(broker, lambda: workers.desk(store), run="7 * * * *")
+    with host.app.open():
+        host.tasks.run.configure(schedule_in={"days": 7}).defer(on=ON.isoformat())
+    at = datetime(2026, 4, 24, 0, 7, 30, tzinfo=UTC)
+    assert deferred(host, at)["run"] == 1
+    assert deferred(host, at + timedelta(hours=1))["run"] == 0, "what waits is not deferred twice"
+    host.work()
+    assert Counter(job["args"]["shard"]["on"] for job in jobs(broker, "task_name = 'invoicecore.shard'")) == {
+        "2026-07-01": 3  # of the desk's own day
+    }
+
+
+def test_plans_take_turns_whoever_deferred_them(host: Host) -> None:
+    host.defer(host.tasks.run, on=ON.isoformat())
+    host.defer(host.tasks.run, on=ON.isoformat())
+    for _ in range(2):
+        assert asyncio.run(host._next()) == "takes its turn"
+    first, second = jobs(host.broker, "status = 'todo'")
+    assert first["lock"] == second["lock"] == "invoicecore.run"
+
+    async def fetch() -> list[int | None]:
+        async with host.app.open_async():
+            manager = host.app.job_manager
+            worker = await manager.register_worker()
+            return [job.id if job else None for job in [await manager.fetch_job(None, worker) for _ in range(2)]]
+
+    assert asyncio.run(fetch()) == [first["id"], None]
 
 
 def test_what_shards_told_is_forgotten_after_90_days(host: Host) -> None:
@@ -377,10 +425,8 @@ def test_mail_and_money_do_not_wait_for_a_large_run(host: Host) -> None:
     host.plan()
     host.defer(host.tasks.recover)
     asyncio.run(host._next())
-    assert [job["task_name"] for job in jobs(host.broker, "status = 'succeeded'")] == [
-        "invoicecore.run",
-        "invoicecore.recover",
-    ]
+    assert jobs(host.broker, "status = 'succeeded'")[-1]["task_name"] == "invoicecore.recover"
+    assert len(jobs(host.broker, "status = 'todo'")) == 7
 
 
 def test_a_shard_that_fails_is_tried_again_and_then_planned_anew(broker: str, store: str) -> None:
@@ -694,6 +740,13 @@ def test_the_app_of_the_environment_works_by_procrastinates_own_command() -> Non
     count = build(url)
     named = f"{url}&timeout=5"  # an option of the store's, and none of libpq's
     command(["schema", "--apply"], INVOICECORE_DB=named)
+    change(  # the clock's own run of this hour and the next is another worker's
+        plain(url),
+        "INSERT INTO procrastinate_periodic_defers (task_name, periodic_id, defer_timestamp)"
+        " SELECT 'invoicecore.run', 'invoicecore',"
+        " extract(epoch FROM date_trunc('hour', now(), 'UTC') + interval '7 minutes' + n * interval '1 hour')"
+        " FROM generate_series(-1, 1) AS n",
+    )
     command(["defer", "invoicecore.run", '{"on": "2026-04-24"}'], INVOICECORE_DB=named)
     command(["worker", "--one-shot"], INVOICECORE_DB=named)
     host = Host(plain(url), lambda: pytest.fail("nothing is left"))

@@ -27,12 +27,15 @@ ATTEMPTS: Final = 6
 # After 3, 9, 27 … seconds: the database that was away is back, or it takes a person.
 _AGAIN: Final = RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=3)
 
+# Plans take turns: who cuts second sees what the first has deferred.
+_TURN: Final = "invoicecore.run"
+
 
 @attrs.frozen(kw_only=True)
 class Tasks:
     """The tasks of an app, to be deferred by hand too, and how far a run has come.
 
-    `run` takes `on` (a date as text) and `biller`, both optional; the others take nothing.
+    `run` takes `on` (a date as text) and `biller`, both optional, and waits for no other run; the others take nothing.
     """
 
     app: App
@@ -70,18 +73,16 @@ def install(
     """
     billing = _once(open_billing)
 
-    @app.task(
-        name="invoicecore.run",
-        queue=queue,
-        lock="invoicecore.run",
-        queueing_lock="invoicecore.run",
-        retry=_AGAIN,
-        pass_context=True,
-    )
+    @app.task(name="invoicecore.run", queue=queue, retry=_AGAIN, pass_context=True)
     async def plan(
         context: JobContext, timestamp: int | None = None, on: str | None = None, biller: str | None = None
     ) -> str:
         """Cut the run, and defer a job for each shard of what nobody is working on."""
+        if context.job.lock is None:
+            # Deferred by hand, perhaps long ago and for today: a lock it had while it waited would have kept back all
+            # that came after it.
+            await plan.configure(lock=_TURN).defer_async(on=on, biller=biller)
+            return "takes its turn"
         day = date.fromisoformat(on) if on is not None else None
         shards = await asyncio.to_thread(lambda: billing().shards(on=day, biller=biller, size=size))
         await book.prepare(app.connector)
@@ -137,7 +138,7 @@ def install(
         return f"{len(stalled)} jobs of workers that died"
 
     if run is not None:
-        app.periodic(cron=run, periodic_id="invoicecore")(plan)
+        app.periodic(cron=run, periodic_id="invoicecore", lock=_TURN, queueing_lock=_TURN)(plan)
     return Tasks(
         app=app,
         run=plan,
