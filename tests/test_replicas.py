@@ -84,3 +84,5 @@ def test_a_desk_on_a_standby_lists_what_was_so_a_moment_ago_and_refuses_to_write
             assert "80" in totals
             with pytest.raises(StoreError, match="give the URL of the primary"):
                 reports.invoices.void(draft.id, on=DAY)
+            said = {finding.code: finding.data for finding in reports.examine()}
+            assert (said["writing.refused"], "writing" in said) == ({"why": "it is a standby"}, False)

@@ -205,9 +205,9 @@ class PostgresDatabase:
             found.append(Finding(code="connections.idle", verdict=Verdict.WARNING, data=data))
         tables = [name for name in metadata.tables if name != meta.name]  # which nobody writes but who migrates
         frozen, shut = connection.exec_driver_sql(_REFUSED, {"tables": tables}).one()
-        if frozen or shut:
+        if standby or frozen or shut:
             lacking = f"this role may not write in {', '.join((shut or ())[:_NAMED])}"
-            why = "its transactions are read-only" if frozen else lacking
+            why = "it is a standby" if standby else "its transactions are read-only" if frozen else lacking
             found.append(Finding(code="writing.refused", verdict=Verdict.PROBLEM, data={"why": why}))
         return found
 
