@@ -108,6 +108,16 @@ def test_a_verb_is_a_span_named_by_its_action(traced: Billing, guest: Customer, 
     assert facts(by_name(spans)["invoices.publish"])["events"] == 1
 
 
+def test_founding_a_biller_is_a_span_like_any_verb(traced: Billing, spans: InMemorySpanExporter) -> None:
+    park = traced.billers.add(name="P", currency="EUR", timezone="UTC", locale="en_GB")
+    [span] = spans.get_finished_spans()
+    assert (span.name, dict(span.attributes or {})) == (
+        "billers.add",
+        {"invoicecore.biller": park.id, "invoicecore.events": 1},
+    )
+
+
+
 def test_publishing_everything_and_sending_it_are_counted(
     traced: Billing, guest: Customer, spans: InMemorySpanExporter
 ) -> None:

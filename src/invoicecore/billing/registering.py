@@ -74,16 +74,18 @@ class Billers:
             address=text(address, "address", required=False, lines=True),
             email=email_address(email),
         )
-        self._desk.plugins.authorise(action="billers.add", actor=actor, biller=biller.id)
-        at = self._desk.clock.now()
-        with self._desk.store.writing(biller=biller.id) as tx:
-            change = Change(tx, self._desk, biller, "billers.add", self._desk.day(biller, on, at), at, actor)
-            if change.replayed(key, _data(biller)) is not None:
-                return biller_in(tx, biller.id)
-            tx.add([biller])
-            change.made(biller.id)
-            change.note(biller.id, biller.version, "added")
-            change.finish()
+        with self._desk.plugins.span("billers.add", biller=biller.id) as told:
+            self._desk.plugins.authorise(action="billers.add", actor=actor, biller=biller.id)
+            at = self._desk.clock.now()
+            with self._desk.store.writing(biller=biller.id) as tx:
+                change = Change(tx, self._desk, biller, "billers.add", self._desk.day(biller, on, at), at, actor)
+                if change.replayed(key, _data(biller)) is not None:
+                    return biller_in(tx, biller.id)
+                tx.add([biller])
+                change.made(biller.id)
+                change.note(biller.id, biller.version, "added")
+                change.finish()
+            told["events"] = len(change.events)
         self._desk.tell(change.events)
         return biller
 
