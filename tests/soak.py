@@ -520,7 +520,7 @@ class Soak:
             self.figures[f"asked again ({answer.error})"] += 1
             self._again.append(job)
         elif job.key is not None and job.verb in _MONEY:
-            self.orders.append(Order(job.key, job.verb, answer.minor or 0, done=not answer.error))
+            self.orders.append(ordered(job, answer))
         if answer.error:
             self.figures[f"refused {job.verb}"] += 1
         elif job.verb not in _TIMERS and job.verb != "receive":
@@ -735,6 +735,13 @@ _MONEY = frozenset(
         "credit_notes.issue",
     )
 )
+
+
+def ordered(job: Job, answer: Answer) -> Order:
+    """What somebody asked for by hand, and what was answered, as the auditor takes it."""
+    named = next((job.given[name] for name in ("invoices", "invoice", "payment", "customer") if name in job.given), ())
+    of = (named,) if isinstance(named, str) else tuple(named)
+    return Order(job.key or "", job.verb, answer.minor or 0, done=not answer.error, of=of)
 
 
 def _letter(job: Job) -> dict[str, Any]:
