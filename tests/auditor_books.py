@@ -118,6 +118,7 @@ class Books:
         self.refunds = [row for row in tables["refunds"] if row["state"] not in GONE]
         self.refunds_of = grouped(self.refunds, "invoice")
         self.customer = {row["id"]: row for row in tables["customers"]}
+        self.unit = {row["id"]: row for row in tables["units"]}
         self.payment = {row["id"]: row for row in tables["payments"]}
         self.collection = {row["id"]: row for row in tables["collections"]}
         self.notes_of = grouped(tables["credit_notes"], "invoice")

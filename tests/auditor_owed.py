@@ -190,7 +190,9 @@ def bookings(books: Books) -> None:
         if stay["departs"] <= stay["arrives"]:
             books.says("booking", ref, "it has not a single night")
         alone = by_booking.get(ref, [])
-        if len(alone) > 1 or (alone and stay["booking_group"] and by_group.get(stay["booking_group"])):
+        beside = by_group.get(stay["booking_group"], []) if stay["booking_group"] else []
+        lines = [row for invoice in beside for row in books.lines_by.get(invoice["id"], ())]
+        if len(alone) > 1 or (alone and any(row["site"] == _site(books, stay) for row in lines)):
             books.says("booking twice", ref, "two invoices that stand are for it")
     for invoice in books.tables["invoices"]:
         booked = stays.get(invoice["booking"])
@@ -205,27 +207,41 @@ def bookings(books: Books) -> None:
 
 
 def _group(books: Books, group: str, stays: Sequence[Row], invoices: Sequence[Row]) -> None:
-    """The invoices that were made of a group at once are, together, all its sites that were booked by then."""
-    numbers = {row["id"]: row["number"] for row in books.tables["units"]}
+    """The first invoices of a group are, together, all its sites that were booked by then; later ones whole sites."""
     made: defaultdict[Any, list[Row]] = defaultdict(list)
     for invoice in invoices:
-        made[books.timeline[invoice["id"]][0]["happened_at"] if invoice["id"] in books.timeline else None].append(
-            invoice
-        )
+        if invoice["id"] in books.timeline:
+            made[books.timeline[invoice["id"]][0]["happened_at"]].append(invoice)
+    first = min(made, default=None)
     for at, some in made.items():
-        if at is None or any(books.steps(row["id"], "edited") for row in some) or _one_deleted(books, at):
+        if any(books.steps(row["id"], "edited") for row in some) or _one_deleted(books, at):
             continue
+        there = [stay for stay in stays if not _came_after(books, stay, at)]
+        sites = {row["site"] for invoice in some for row in books.lines_by.get(invoice["id"], ())}
         wanted: Counter[Cost] = Counter()
-        for stay in stays:
-            began = books.timeline.get(stay["id"])
-            if began and began[0]["happened_at"] > at:  # it came to the group afterwards
-                continue
-            wanted += _booked(books, stay, numbers.get(stay["unit"]) or stay["id"])
-        have: Counter[Cost] = Counter()
+        for stay in there:
+            site = _site(books, stay)
+            if at == first or site in sites:
+                wanted += _booked(books, stay, site)
+        have, live = Counter[Cost](), Counter[Cost]()
         for row in some:
             have += _invoiced(books.lines_by.get(row["id"], ()))
+            live += _invoiced(books.lines_by.get(row["id"], ()) if row["lifecycle"] != "void" else ())
         for cost in {*wanted, *have}:
-            books.differ("group", group, f"{cost[1]} of site {cost[0]} on its invoices", have[cost], wanted[cost])
+            # What was voided may have been invoiced anew at the same instant.
+            anew = live != have and live[cost] in (0, wanted[cost])
+            if not anew:
+                books.differ("group", group, f"{cost[1]} of site {cost[0]} on its invoices", have[cost], wanted[cost])
+
+
+def _site(books: Books, stay: Row) -> str:
+    """What the lines of a booking are marked with on its group's invoices."""
+    return str(books.unit[stay["unit"]]["number"] if stay["unit"] in books.unit else stay["id"])
+
+
+def _came_after(books: Books, stay: Row, at: Any) -> bool:
+    began = books.timeline.get(stay["id"])
+    return bool(began) and began[0]["happened_at"] > at  # type: ignore[index]  # it is not empty
 
 
 def _one_deleted(books: Books, at: Any) -> bool:

@@ -56,12 +56,9 @@ def alerts(books: Books) -> None:
     for payment in books.tables["payments"]:
         # Who settled a doubt at the provider has seen what came; else too much of it is told.
         looked = books.alerts.get(payment["collection"])
-        if (
-            payment["collection"]
-            and payment["credited_minor"]
-            and ("overpaid", payment["id"]) not in told
-            and not looked
-        ):
+        known = {payment["id"], *(row["id"] for row in back.get(payment["id"], ()))}  # perhaps of a charge-back won
+        said = looked or any(("overpaid", each) in told for each in known)
+        if payment["collection"] and payment["credited_minor"] and not said:
             books.says("nobody told", payment["id"], f"{payment['credited_minor']} too much came in")
     for row in books.tables["reversals"]:
         if row["kind"] != "by_hand" and row["cancelled_on"] is None and (row["kind"], row["id"]) not in told:
