@@ -117,7 +117,6 @@ def test_founding_a_biller_is_a_span_like_any_verb(traced: Billing, spans: InMem
     )
 
 
-
 def test_publishing_everything_and_sending_it_are_counted(
     traced: Billing, guest: Customer, spans: InMemorySpanExporter
 ) -> None:
