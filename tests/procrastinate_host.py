@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from procrastinate import App, PsycopgConnector
 
 import workers
@@ -21,6 +22,17 @@ PAGE = 4
 """Leases a transaction, and SIZE a shard: small, so that a small world has many and a worker dies in the midst of one."""
 
 SIZE = 12
+
+
+def leave_the_clock_to_others(broker: str) -> None:
+    """Runs of this hour and those beside it were deferred by another worker: a test's own is the only one."""
+    with psycopg.connect(broker) as connection:
+        connection.execute(
+            "INSERT INTO procrastinate_periodic_defers (task_name, periodic_id, defer_timestamp)"
+            " SELECT 'invoicecore.run', 'invoicecore',"
+            " extract(epoch FROM date_trunc('hour', now(), 'UTC') + interval '7 minutes' + n * interval '1 hour')"
+            " FROM generate_series(-1, 1) AS n"
+        )
 
 
 class Mortal(workers.Wrapped):

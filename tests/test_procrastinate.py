@@ -740,13 +740,7 @@ def test_the_app_of_the_environment_works_by_procrastinates_own_command() -> Non
     count = build(url)
     named = f"{url}&timeout=5"  # an option of the store's, and none of libpq's
     command(["schema", "--apply"], INVOICECORE_DB=named)
-    change(  # the clock's own run of this hour and the next is another worker's
-        plain(url),
-        "INSERT INTO procrastinate_periodic_defers (task_name, periodic_id, defer_timestamp)"
-        " SELECT 'invoicecore.run', 'invoicecore',"
-        " extract(epoch FROM date_trunc('hour', now(), 'UTC') + interval '7 minutes' + n * interval '1 hour')"
-        " FROM generate_series(-1, 1) AS n",
-    )
+    procrastinate_host.leave_the_clock_to_others(plain(url))
     command(["defer", "invoicecore.run", '{"on": "2026-04-24"}'], INVOICECORE_DB=named)
     command(["worker", "--one-shot"], INVOICECORE_DB=named)
     host = Host(plain(url), lambda: pytest.fail("nothing is left"))

@@ -23,6 +23,7 @@ import postgres
 from desks import all_of, money, store_of
 from invoicecore import Billing, Invoice, Report
 from invoicecore_adapters.cli import main
+from procrastinate_host import leave_the_clock_to_others
 
 ROOT = Path(__file__).parent.parent
 FILES = ROOT / "examples" / "workers"
@@ -69,6 +70,7 @@ def server() -> Iterator[str]:
     url = postgres.new()
     with App(connector=PsycopgConnector(conninfo=url.replace("+psycopg", ""))).open() as app:
         app.schema_manager.apply_schema()
+    leave_the_clock_to_others(url.replace("+psycopg", ""))
     build(url)
     yield url
     postgres.drop(url)

@@ -196,8 +196,8 @@ def stored_version(connection: Connection, place: str, *, beside_others: bool = 
     tables = look.get_table_names(look.default_schema_name)
     if beside_others:
         tables = [name for name in tables if name in metadata.tables]
-    version = _version(connection) if meta.name in look.get_table_names() else None
-    if version is not None and meta.name not in tables:
+    version = _version(connection) if meta.name in tables else None
+    if beside_others and meta.name not in tables and meta.name in look.get_table_names() and _version(connection):
         raise StoreError(
             f"{place} has invoicecore's tables, but not in the first schema of its search_path; "
             "name the schema of the store alone, as in ?options=-csearch_path%3Dpublic"
