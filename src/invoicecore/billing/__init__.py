@@ -143,7 +143,8 @@ class Billing:
 
         `on` is that civil date for every biller; None reads the clock once and uses each biller's local date. A dry
         run answers the same and writes nothing. One bad lease never stops the rest: see the report's `failed`. What
-        a hook refuses is raised for one biller or for all, and is among the `failed` when others could be billed.
+        a hook refuses, or another writer keeps, is raised for one biller or for all, and is among the `failed` when
+        others could be billed.
         `progress` is called with the count created after each page.
         """
         running = Running(self._desk, on=on, dry_run=dry_run, actor=actor, progress=progress)

@@ -28,6 +28,7 @@ from invoicecore.documents.letter import (
     reminder_letter,
 )
 from invoicecore.errors import (
+    Busy,
     Conflict,
     MailRefused,
     MailUnavailable,
@@ -98,12 +99,12 @@ class Delivering:
     def deliver_each(self, billers: Iterable[Biller]) -> None:
         """Deliver for one biller after the other, until nothing can be sent at all.
 
-        One that a hook refuses is reported and does not stop the rest (R18).
+        One that a hook refuses or another writer keeps is reported and stops no other (R18).
         """
         for biller in billers:
             try:
                 self.deliver(biller)
-            except Refused as error:
+            except (Refused, Busy) as error:
                 self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
             if self.report.stopped:
                 return

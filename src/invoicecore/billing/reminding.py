@@ -13,7 +13,7 @@ from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.notifying import queue
 from invoicecore.billing.outcomes import Outcome, Report
 from invoicecore.charges import Charge
-from invoicecore.errors import InvoicecoreError, ObserverFailed, PluginError, Refused, StoreError
+from invoicecore.errors import Busy, InvoicecoreError, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, Item, Status, as_lines, draft, due_by_terms
 from invoicecore.messages import Message, MessageKind
 from invoicecore.money import Money, total
@@ -52,11 +52,11 @@ class Reminding:
         self.report = Report(dry_run=dry_run)
 
     def remind_each(self, billers: Iterable[Biller]) -> None:
-        """Remind for one biller after the other; one that a hook refuses is reported and does not stop the rest (R18)."""
+        """Remind for one biller after the other; one that a hook refuses or another writer keeps stops no other (R18)."""
         for biller in billers:
             try:
                 self.remind(biller)
-            except (Refused, PluginError) as error:
+            except (Refused, PluginError, Busy) as error:
                 self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
 
     def remind(self, biller: Biller) -> None:

@@ -21,7 +21,7 @@ from invoicecore.billing.outcomes import Outcome, Report, about
 from invoicecore.billing.scheduling import collected_by, lacking
 from invoicecore.billing.sharding import Shard
 from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
-from invoicecore.errors import NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
+from invoicecore.errors import Busy, NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer, InvoiceMethod
@@ -98,15 +98,15 @@ class Running:
         self._tell_unheard(biller)
 
     def bill_each(self, billers: Iterable[Biller]) -> None:
-        """Bill one after the other: one that a hook refuses is reported and does not stop the rest (R18).
+        """Bill one after the other: one that a hook refuses or another writer keeps is reported and stops no other (R18).
 
-        Raises what the hook raised when it refuses them all.
+        Raises what was raised when it stopped them all.
         """
         count, refusals = 0, []
         for count, biller in enumerate(billers, 1):  # noqa: B007  # the last count is needed below
             try:
                 self.bill(biller)
-            except (Refused, PluginError) as error:
+            except (Refused, PluginError, Busy) as error:
                 refusals.append(error)
                 self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
         if refusals and len(refusals) == count:

@@ -15,6 +15,7 @@ from invoicecore.billing.desk import Change, Desk, again, one
 from invoicecore.billing.outcomes import Attempts, Outcome
 from invoicecore.collection import DOUBTS, Collection, CollectionState, SavedMethod, wait
 from invoicecore.errors import (
+    Busy,
     ConfigurationProblem,
     Conflict,
     GatewayError,
@@ -62,11 +63,11 @@ class Working:
         return self.report
 
     def _each(self, billers: Iterable[Biller], work: Callable[[Biller], None]) -> None:
-        """One biller after the other: one that a hook refuses is reported and does not stop the rest (R18)."""
+        """One biller after the other: one that a hook refuses or another writer keeps stops no other (R18)."""
         for biller in billers:
             try:
                 work(biller)
-            except Refused as error:
+            except (Refused, Busy) as error:
                 self.report.tell("failed", Outcome(code=error.code, text=str(error), biller=biller.id))
 
     def _due(self, kind: type[W], biller: Biller, do: Callable[[W], None]) -> None:

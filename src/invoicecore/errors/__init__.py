@@ -3,6 +3,7 @@
 from invoicecore.errors.domain import (
     AlreadyBilled,
     BadFile,
+    Busy,
     Conflict,
     CurrencyMismatch,
     Interrupted,
@@ -52,6 +53,7 @@ from invoicecore.errors.paying import (
 __all__ = [
     "AlreadyBilled",
     "BadFile",
+    "Busy",
     "ConfigurationProblem",
     "Conflict",
     "CurrencyMismatch",

@@ -229,6 +229,18 @@ class StoreError(InvoicecoreError):
     code = "store"
 
 
+class Busy(StoreError):
+    """Another transaction had a biller's records for longer than the store waits for its turn: `biller`."""
+
+    code = "busy"
+
+    def __init__(self, biller: str) -> None:
+        self.biller = biller
+        super().__init__(
+            f"another writer held the records of biller {biller} for too long; try again, and keep transactions short"
+        )
+
+
 class Interrupted(StoreError):
     """The store lost its connection, or undid one of two transactions that stood in each other's way: `reason`, `written`.
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, any_, cre
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from invoicecore.errors import Interrupted, InvoicecoreError, MissingExtra, StoreError
+from invoicecore.errors import Busy, Interrupted, InvoicecoreError, MissingExtra, StoreError
 from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.columns import metadata
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise MissingExtra("the PostgreSQL store", "postgres") from error
 
-from invoicecore_adapters.sql.postgres_faults import crowded, lost, told, words_of
+from invoicecore_adapters.sql.postgres_faults import crowded, late, lost, told, words_of
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, for a free connection, and for a server that is starting."""
@@ -241,6 +241,8 @@ class PostgresDatabase:
             except SQLAlchemyError as error:
                 if connection is not None:
                     connection.close()
+                if biller is not None and late(error) and self._open_to_billers():
+                    raise Busy(biller) from error
                 told = self.dialect.told(error)
                 if not lost(error) and not crowded(error):
                     raise told from error
@@ -249,6 +251,14 @@ class PostgresDatabase:
                     unreachable = StoreError(f"{words}; check the URL, and that the server runs")
                     raise unreachable if isinstance(told, Interrupted) else told from error
                 time.sleep(0.05)  # a server that restarts is back soon
+
+    def _open_to_billers(self) -> bool:
+        """Whether nobody has the whole store: who could not get a turn then waited for its biller's."""
+        with suppress(SQLAlchemyError), self._readers.connect() as connection:
+            return bool(
+                connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock_shared({_STORE}, 0)").scalar_one()
+            )
+        return False
 
 
 class PostgresDialect:

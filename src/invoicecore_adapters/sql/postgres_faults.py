@@ -98,6 +98,11 @@ def crowded(error: BaseException) -> bool:
     return _kind(_cause(error)) is errors.TooManyConnections
 
 
+def late(error: BaseException) -> bool:
+    """Whether a lock was waited for in vain."""
+    return isinstance(_cause(error), errors.LockNotAvailable)
+
+
 def _cause(error: BaseException) -> BaseException:
     """What the driver raised."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
