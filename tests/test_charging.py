@@ -79,7 +79,7 @@ def test_a_charge_is_open_and_dated_today(billing: Billing, client: Customer, ow
         ({"description": " "}, InvalidValue, "description", "is blank"),
         ({"description": None}, InvalidValue, "description", "is not text"),
         ({"amount": gbp(0)}, InvalidValue, "amount", "makes a charge of zero"),
-        ({"quantity": 0}, InvalidValue, "amount", "makes a charge of zero"),
+        ({"quantity": 0}, InvalidValue, "quantity", "makes a charge of zero"),
         ({"amount": gbp("0.001")}, InvalidMoney, "amount", "more decimals than GBP has (2)"),
         ({"amount": Money("1", "EUR")}, CurrencyMismatch, "amount", "is in EUR where GBP is expected"),
         ({"amount": 80}, InvalidMoney, "amount", "int is not money"),

@@ -446,11 +446,6 @@ def test_a_failing_observer_keeps_nobody_from_hearing_and_says_the_change_is_com
     assert set(error.__cause__.exceptions) == set(failures.values())
 
 
-def test_whether_anybody_observes_is_known_beforehand() -> None:
-    assert Plugins.of(Ear("ear")).observing
-    assert not Plugins.of(Guard("guard")).observing
-
-
 def test_plugins_are_called_last_registered_first_unless_one_asks_otherwise() -> None:
     order: list[str] = []
 

@@ -13,9 +13,9 @@ import attrs
 from invoicecore.altering import altered
 from invoicecore.errors import InvalidValue, MoneyHeld, NotAllowed, NothingToBill
 from invoicecore.money import Money, exact, minor, times, zero
-from invoicecore.parties import BillTo, Policy, text
+from invoicecore.parties import BillTo, Policy, listed, text
 from invoicecore.payments import Facts, is_zero, no_facts
-from invoicecore.periods import Period
+from invoicecore.periods import Period, as_date
 from invoicecore.proration import DayCount
 from invoicecore.taxes import TaxAmount, TaxRate, breakdown, tax_rates
 
@@ -225,8 +225,11 @@ class Invoice:
         return Phase.PENDING if facts.in_flight.amount >= owed else Phase.DUE
 
     def status_on(self, day: date) -> Status:
-        """The status shown on a date: a pure function of the facts and that date (D1, D2)."""
-        return status_of(self.phase, self.due_on, day)
+        """The status shown on a date: a pure function of the facts and that date (D1, D2).
+
+        Raises InvalidValue for what is not a day.
+        """
+        return status_of(self.phase, self.due_on, as_date(day, "day"))
 
 
 def status_of(phase: Phase, due_on: date, day: date) -> Status:
@@ -242,7 +245,7 @@ def as_lines(items: Sequence[Item], *, currency: str, field: str = "lines") -> t
     Raises InvalidValue, InvalidMoney or CurrencyMismatch naming `field[i]` and what of it is wrong.
     """
     lines = []
-    for i, item in enumerate(items):
+    for i, item in enumerate(listed(items, field, "Items")):
         at = f"{field}[{i}]"
         if not isinstance(item, Item):
             raise InvalidValue(at, item, "is not an Item", "give Item(description=…, unit_price=…)")

@@ -7,7 +7,7 @@ precision still gets the same cents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Underflow
 from fractions import Fraction
 from math import lcm
@@ -256,6 +256,8 @@ def _hand_out(left: int, parts: list[int], remainders: Sequence[int | Fraction])
 
 
 def _whole_weights(weights: Sequence[int | Decimal | Fraction]) -> list[int]:
+    if isinstance(weights, str | Mapping) or not isinstance(weights, Iterable):
+        raise InvalidValue("weights", weights, "is not a list of weights", "give a list of numbers")
     fractions = [_weight(weight) for weight in weights]
     if not fractions:
         raise InvalidValue("weights", weights, "there is nobody to give it to", "give at least one weight")

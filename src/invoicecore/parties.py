@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -14,6 +15,7 @@ import attrs
 from invoicecore.errors import InvalidValue
 
 E = TypeVar("E", bound=Enum)
+T = TypeVar("T")
 
 
 class InvoiceMethod(StrEnum):
@@ -173,9 +175,8 @@ class Policy:
         ):
             value = getattr(self, field)
             if type(value) is not int or not low <= value <= high:
-                raise InvalidValue(
-                    f"policy.{field}", value, "is out of range", f"give whole days or digits from {low} to {high}"
-                )
+                reason = "is out of range" if type(value) is int else "is not a whole number"
+                raise InvalidValue(f"policy.{field}", value, reason, f"give one from {low} to {high}")
         for field in (
             "run_issues", "void_drafts", "delete_drafts", "apply_credit", "yearly_numbers", "chronological",
             "notify_on_payment", "collect_saved", "collect_late", "link_on_failure", "notify_collections",
@@ -211,6 +212,8 @@ def policy_for(preset: str, changes: Policy | Mapping[str, object] | None = None
     """The preset's policy with some fields changed, or a whole Policy; InvalidValue names an unknown preset or field."""
     if preset not in PRESETS:
         raise InvalidValue("preset", preset, "is not a preset", f"choose one of {', '.join(PRESETS)}")
+    if isinstance(changes, Policy) and preset not in (_PRESETS[0], changes.preset):
+        raise InvalidValue("preset", preset, f"is not that of the policy, {changes.preset}", "give one of the two")
     return changed_policy(PRESETS[preset], changes or {})
 
 
@@ -350,6 +353,14 @@ def yes_or_no(value: object, field: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidValue(field, value, "is not a yes or no", "give True or False")
     return value
+
+
+def listed(value: Iterable[T], field: str, of: str) -> list[T]:
+    """`value` as a list of what `of` names; InvalidValue for one thing alone, whose parts would be taken for things."""
+    if not isinstance(value, str | bytes | Mapping):
+        with suppress(TypeError):
+            return list(value)
+    raise InvalidValue(field, value, f"is not a list of {of}", f"give a list, also of one of the {of}")
 
 
 def known_fields(row: Mapping[str, object], names: Sequence[str], at: str = "") -> None:

@@ -226,8 +226,11 @@ class Plugins:
         composer: Composer = self._made("composers", name)
         return composer
 
-    def _opened(self, hook: str, url: str) -> Any:  # what the hook's factories make; each caller names its type
+    def known(self, hook: str, url: object) -> str:
+        """The name among what `hook` offers that a URL is for; refused as `store` refuses it, and nothing is opened."""
         offered = self._offered(hook)
+        if not isinstance(url, str):
+            raise InvalidValue("url", url, "is not text", f"write it as {min(offered, default='memory')}://…")
         scheme, found, _ = url.partition("://")
         if not found:
             # Only what precedes a colon: the rest of a mistyped URL may hold a password, and without one all may be a key.
@@ -235,7 +238,12 @@ class Plugins:
             told = url.partition(":")[0] if ":" in url or url.lower() in offered else "…"
             raise InvalidValue("url", told, "has no scheme", start)
         scheme = scheme.lower()
-        return self._made(hook, scheme if scheme in offered else scheme.partition("+")[0], url)
+        name = scheme if scheme in offered else scheme.partition("+")[0]
+        self._find(hook, name)
+        return name
+
+    def _opened(self, hook: str, url: str) -> Any:  # what the hook's factories make; each caller names its type
+        return self._made(hook, self.known(hook, url), url)
 
     def _made(self, hook: str, name: str, *given: str) -> Any:  # as above
         plugin, factory = self._find(hook, name)
@@ -302,11 +310,6 @@ class Plugins:
     def spanning(self) -> bool:
         """Whether any plugin puts something around work."""
         return bool(self._around)
-
-    @property
-    def observing(self) -> bool:
-        """Whether any plugin observes, so that a bulk job need not keep its events when none does."""
-        return bool(self._impls["observe"])
 
     def listing(self) -> tuple[PluginRow, ...]:
         """One row per plugin, in the order of their registration; asks every plugin what it offers.

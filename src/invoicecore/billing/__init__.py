@@ -29,8 +29,9 @@ from invoicecore.billing.reporting import Reporting
 from invoicecore.billing.reserving import Bookings, DraftingStays, Groups
 from invoicecore.billing.running import Running
 from invoicecore.billing.sharding import Shard, Sharding
-from invoicecore.billing.wiring import Wiring
+from invoicecore.billing.wiring import Wiring, usable
 from invoicecore.clock import SystemClock
+from invoicecore.errors import InvalidValue
 from invoicecore.parties import Biller
 from invoicecore.plugins import Plugins
 from invoicecore.ports import Clock, Store
@@ -107,9 +108,13 @@ class Billing:
         composer are the installed ones unless you give yours. `base_url` is where your app serves the pay pages.
         `plugins` replaces the installed ones; give `Plugins.discover(mine)` to add to them. Raises PluginError for an
         unknown scheme, StoreError for a store that cannot be used, MissingExtra naming what to install, InvalidValue
-        for a base URL that is none.
+        for a URL or a base URL that is none and for a part that lacks what it is there for.
         """
         found = plugins if plugins is not None else Plugins.discover()
+        if not isinstance(found, Plugins):
+            raise InvalidValue("plugins", plugins, "is not Plugins", "give Plugins.of(…) or Plugins.discover(…)")
+        if clock is not None:
+            usable(clock, "clock", "now")
         wiring = Wiring(found, mailer=mailer, renderer=renderer, composer=composer, gateway=gateway, base_url=base_url)
         return cls(found.store(url), clock=clock, plugins=found, wiring=wiring)
 
@@ -168,6 +173,8 @@ class Billing:
         `Report.merged` puts the reports of the parts together. `existing` are what others invoiced of what was due
         when the run was cut: an earlier attempt that died, or a run beside it. Raises NotFound, Refused.
         """
+        if not isinstance(shard, Shard):
+            raise InvalidValue("shard", shard, "is not a Shard", "give one of billing.shards()")
         running = Running(self._desk, on=shard.on, dry_run=False, actor=actor, progress=None)
         with self._desk.journey("billing.run_shard", running.report, shard.biller):
             running.bill_shard(self._biller(shard.biller), shard)

@@ -15,7 +15,7 @@ from invoicecore.charges import Charge, ChargeState, check, line, on_invoice, re
 from invoicecore.errors import InvalidValue, NotAllowed, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft, with_lines
 from invoicecore.money import Money, exact, times
-from invoicecore.parties import Biller, Customer, known_fields, text, yes_or_no
+from invoicecore.parties import Biller, Customer, known_fields, listed, text, yes_or_no
 from invoicecore.periods import as_date
 from invoicecore.taxes import TaxRate, tax_rates
 from invoicecore.wording import kind_name
@@ -201,7 +201,8 @@ class DraftingCharges:
         biller, who = self._desk.owner("customer", customer, biller)
         with self._desk.change("invoices.draft_from_charges", biller, on=on, actor=actor) as change:
             payer = one(change.tx, Customer, biller, who)
-            picked = [self._desk.owner("charge", charge)[1] for charge in charges] if charges is not None else None
+            chosen = listed(charges, "charges", "charges") if charges is not None else None
+            picked = [self._desk.owner("charge", charge)[1] for charge in chosen] if chosen is not None else None
             wanted = {"customer": who, "charges": picked, "title": title, "due": due, "description": description,
                       "notify": notify, "prices_include_tax": prices_include_tax}  # fmt: skip
             if (made := change.replayed(key, wanted)) is not None:
@@ -271,10 +272,9 @@ def _charge(charge: Charge, at: str, currency: str) -> Charge:
         times(price, charge.quantity)
     except InvalidValue as error:
         raise type(error)(at + error.field, error.value, error.reason, error.way_out) from error
-    if not price.amount or not charge.quantity:
-        raise InvalidValue(
-            at + "amount", str(charge.unit_price), "makes a charge of zero", "give a price and a quantity"
-        )
+    for field, value, none in (("amount", price, not price.amount), ("quantity", charge.quantity, not charge.quantity)):
+        if none:
+            raise InvalidValue(at + field, value, "makes a charge of zero", "give a price and a quantity")
     return attrs.evolve(
         charge,
         description=text(charge.description, at + "description", longest=2000, lines=True),

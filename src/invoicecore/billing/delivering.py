@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import attrs
 
-from invoicecore.billing.desk import Desk, again, biller_in
+from invoicecore.billing.desk import Desk, acting, again, biller_in
 from invoicecore.billing.documenting import besides_of, notes_of, receipts_of, sheets_of
 from invoicecore.billing.linking import links_in, urls_of
 from invoicecore.billing.outcomes import Deliveries, Outcome
@@ -90,7 +90,7 @@ class Delivering:
 
     def __init__(self, desk: Desk, *, actor: str | None, progress: Callable[[int], None] | None) -> None:
         self._desk = desk
-        self._actor = actor
+        self._actor = acting(actor)
         self._progress = progress
         self._began = False
         desk.wiring.mailer  # noqa: B018  # a mailer that is missing or wrong shows now, not when something is due

@@ -257,7 +257,7 @@ class Change:
         self.action = action
         self.on = on
         self.at = at
-        self.actor = text(actor, "actor", required=False) if actor is not None else None
+        self.actor = acting(actor)
         self.events: list[Event] = []
         self._key: tuple[str, str] | None = None
 
@@ -338,10 +338,15 @@ def ref_of(kind: str, record: object) -> str:
     """The id of a record, or the id or number given for it; InvalidValue for what is neither."""
     ref = getattr(record, "id", record)
     if not isinstance(ref, str):
-        raise InvalidValue(kind, record, f"is neither a {kind} nor an id", f"give the {kind} or its id")
+        raise InvalidValue(kind, record, f"is no {kind} and no id", f"give the {kind} or its id")
     if "\0" in ref:  # which PostgreSQL does not even look for
         raise NotFound(kind, ref)
     return ref
+
+
+def acting(actor: object) -> str | None:
+    """Who acts, as a timeline names them; InvalidValue for what is not text."""
+    return text(actor, "actor", required=False) if actor is not None else None
 
 
 def checked_page(after: object, limit: object) -> None:

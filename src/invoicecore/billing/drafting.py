@@ -28,7 +28,7 @@ from invoicecore.invoices import (
 )
 from invoicecore.leases import Lease
 from invoicecore.money import Money, allocate, positive
-from invoicecore.parties import Biller, Customer, Unit, natural_key, text, yes_or_no
+from invoicecore.parties import Biller, Customer, Unit, listed, natural_key, text, yes_or_no
 from invoicecore.periods import as_date
 from invoicecore.ports import Reader
 from invoicecore.taxes import TaxRate, tax_rates
@@ -179,7 +179,7 @@ class Drafting:
             if units is None:
                 picked = sorted(change.tx.find(Unit, ref, {}), key=lambda unit: natural_key(unit.number))
             else:
-                picked = [_unit(change.tx, ref, unit) for unit in units]
+                picked = [_unit(change.tx, ref, unit) for unit in listed(units, "units", "units")]
             name = text(title, "title")
             each = positive(amount, "amount", currency=change.biller.currency) if amount is not None else None
             whole = positive(total, "total", currency=change.biller.currency) if total is not None else None

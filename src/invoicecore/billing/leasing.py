@@ -17,7 +17,7 @@ from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFoun
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
 from invoicecore.money import Money, minor, positive, total
-from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text
+from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text, yes_or_no
 from invoicecore.payments import Facts
 from invoicecore.periods import Cycle, Frequency, Period, as_date
 from invoicecore.ports import InvoiceQuery, Reader
@@ -203,6 +203,7 @@ class Leases:
         PaymentsOff, NotFound.
         """
         biller, ref = self._desk.owner("lease", lease)
+        yes_or_no(reissue, "reissue")
         with self._desk.change("leases.generate", biller, on=on, actor=actor, subject=ref) as change:
             if (made := change.replayed(key, {"lease": ref, "period": period, "reissue": reissue})) is not None:
                 return change.again(Invoice, made)[0]

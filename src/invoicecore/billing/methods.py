@@ -130,7 +130,7 @@ class Methods:
                 snapshot = gateway.method(found.reference)  # it may have happened: look
             else:
                 raise
-        return take_method(self._desk, found, snapshot, actor=actor, action="methods.revoke")
+        return take_method(self._desk, found, snapshot, actor=actor, action="methods.revoke", on=on)
 
     def get(self, method: SavedMethod | str) -> SavedMethod:
         """The method as it stands here; NotFound otherwise."""
@@ -166,14 +166,14 @@ def newest(gateway: PaymentGateway, reference: str) -> MethodSnapshot:
 
 
 def take_method(
-    desk: Desk, method: SavedMethod, told: MethodSnapshot, *, actor: str | None, action: str
+    desk: Desk, method: SavedMethod, told: MethodSnapshot, *, actor: str | None, action: str, on: date | None = None
 ) -> SavedMethod:
     """Write down how the provider has a method now; one that was given up is not charged any more."""
     if method == _told(method, told):
         return method
     for _ in range(8):
         try:
-            with desk.change(action, method.biller, actor=actor, subject=method.id) as change:
+            with desk.change(action, method.biller, on=on, actor=actor, subject=method.id) as change:
                 return apply_method(change, one(change.tx, SavedMethod, method.biller, method.id), told)
         except Conflict:
             continue

@@ -284,6 +284,7 @@ class Publishing:
         """
         biller, ref = self._desk.owner("invoice", invoice)
         reason = text(reason, "reason", required=False, longest=2000, lines=True)
+        yes_or_no(release_charges, "release_charges")
         with self._desk.change("invoices.void", biller, on=on, actor=actor, subject=ref) as change:
             if (made := change.replayed(key, {"invoice": ref, "release_charges": release_charges})) is not None:
                 return change.again(Invoice, made)[0]

@@ -56,8 +56,10 @@ class Recording:
         """Record money received elsewhere for one invoice, or one receipt over several of a customer's (C7).
 
         Without `amount` it is the whole recordable balance (balance − in flight). Several invoices are settled in the
-        order given. `rest="credit"` turns what is left over into the customer's credit, else more than is due raises
-        Overpayment (D6). `notify` e-mails the receipt or does not; None leaves it to the policy. Raises NotAllowed by status, InvalidValue, InvalidMoney, CurrencyMismatch, NotFound.
+        order given. `received_on` is the civil date it came, `on` unless given and never after it. `rest="credit"`
+        turns what is left over into the customer's credit, else more than is due raises Overpayment (D6). `notify`
+        e-mails the receipt or does not; None leaves it to the policy. Raises NotAllowed by status, InvalidValue,
+        InvalidMoney, CurrencyMismatch, NotFound.
         """
         given = list(invoice) if isinstance(invoice, Sequence) and not isinstance(invoice, str) else [invoice]
         if not given:

@@ -23,6 +23,7 @@ from invoicecore.parties import (
     changed_policy,
     email_address,
     known_fields,
+    listed,
     member,
     natural_key,
     policy_for,
@@ -380,7 +381,7 @@ def _timezone(name: str) -> str:
 
 def as_rows(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The rows of a bulk call; InvalidValue for one that is not a mapping of field names."""
-    given: list[object] = list(rows)
+    given: list[object] = listed(rows, "rows", "rows")
     for i, row in enumerate(given):
         if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
             raise InvalidValue(f"rows[{i}]", row, "is not a mapping of field names", "give a dict for each row")

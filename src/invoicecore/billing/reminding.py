@@ -8,7 +8,7 @@ from functools import partial
 
 import attrs
 
-from invoicecore.billing.desk import Change, Desk, again
+from invoicecore.billing.desk import Change, Desk, acting, again
 from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.notifying import queue
 from invoicecore.billing.outcomes import Outcome, Report
@@ -17,7 +17,7 @@ from invoicecore.errors import Busy, InvoicecoreError, ObserverFailed, PluginErr
 from invoicecore.invoices import Invoice, InvoiceKind, Item, Status, as_lines, draft, due_by_terms
 from invoicecore.messages import Message, MessageKind
 from invoicecore.money import Money, total
-from invoicecore.parties import Biller, Customer, LateFee
+from invoicecore.parties import Biller, Customer, LateFee, yes_or_no
 from invoicecore.ports import InvoiceQuery, KeyUse, Order, Reader
 from invoicecore.reminders import FEE_CHARGE, fee_amount, fees_reached, remindable, step_name, step_reached
 from invoicecore.wording import say
@@ -45,11 +45,11 @@ class Reminding:
     ) -> None:
         self._desk = desk
         self._on = on
-        self._actor = actor
+        self._actor = acting(actor)
         self._progress = progress
         self._unheard: list[ObserverFailed] = []
         self._at = desk.clock.now()  # read once: every biller's local date follows from this instant (M1)
-        self.report = Report(dry_run=dry_run)
+        self.report = Report(dry_run=yes_or_no(dry_run, "dry_run"))
 
     def remind_each(self, billers: Iterable[Biller]) -> None:
         """Remind for one biller after the other; one that a hook refuses or another writer keeps stops no other (R18)."""

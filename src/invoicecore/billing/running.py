@@ -12,7 +12,7 @@ import attrs
 from invoicecore import charges as charge_rules
 from invoicecore import leases as lease_rules
 from invoicecore.billing.charging import charges_draft
-from invoicecore.billing.desk import Change, Desk, again, uncollected
+from invoicecore.billing.desk import Change, Desk, acting, again, uncollected
 from invoicecore.billing.drafting import draft_references
 from invoicecore.billing.ids import id_stream
 from invoicecore.billing.issuing import issue, no_method, out_of_order, wishes
@@ -24,7 +24,7 @@ from invoicecore.charges import Charge, ChargeState, cycle_due, next_cycle_after
 from invoicecore.errors import Busy, NotAllowed, NothingToBill, ObserverFailed, PluginError, Refused, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind, number_series
 from invoicecore.leases import Lease
-from invoicecore.parties import Biller, Customer, InvoiceMethod
+from invoicecore.parties import Biller, Customer, InvoiceMethod, yes_or_no
 from invoicecore.payments import Facts, no_facts
 from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.wording import format_date, kind_name, say
@@ -65,12 +65,12 @@ class Running:
     ) -> None:
         self._desk = desk
         self._on = on
-        self._actor = actor
+        self._actor = acting(actor)
         self._progress = progress
         self._unheard: list[ObserverFailed] = []
         self._tried: _Page | None = None  # what the last transaction was about
         self._at = desk.clock.now()  # read once: every biller's local date follows from this instant (M1)
-        self.report = Report(dry_run=dry_run)
+        self.report = Report(dry_run=yes_or_no(dry_run, "dry_run"))
 
     def bill(self, biller: Biller) -> None:
         """Invoice everything of one biller that is due on its day."""

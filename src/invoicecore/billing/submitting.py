@@ -116,7 +116,7 @@ def send(
     try:
         snapshot = gateway.charge(request, collection.id)
     except GatewayError as error:
-        found = _looked_up(gateway, collection, method) if replay and error.executed is Executed.OTHER else None
+        found = _looked_up(gateway, collection) if replay and error.executed is Executed.OTHER else None
         if found is None:
             return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
         snapshot = found  # the request is another one since, but what the first one made is what was wanted
@@ -128,7 +128,7 @@ def send(
     return Sent(collection=after)
 
 
-def _looked_up(gateway: PaymentGateway, collection: Collection, method: SavedMethod) -> PaymentSnapshot | None:
+def _looked_up(gateway: PaymentGateway, collection: Collection) -> PaymentSnapshot | None:
     """What a doubtful charge made, if that is what is wanted and can be found."""
     since = (collection.submitted_at or collection.made_at) - timedelta(days=1)
     try:

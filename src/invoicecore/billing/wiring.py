@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from invoicecore.errors import InvalidValue, NotSupported, NotWired
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGES: Final = "give base_url='https://…' to Billing.open, the address at which your app serves invoicecore's pages"
+_DOES: Final = {"mailer": "send", "renderer": "render", "composer": "compose", "gateway": "info"}
+_BY_URL: Final = {"mailer": "mailers", "gateway": "gateways"}
 _GATEWAY: Final = "give gateway= to Billing.open: one of your own, the URL of one, or several"
 
 
@@ -33,13 +36,22 @@ class Wiring:
         gateway: PaymentGateway | str | Sequence[PaymentGateway | str] | None = None,
         base_url: str | None = None,
     ) -> None:
-        """Raises InvalidValue for a base URL that is none."""
+        """Raises InvalidValue for a base URL that is none and a part that cannot be one, PluginError for an unknown scheme.
+
+        They would come out when the first e-mail is due, which then waits, and is given up at last.
+        """
         self._plugins = plugins
         self._given: dict[str, object] = {
             "mailer": mailer, "renderer": renderer, "composer": composer,
         }  # fmt: skip
         several = isinstance(gateway, (list, tuple))
         self._gateways: list[PaymentGateway | str] = list(gateway) if several else [gateway] if gateway else []  # type: ignore[arg-type, list-item]  # a tuple and a list are told apart from one
+        parts = [*self._given.items(), *(("gateway", each) for each in self._gateways)]
+        for name, part in parts:
+            if isinstance(part, str) and name in _BY_URL:
+                plugins.known(_BY_URL[name], part)
+            elif part is not None:
+                usable(part, name, _DOES[name])
         self._base_url = _checked(base_url)
         self.forked()
         renew_in_children(self)
@@ -138,6 +150,13 @@ class Wiring:
                 part = by_url(part)
             self._given[name] = part
             return part  # type: ignore[return-value]  # a part is what its factory makes, or what the host gave for it
+
+
+def usable(part: object, name: str, does: str) -> None:
+    """Refuse a part of the wiring that lacks what it is asked for first."""
+    # A class is none yet, and a moment has the `now` of its class.
+    if isinstance(part, type | datetime) or not hasattr(part, does):
+        raise InvalidValue(name, part, f"has no {does}", f"give a {name} of your own, or leave it out")
 
 
 # Each is one request, or a few: not `payments`, which goes on while it is read, and not `notices`, which asks nobody.

@@ -11,7 +11,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
-from invoicecore.billing.desk import Change, Desk, again, one
+from invoicecore.billing.desk import Change, Desk, acting, again, one
 from invoicecore.billing.outcomes import Attempts, Outcome
 from invoicecore.collection import DOUBTS, Collection, CollectionState, SavedMethod, wait
 from invoicecore.errors import (
@@ -49,7 +49,7 @@ class Working:
     def __init__(self, desk: Desk, *, actor: str | None, progress: Callable[[int], None] | None) -> None:
         self._unheard: list[ObserverFailed] = []
         self._desk = desk.quiet(self._unheard)
-        self._actor = actor
+        self._actor = acting(actor)
         self._progress = progress
         self._down: set[str] = set()
         self._refused: dict[str, str] = {}

@@ -53,7 +53,10 @@ class NotFound(InvoicecoreError, LookupError):
     def __init__(self, kind: str, key: object) -> None:
         self.kind = kind
         self.key = key
-        super().__init__(f"no {kind} {key!r} here; check the id and the biller it was given by")
+        checked = (
+            "its name, and give it to Billing.open" if kind == "gateway" else "the id and the biller it was given by"
+        )
+        super().__init__(f"no {kind} {key!r} here; check {checked}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.kind, self.key))
