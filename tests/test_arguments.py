@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from invoicecore.charges import Charge
 from invoicecore.errors import InvalidValue, NotFound, PluginError
 from invoicecore.money import allocate
 from invoicecore.parties import Biller, Customer, Policy
+from invoicecore.taxes import TaxRate
 
 Call = Callable[[Billing, Biller, Customer], object]
 
@@ -175,3 +178,90 @@ def test_a_policys_text_of_digits_is_no_number() -> None:
 def test_a_gateway_that_is_not_here_says_how_it_comes_here(billing: Billing) -> None:
     with pytest.raises(NotFound, match=r"no gateway 'stripe' here; check its name, and give it to Billing\.open"):
         billing.receive("stripe", b"", {})
+
+
+@pytest.mark.rule("M8")
+@pytest.mark.parametrize("name", ["VAT\0", "VAT\n20", "VAT\ud800", "x" * 101])
+def test_a_taxs_name_is_one_short_line_at_every_door(
+    name: str, billing: Billing, park: Biller, guest: Customer
+) -> None:
+    taxes = (TaxRate(name=name, percent="20"),)
+    before = everything(store_of(billing), park)
+    doors: dict[str, Callable[[], object]] = {
+        "draft": lambda: billing.invoices.draft(biller=park, customer=guest, title="T", amount=money(1), taxes=taxes),
+        "lines": lambda: billing.invoices.draft(
+            biller=park, customer=guest, title="T", lines=[Item(description="a", unit_price=money(1), taxes=taxes)]
+        ),
+        "charge": lambda: billing.charges.add(customer=guest, description="a", amount=money(1), taxes=taxes),
+        "lease": lambda: billing.leases.add(
+            biller=park, customer=guest, rent=money(5), starts=date(2026, 3, 1), taxes=taxes
+        ),
+    }
+    for door, enter in doors.items():
+        with pytest.raises(InvalidValue, match="is not one line of at most 100 characters") as refused:
+            enter()
+        assert refused.value.field.endswith("taxes.name"), door
+    assert everything(store_of(billing), park) == before
+
+
+@pytest.mark.rule("M8")
+@pytest.mark.parametrize("site", ["12\0", "12\ud800", b"12", 12, ["12"], "x" * 51, " "])
+def test_an_items_site_is_short_text(site: Any, billing: Billing, park: Biller, guest: Customer) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        billing.invoices.draft(
+            biller=park, customer=guest, title="T", lines=[Item(description="a", unit_price=money(1), site=site)]
+        )
+    assert refused.value.field == "lines[0].site"
+
+
+HALF = "x\ud800"
+"""What JSON can spell and no store can keep."""
+
+
+@pytest.mark.rule("T1")
+@pytest.mark.parametrize("ref", [f"{HALF}_inv_1", "x\0_inv_1", "x\n_inv_1"])
+def test_an_id_that_no_store_could_keep_is_one_never_given_out_and_takes_no_connection(
+    ref: str, billing: Billing, park: Biller
+) -> None:
+    owner = ref.partition("_")[0]
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: billing.invoices.void(ref),
+        lambda: billing.payments.record(ref, money(1)),
+        lambda: billing.invoices.publish_all(biller=owner),
+        lambda: billing.run(biller=owner),
+        lambda: billing.units.assign(owner, park),
+    )
+    for call in calls * 4:  # more than a pool has
+        with pytest.raises((NotFound, InvalidValue)):
+            call()
+    assert billing.billers.get(park) == park
+
+
+@pytest.mark.parametrize("said", ["\0", HALF])
+@pytest.mark.parametrize("sort", ["created", "number"])
+def test_a_page_mark_that_no_store_could_keep_is_none(said: str, sort: str, billing: Billing, park: Biller) -> None:
+    mark = base64.urlsafe_b64encode(json.dumps([sort, said, said]).encode()).decode().rstrip("=")
+    with pytest.raises(InvalidValue, match="is no page mark"):
+        billing.invoices.find(biller=park, order=sort, after=mark)
+    with pytest.raises(InvalidValue, match="is no id"):
+        billing.messages.find(biller=park, after=said)
+
+
+def test_a_shard_has_a_most_of_leases(billing: Billing) -> None:
+    with pytest.raises(InvalidValue, match=r"size=.* give 1 to 1000000"):
+        billing.shards(size=2**70)
+
+
+@pytest.mark.rule("R17")
+def test_shares_that_name_a_unit_twice_lose_no_weight_in_silence(billing: Billing, park: Biller) -> None:
+    one = billing.units.find(biller=park)[0]
+    with pytest.raises(InvalidValue, match="names a unit twice"):
+        billing.invoices.draft_for_units(
+            biller=park, title="T", total=money(100), shares={one.number: 1, one.id: 3, "2": 1}
+        )
+
+
+def test_statuses_are_a_list(billing: Billing, park: Biller) -> None:
+    for verb in (billing.invoices.find, billing.invoices.summary):
+        with pytest.raises(InvalidValue, match="status=0: is not a list of statuses"):
+            verb(biller=park, status=cast("Any", 0))

@@ -68,6 +68,44 @@ def told(part: Credited) -> tuple[list[tuple[int, str]], list[tuple[str, str, st
     return lines, taxes, str(part.total.amount)
 
 
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("N1", "P5")
+@pytest.mark.parametrize(
+    "first, then, field",
+    [
+        (
+            {"number_prefix": "FA-", "credit_note_prefix": "FA-2026-"},
+            {"yearly_numbers": True, "credit_note_prefix": "AV-"},
+            "policy.number_prefix",
+        ),
+        (
+            {"number_prefix": "CN-", "credit_note_prefix": "C/"},
+            {"number_prefix": "I-", "credit_note_prefix": "CN-"},
+            "policy.credit_note_prefix",
+        ),
+        (
+            {"number_prefix": "I-", "credit_note_prefix": "N-"},
+            {"number_prefix": "N-", "credit_note_prefix": "M-"},
+            "policy.number_prefix",
+        ),
+    ],
+)
+def test_a_note_and_an_invoice_never_have_one_number_whatever_the_policy_becomes(
+    first: dict[str, Any], then: dict[str, Any], field: str, billing: Billing
+) -> None:
+    park = billing.billers.add(name="P", currency="EUR", timezone="UTC", locale="en_GB", preset="stays", policy=first)
+    guest = billing.customers.add(biller=park, name="Ana")
+    made = billing.invoices.publish(billing.invoices.draft(biller=park, customer=guest, title="T", amount=money(100)))
+    billing.credit_notes.issue(made, amount=money(10))
+    with pytest.raises(InvalidValue, match="whose numbers would come again; give a prefix") as refused:
+        billing.billers.edit(park, policy=then)
+    assert refused.value.field == field
+    assert billing.billers.get(park) == park
+    billing.billers.edit(park, policy={"terms_days": 7, "number_prefix": "NEW-"})
+
+
 # --- what is taken back -----------------------------------------------------------------------------------------------
 
 TWO = (("100.00", (VAT20,)), ("50.00", (VAT10,)))

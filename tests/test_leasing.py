@@ -250,6 +250,20 @@ def test_other_advance_days_in_the_policy_move_the_next_run_of_the_leases_that_f
 # --- rent ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("M9", "S3")
+@pytest.mark.parametrize("since", ["2026-05-20", "2026-06-01"])
+def test_the_rent_from_a_start_that_was_moved_counts_more_than_changes_before_it(
+    billing: Billing, guest: Customer, since: str
+) -> None:
+    lease = add(billing, guest, rent=Money("600.00", "EUR"))
+    billing.leases.change_rent(lease, Money("700.00", "EUR"), d("2026-05-01"))
+    billing.leases.change_rent(lease, Money("900.00", "EUR"), d("2026-07-01"))
+    billing.leases.edit(lease, starts=d("2026-06-01"))
+    billing.leases.change_rent(lease, Money("800.00", "EUR"), d(since))
+    billing.run(on=d("2026-07-01"))
+    assert [str(invoice.total.amount) for invoice in invoices(billing, lease)] == ["800.00", "900.00"]
+
+
 @pytest.mark.rule("M9", "S2")
 def test_a_rent_change_splits_the_period_it_falls_into_on_the_invoice(billing: Billing, guest: Customer) -> None:
     lease = add(billing, guest, rent=Money("600.00", "EUR"))

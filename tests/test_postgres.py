@@ -197,6 +197,17 @@ def test_a_writer_that_waited_long_enough_says_so(timeout: str, url: str, store:
     assert "too long; try again" in str(error)
 
 
+def test_a_turn_that_cannot_even_be_asked_for_keeps_no_connection(url: str, store: SqlStore) -> None:
+    hasty = SqlStore(asked(url, timeout="0.2"))
+    kept = []
+    with closing(hasty):
+        for _ in range(20):  # more than there are connections
+            with pytest.raises(UnicodeEncodeError) as error:
+                enter(hasty, "half \ud800 of one")
+            kept.append(error)  # as what reports errors does, so that nothing of it is given back by chance
+        assert enter(hasty)
+
+
 def enter(store: SqlStore, biller: str | None = "b1", *, shared: bool = False) -> bool:
     """Write something in a turn."""
     with store.writing(biller=biller, shared=shared) as writer:

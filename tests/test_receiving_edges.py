@@ -162,6 +162,27 @@ def test_a_desk_of_one_biller_takes_its_own_of_a_mixed_webhook_and_names_no_othe
     assert desk.collections.get(theirs).state is CollectionState.SUCCEEDED
 
 
+@pytest.mark.rule("T1", "D6")
+def test_a_scoped_desk_that_asks_what_it_missed_hears_of_its_own_only(
+    desk: Billing, park: Biller, gateway: Faulty, save: Save, issue: Issue
+) -> None:
+    other = desk.billers.add(name="Q", currency="EUR", timezone="Europe/Paris", locale="en_GB", preset="stays")
+    stranger = desk.customers.add(biller=other, name="Zoe", email="zoe@example.com")
+    save()
+    save(who=stranger)
+    mine, theirs = desk.payments.charge(issue()), desk.payments.charge(issue(7, who=stranger))
+    foreign(gateway)
+    for each in (mine, theirs):
+        gateway.inner.collect(each.reference)
+    told = desk.scoped(park).receive_missed("memory", since=NOON - D(days=1))
+    assert {each.state for each in told} <= {"applied", "repeated"}
+    assert desk.collections.get(mine).state is CollectionState.SUCCEEDED
+    assert desk.collections.get(theirs).state is CollectionState.PENDING
+    whole = desk.receive_missed("memory", since=NOON - D(days=1))
+    assert len(whole) > len(told) > 0
+    assert desk.collections.get(theirs).state is CollectionState.SUCCEEDED
+
+
 def test_events_about_nobody_keep_ours_waiting_for_nothing_and_the_provider_for_seconds(
     desk: Billing, save: Save, issue: Issue, gateway: Faulty, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -311,6 +311,22 @@ def test_one_invoice_at_fault_does_not_stop_the_rest(billing: Billing, park: Bil
     assert billing.remind(on=day(41)).created == 8, "and later all of it is done"
 
 
+@pytest.mark.rule("P3", "N4")
+def test_a_fee_beyond_all_money_stops_neither_its_page_nor_other_billers(
+    billing: Billing, park: Biller, condo: Biller, guest: Customer, resident: Customer
+) -> None:
+    whole = [issued(billing, park, guest, amount) for amount in ("10", "90000000000000000")]
+    other = issued(billing, condo, resident)
+    for each in (park, condo):
+        with_policy(billing, each, reminders=(1,), late_fee={"percent": "150"})
+    for report in (billing.remind(on=day(2), dry_run=True), billing.remind(on=day(2))):
+        (failed,) = report.failed
+        assert (failed.biller, failed.invoice) == (park.id, whole[1].id)
+        assert "beyond 64 bits" in failed.text
+        assert report.created == 5  # three reminders, and the fees of the two others
+    assert [steps(billing, invoice) for invoice in (*whole, other)] == [["+1"]] * 3
+
+
 @pytest.mark.rule("P3")
 def test_a_policy_that_was_emptied_meanwhile_ends_the_call(billing: Billing, park: Biller, guest: Customer) -> None:
     issued(billing, park, guest)

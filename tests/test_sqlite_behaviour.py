@@ -536,6 +536,24 @@ def test_a_store_that_is_open_stops_when_a_newer_library_has_moved_on(path: Path
         pytest.fail("read a schema it does not know")
 
 
+def test_a_store_that_is_open_stops_when_an_older_backup_was_put_back(path: Path, store: SqlStore) -> None:
+    with closing(sqlite3.connect(path)) as person:
+        person.execute(f"UPDATE meta SET version = {PLAN.newest - 1}")
+        person.commit()
+    with pytest.raises(StoreError, match=f"went back to schema version {PLAN.newest - 1}.*open the store again"):
+        store.writing().__enter__()
+
+
+def test_a_version_that_is_no_number_is_refused(path: Path, store: SqlStore) -> None:
+    with closing(sqlite3.connect(path)) as person:
+        person.execute("UPDATE meta SET version = 'seven'")
+        person.commit()
+    with pytest.raises(StoreError, match="'seven', which is no number; restore a backup"):
+        SqlStore(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match="'seven', which is no number; restore a backup"), store.reading():
+        pytest.fail("read a schema it does not know")
+
+
 def written_by(version: int, path: Path) -> Path:
     """A file that an older library wrote: tests/data has what each schema left behind."""
     with closing(sqlite3.connect(path)) as person:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from desks import gateway_of, money, parameters, verb_of, wired, wiring_of
 from hygiene import leaks
 from invoicecore import Billing, Plugins, hookimpl
-from invoicecore.errors import InvoicecoreError, MissingExtra, NotAllowed, PluginError
+from invoicecore.errors import InvoicecoreError, MissingExtra, NotAllowed, NotFound, PluginError
 from invoicecore.parties import Biller, Customer
 from invoicecore.spans import NOTHING
 from invoicecore.testing import FixedClock
@@ -266,6 +266,23 @@ def test_no_person_no_amount_and_no_secret_is_in_what_is_told(
     for private in ("Alice", "Bob", "example.com", "Les Pins", "Zoé", "62000", "620.00", "100.00", scene.token):
         assert private not in everything, private
     assert leaks(everything.encode()) == []
+
+
+@pytest.mark.rule("R18")
+def test_what_strangers_give_for_a_name_is_not_told(
+    traced: Billing, spans: InMemorySpanExporter, lines: io.StringIO
+) -> None:
+    forged = "stripe\nINFO invoicecore billing.run created=812"
+    with pytest.raises(NotFound):
+        traced.receive(forged, b"", {})
+    with pytest.raises(NotFound):
+        traced.invoices.void("alice@example.com secret_inv_1")
+    with pytest.raises(NotFound):
+        traced.invoices.publish_all(biller="x" * 1_000_000)
+    told = [dict(span.attributes or {}) for span in spans.get_finished_spans()]
+    assert {told[0].get("invoicecore.gateway"), told[1].get("invoicecore.biller")} == {"?"}
+    for private in ("812", "alice", "xxx"):
+        assert private not in lines.getvalue() + repr(told), private
 
 
 # --- the hook ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from invoicecore.errors import legible
 from invoicecore.money import Money
 from invoicecore.payments import PaymentMethod
 
@@ -86,7 +87,7 @@ class Decline:
 
     code: DeclineCode
     advice: Advice
-    raw_code: str = ""
+    raw_code: str = attrs.field(default="", converter=legible)
     provider_will_retry: bool = False
 
 

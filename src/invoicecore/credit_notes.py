@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 
@@ -154,6 +155,21 @@ def note_series(policy: Policy, on: date) -> str:
 def note_number(policy: Policy, n: int, on: date) -> str:
     """The n-th number of the series, with the digits and years of the invoices' (N1)."""
     return f"{_stem(policy, on)}{n:0{policy.number_digits}d}"
+
+
+def check_series(policy: Policy, used: Iterable[str]) -> None:
+    """Refuse a policy by which a note and an invoice would have one number, `used` being the biller's series (N1).
+
+    Raises InvalidValue naming the prefix.
+    """
+    year = r"\d{4}-" if policy.yearly_numbers else ""
+    for field, other in (("number_prefix", "credit_note"), ("credit_note_prefix", "invoice")):
+        prefix: str = getattr(policy, field)
+        taken = re.compile(f"{other}/{re.escape(prefix)}{year}")
+        for series in used:
+            if taken.fullmatch(series):
+                reason = f"was that of the {other.replace('_', ' ')}s, whose numbers would come again"
+                raise InvalidValue(f"policy.{field}", prefix, reason, "give a prefix that was never used")
 
 
 def _stem(policy: Policy, on: date) -> str:

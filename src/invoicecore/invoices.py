@@ -261,7 +261,7 @@ def as_lines(items: Sequence[Item], *, currency: str, field: str = "lines") -> t
                 unit_price=price,
                 quantity=Decimal(item.quantity),
                 taxes=tax_rates(item.taxes, f"{at}.taxes"),
-                site=item.site,
+                site=None if item.site is None else text(item.site, f"{at}.site", longest=50),
             )
         )
     return tuple(lines)

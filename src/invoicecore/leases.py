@@ -260,7 +260,9 @@ def with_rent(lease: Lease, rent: Money, since: date, billed: Iterable[Period] =
             "give that day or a later one, or void those invoices and reissue them",
         )
     if since <= lease.starts:
-        return attrs.evolve(lease, rent=rent)
+        # What was to change before that would count for longer than this: of a start that was moved, it may.
+        later = tuple(change for change in lease.changes if change.since > since)
+        return attrs.evolve(lease, rent=rent, changes=later)
     changes = sorted(
         [*(c for c in lease.changes if c.since != since), RentChange(since=since, rent=rent)], key=lambda c: c.since
     )

@@ -7,6 +7,7 @@ A plugin is a module or an object with functions marked `@hookimpl`, registered 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType, ModuleType
@@ -80,6 +81,7 @@ class Hooks:
         """
 
 
+_NAMED: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)  # what is told of work: ids and names
 _OFFERS: Final = ("stores", "gateways", "mailers", "renderers", "composers")
 _HOOKS: Final = (*_OFFERS, "authorise", "observe", "span")
 
@@ -302,9 +304,13 @@ class Plugins:
     def span(self, name: str, **attributes: Attribute) -> AbstractContextManager[dict[str, Attribute]]:
         """What plugins put around a piece of work; entering it gives its attributes, to which counts may be added.
 
-        A plugin that fails there is logged and disturbs nothing.
+        A plugin that fails there is logged and disturbs nothing. What was given for the name of a gateway or the id of
+        a biller and is none may be anything, also from whoever calls a webhook: it is told as "?".
         """
-        return Span(self._around, name, attributes) if self._around else NOTHING
+        if not self._around:
+            return NOTHING
+        told = {k: "?" if isinstance(v, str) and not _NAMED.fullmatch(v) else v for k, v in attributes.items()}
+        return Span(self._around, name, told)
 
     @property
     def spanning(self) -> bool:

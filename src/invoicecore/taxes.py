@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from invoicecore.errors import InvalidValue
+from invoicecore.errors import InvalidValue, legible
 from invoicecore.money import Money, allocate, currency_of, exact, from_minor, half_up, minor
 
 __all__ = ["Breakdown", "TaxAmount", "TaxRate", "breakdown", "tax_rates"]
@@ -29,6 +29,7 @@ _CATEGORIES: Final = {
 }
 _MAX_PERCENT: Final = Decimal(10_000)
 _MAX_DECIMALS: Final = 10
+_LONGEST: Final = 100  # characters of a name
 
 
 def _name(value: str) -> str:
@@ -167,6 +168,10 @@ def tax_rates(value: object, field: str) -> tuple[TaxRate, ...]:
             field, value, "is not a list of TaxRate", "give a tuple of TaxRate(name='VAT', percent='20')"
         )
     rates = tuple(_rate(rate, field) for rate in value)
+    for rate in rates:  # here and not in TaxRate, which also reads what is stored
+        if len(rate.name) > _LONGEST or legible(rate.name) != rate.name:
+            reason = f"is not one line of at most {_LONGEST} characters"
+            raise InvalidValue(f"{field}.name", rate.name[:40], reason, "shorten it, without control characters")
     if len(set(rates)) != len(rates):
         raise InvalidValue(field, rates, "names the same tax twice", "name each rate once per line")
     return rates

@@ -17,7 +17,7 @@ from invoicecore.billing.ids import checked_key, digest, id_stream
 from invoicecore.billing.wiring import Wiring
 from invoicecore.clock import local_date
 from invoicecore.collection import SavedMethod
-from invoicecore.errors import Interrupted, InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff
+from invoicecore.errors import Interrupted, InvalidValue, KeyReused, NotFound, ObserverFailed, PaymentsOff, legible
 from invoicecore.forking import renew_in_children
 from invoicecore.invoices import Invoice
 from invoicecore.money import Money
@@ -147,7 +147,7 @@ class Desk:
         ref = biller.id if isinstance(biller, Biller) else biller
         if not isinstance(ref, str):
             raise InvalidValue("biller", biller, "is neither a biller nor an id", "give the biller or its id")
-        if (self.scope is not None and ref != self.scope) or "\0" in ref:
+        if (self.scope is not None and ref != self.scope) or legible(ref) != ref:
             raise NotFound("biller", ref)
         return ref
 
@@ -339,7 +339,7 @@ def ref_of(kind: str, record: object) -> str:
     ref = getattr(record, "id", record)
     if not isinstance(ref, str):
         raise InvalidValue(kind, record, f"is no {kind} and no id", f"give the {kind} or its id")
-    if "\0" in ref:  # which PostgreSQL does not even look for
+    if legible(ref) != ref:  # PostgreSQL looks for no NUL, and for no half of a surrogate pair
         raise NotFound(kind, ref)
     return ref
 
@@ -351,7 +351,7 @@ def acting(actor: object) -> str | None:
 
 def checked_page(after: object, limit: object) -> None:
     """Refuse what cannot say which page of a list is wanted: an id to go on after, and 1 to 1000 of them."""
-    if not isinstance(after, str):
+    if not isinstance(after, str) or legible(after) != after:
         raise InvalidValue("after", after, "is no id", "give the id of the last one of the page before")
     if type(limit) is not int or not 1 <= limit <= 1000:
         raise InvalidValue("limit", limit, "is not 1 to 1000", "ask for smaller pages, each after the last id")
@@ -400,9 +400,11 @@ def unit_in(tx: Reader, biller: str, ref: Unit | str) -> Unit | None:
     key = ref.id if isinstance(ref, Unit) else ref
     if not isinstance(key, str):
         raise InvalidValue("unit", ref, "is neither a unit nor its number", "give the unit, its id or its number")
-    found = tx.get(Unit, biller, [key]).get(key) if "\0" not in key else None
-    if found is None and not isinstance(ref, Unit) and "\0" not in key:
-        named = tx.find(Unit, biller, {"number": key.strip()}, limit=1)
+    number = key.strip()
+    sayable = legible(number) == number
+    found = tx.get(Unit, biller, [key]).get(key) if sayable else None
+    if found is None and not isinstance(ref, Unit) and sayable:
+        named = tx.find(Unit, biller, {"number": number}, limit=1)
         found = named[0] if named else None
     if found is None and isinstance(ref, Unit):
         raise NotFound("unit", key)

@@ -340,6 +340,8 @@ def _parts(
     for name in shares or {}:
         if name not in named:
             raise InvalidValue("shares", name, "is no unit of this call", "name units by number or id")
+    if shares is not None and len({named[name].id for name in shares}) < len(shares):
+        raise InvalidValue("shares", sorted(shares), "names a unit twice", "name each unit by its number or its id")
     weights = [shares.get(u.id, shares.get(u.number, 0)) if shares is not None else 1 for u in units]
     try:
         parts = allocate(total, weights)

@@ -22,7 +22,7 @@ from invoicecore.payments import Facts
 from invoicecore.periods import Cycle, Frequency, Period, as_date
 from invoicecore.ports import InvoiceQuery, Reader
 from invoicecore.proration import DayCount
-from invoicecore.taxes import TaxRate
+from invoicecore.taxes import TaxRate, tax_rates
 
 _FIELDS = (
     "customer", "unit", "rent", "frequency", "starts", "ends", "anchor_day", "method", "advance_days", "day_count",
@@ -325,10 +325,7 @@ def _lease(row: Mapping[str, object], at: str, *, id: str, biller: Biller, unit:
     frequency = member(Frequency, row.get("frequency", Frequency.MONTHLY), at + "frequency")
     starts = as_date(row.get("starts"), at + "starts")
     anchor = row.get("anchor_day")
-    taxes = tuple(row.get("taxes") or ())  # type: ignore[arg-type, var-annotated]  # each is checked below
-    for rate in taxes:
-        if not isinstance(rate, TaxRate):
-            raise InvalidValue(at + "taxes", rate, "is not a TaxRate", "give TaxRate(name=…, percent=…)")
+    taxes = tax_rates(row.get("taxes") or (), at + "taxes")
     lease = Lease(
         id=id,
         biller=biller.id,

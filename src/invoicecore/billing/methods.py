@@ -9,7 +9,7 @@ import attrs
 
 from invoicecore.billing.desk import Change, Desk, one
 from invoicecore.collection import SETUP_POLLS, MethodState, SavedMethod
-from invoicecore.errors import Conflict, Executed, GatewayError, NotAllowed
+from invoicecore.errors import Conflict, Executed, GatewayError, NotAllowed, legible
 from invoicecore.parties import Biller, Customer, member, text
 from invoicecore.payments import PaymentMethod
 
@@ -206,7 +206,7 @@ def _told(before: SavedMethod, told: MethodSnapshot) -> SavedMethod:
         reference=told.replaced_by or told.reference,
         kind=told.kind,
         owner=told.owner or before.owner,
-        scheme=told.scheme or before.scheme,
-        label=told.label or before.label,
-        reason=told.reason,
+        scheme=legible(told.scheme) or before.scheme,
+        label=legible(told.label) or before.label,
+        reason=legible(told.reason),
     )

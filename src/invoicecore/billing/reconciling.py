@@ -109,7 +109,7 @@ class Reconciling:
                 owner = (told.key or "").partition("_")[0]
                 if owner in mine:
                     by_biller.setdefault(owner, []).append(told)
-                else:
+                elif self._desk.scope is None:  # for a scoped desk other billers' payments do not exist (T1)
                     foreign += 1
             for owner, some in by_biller.items():
                 with self._desk.view() as tx:

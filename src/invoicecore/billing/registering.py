@@ -11,6 +11,7 @@ import attrs
 from invoicecore.billing.desk import Change, Desk, biller_in, one, unit_in
 from invoicecore.billing.ids import new_biller_id
 from invoicecore.billing.scheduling import close_all_pages
+from invoicecore.credit_notes import check_series
 from invoicecore.errors import InvalidValue, NotFound
 from invoicecore.leases import Lease, moved_on
 from invoicecore.money import currency_of
@@ -120,6 +121,8 @@ class Billers:
                 address=text(address, "address", required=False, lines=True) if address is not None else before.address,
                 email=email_address(email) if email is not None else before.email,
             )
+            if _numbering(before.policy) != _numbering(after.policy):
+                check_series(after.policy, change.tx.counters(ref))
             change.tx.replace([after])
             if _advance(before.policy) != _advance(after.policy):
                 _reschedule(change, after.policy)
@@ -359,6 +362,10 @@ def _reschedule(change: Change, policy: Policy) -> None:
         after = page[-1].id
         moved = [(old, moved_on(old, policy, old.next_period, invoiced=False)) for old in page]
         change.tx.replace([new for old, new in moved if new.next_run_on != old.next_run_on])
+
+
+def _numbering(policy: Policy) -> tuple[str, str, bool]:
+    return policy.number_prefix, policy.credit_note_prefix, policy.yearly_numbers
 
 
 def _advance(policy: Policy) -> tuple[int, int]:

@@ -122,9 +122,7 @@ class Reminding:
             except (StoreError, PluginError, Refused):
                 raise
             except Exception as error:  # one bad invoice never stops the rest
-                text = f"{type(error).__name__}: {error}"
-                failed = Outcome(code="failed", text=text, biller=biller.id, invoice=invoice)
-                done.outcomes = [*done.outcomes, ("failed", failed)]
+                done.outcomes = [*done.outcomes, ("failed", _failed(biller, invoice, error))]
         return done
 
 
@@ -155,10 +153,17 @@ def _decide(tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None
     before = tx.get(KeyUse, biller.id, keys)
     for invoice in unpaid:
         payer = payers.get(invoice.customer or "")
-        _remind(page, invoice, payer, biller, on, told.get(invoice.id))
-        if fee is not None and payer is not None:
-            _charge(page, invoice, payer, biller, fee, fees.get(invoice.id, 0), before)
+        try:
+            _remind(page, invoice, payer, biller, on, told.get(invoice.id))
+            if fee is not None and payer is not None:
+                _charge(page, invoice, payer, biller, fee, fees.get(invoice.id, 0), before)
+        except Exception as error:  # one bad invoice never stops the rest (N4)
+            page.outcomes.append(("failed", _failed(biller, invoice.id, error)))
     return page
+
+
+def _failed(biller: Biller, invoice: str, error: Exception) -> Outcome:
+    return Outcome(code="failed", text=f"{type(error).__name__}: {error}", biller=biller.id, invoice=invoice)
 
 
 def _told(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[str, int]:

@@ -12,11 +12,11 @@ import attrs
 
 from invoicecore.billing.desk import Desk, biller_in, invoice_in, one, ref_of, unit_in
 from invoicecore.bookings import Booking, Group
-from invoicecore.errors import InvalidValue, NotFound
+from invoicecore.errors import InvalidValue, NotFound, legible
 from invoicecore.invoices import Invoice, InvoiceKind, Status
 from invoicecore.leases import Lease
 from invoicecore.money import Money, from_minor, minor, unbounded
-from invoicecore.parties import Biller, Customer, Unit, member
+from invoicecore.parties import Biller, Customer, Unit, listed, member
 from invoicecore.ports import Event, InvoiceQuery, Order, Reader
 
 T = TypeVar("T")
@@ -215,7 +215,7 @@ class _Filters:
 def _statuses(status: Status | str | Collection[Status | str] | None) -> frozenset[Status]:
     if status is None:
         return frozenset()
-    given = [status] if isinstance(status, str) else list(status)
+    given = [status] if isinstance(status, str) else listed(status, "status", "statuses")
     if not given:
         raise InvalidValue("status", status, "is empty", "name at least one status, or leave it out for all")
     return frozenset(member(Status, one_status, "status") for one_status in given)
@@ -242,7 +242,8 @@ def _read_mark(after: str | None, order: Order) -> tuple[str | int | date, str] 
     name = order.value.lstrip("-")
     try:
         sort, value, ref = json.loads(base64.urlsafe_b64decode(after.encode() + b"=" * (-len(after) % 4)))
-        f"{value}{ref}".encode()  # half a surrogate pair, which JSON can spell, is no text of any store
+        if legible(said := f"{value}{ref}") != said:  # JSON can spell what is no text of any store
+            raise ValueError(said)
         if sort == order.value and isinstance(ref, str):
             if name == "total" and type(value) is int:
                 return minor(from_minor(value, "XAF")), ref  # within 64 bits, as every total is

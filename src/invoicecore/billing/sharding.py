@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from itertools import zip_longest
+from typing import Final
 
 import attrs
 
 from invoicecore.billing.desk import Desk, again
 from invoicecore.errors import InvalidValue
 from invoicecore.parties import Biller
+
+_MOST: Final = 1_000_000  # leases of a shard
 
 
 @attrs.frozen(kw_only=True)
@@ -36,8 +39,9 @@ class Sharding:
     """One call of `Billing.shards`: biller by biller, what is due on its day."""
 
     def __init__(self, desk: Desk, *, on: date | None, size: int) -> None:
-        if type(size) is not int or size < 1:
-            raise InvalidValue("size", size, "is no number of leases", "give 1 or more; 1000 is a transaction's worth")
+        if type(size) is not int or not 1 <= size <= _MOST:
+            way_out = f"give 1 to {_MOST}; 1000 is a transaction's worth"
+            raise InvalidValue("size", size, "is no number of leases", way_out)
         self._desk = desk
         self._on = on
         self._size = size

@@ -212,11 +212,13 @@ def _version(connection: Connection) -> int | None:
     if not {"application", "version"} <= {column["name"] for column in inspect(connection).get_columns(meta.name)}:
         return None
     version = connection.execute(select(meta.c.version).where(meta.c.application == APPLICATION)).scalar()
-    return None if version is None else int(version)
+    return version
 
 
-def check_version(version: int, plan: Plan, place: str) -> None:
+def check_version(version: object, plan: Plan, place: str) -> None:
     """StoreError for a schema newer than this library knows."""
+    if not isinstance(version, int):  # SQLite keeps whatever it is given
+        raise StoreError(f"{place} has schema version {version!r}, which is no number; restore a backup")
     if version > plan.newest:
         raise StoreError(
             f"{place} has schema version {version}, this invoicecore knows {plan.newest}; "

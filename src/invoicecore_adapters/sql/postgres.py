@@ -238,9 +238,11 @@ class PostgresDatabase:
                 connection = engine.connect()
                 connection.exec_driver_sql(first, {"biller": biller} if biller is not None else {})
                 return connection
-            except SQLAlchemyError as error:
+            except BaseException as error:
                 if connection is not None:
                     connection.close()
+                if not isinstance(error, SQLAlchemyError):
+                    raise
                 if biller is not None and late(error) and self._open_to_billers():
                     raise Busy(biller) from error
                 told = self.dialect.told(error)

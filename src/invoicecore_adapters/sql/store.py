@@ -110,6 +110,11 @@ class SqlStore:
         except SQLAlchemyError as error:
             raise self._database.dialect.told(error) from error
         check_version(version, self._plan, self._database.place)
+        if version < self._plan.newest:
+            raise StoreError(
+                f"{self._database.place} went back to schema version {version}, perhaps with a backup; "
+                "open the store again, which brings it forward"
+            )
 
     def _usable(self) -> None:
         self._own_process()
