@@ -261,6 +261,23 @@ def test_shares_that_name_a_unit_twice_lose_no_weight_in_silence(billing: Billin
         )
 
 
+def test_a_list_where_one_name_is_wanted_is_refused(billing: Billing, park: Biller, guest: Customer) -> None:
+    given: dict[str, Callable[[Any], object]] = {
+        "unit": lambda some: billing.leases.add(
+            biller=park, customer=guest, unit=some, rent=money(5), starts=date(2026, 3, 1)
+        ),
+        "preset": lambda some: billing.billers.add(
+            name="P", currency="EUR", timezone="UTC", locale="en_GB", preset=some
+        ),
+        "category": lambda some: TaxRate(name="VAT", percent="20", category=some),
+    }
+    for field, call in given.items():
+        for some in ([], {}, 5):
+            with pytest.raises(InvalidValue) as refused:
+                call(some)
+            assert refused.value.field == field
+
+
 def test_statuses_are_a_list(billing: Billing, park: Biller) -> None:
     for verb in (billing.invoices.find, billing.invoices.summary):
         with pytest.raises(InvalidValue, match="status=0: is not a list of statuses"):

@@ -210,7 +210,8 @@ PRESETS: Mapping[str, Policy] = {
 
 def policy_for(preset: str, changes: Policy | Mapping[str, object] | None = None) -> Policy:
     """The preset's policy with some fields changed, or a whole Policy; InvalidValue names an unknown preset or field."""
-    if preset not in PRESETS:
+    given: object = preset
+    if not isinstance(given, str) or given not in PRESETS:
         raise InvalidValue("preset", preset, "is not a preset", f"choose one of {', '.join(PRESETS)}")
     if isinstance(changes, Policy) and preset not in (_PRESETS[0], changes.preset):
         raise InvalidValue("preset", preset, f"is not that of the policy, {changes.preset}", "give one of the two")

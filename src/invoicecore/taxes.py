@@ -76,7 +76,8 @@ class TaxRate:
     def __attrs_post_init__(self) -> None:
         if self.category is None:
             return
-        rule = _CATEGORIES.get(self.category)
+        given: object = self.category
+        rule = _CATEGORIES.get(given) if isinstance(given, str) else None
         if rule is None:
             raise InvalidValue(
                 "category", self.category, "is not a VAT category of EN 16931", f"give one of {', '.join(_CATEGORIES)}"

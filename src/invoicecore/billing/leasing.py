@@ -103,6 +103,8 @@ class Leases:
                 known_fields(row, _FIELDS, at)
                 unit = row.get("unit")
                 name = unit.id if isinstance(unit, Unit) else unit
+                if name is not None and not isinstance(name, str):
+                    raise InvalidValue(at + "unit", name, "is no unit and no number", "give the unit or its number")
                 if name not in units:
                     units[name] = unit_or_new(
                         change, unit if isinstance(unit, Unit) else text(unit, at + "unit", longest=50)
