@@ -54,9 +54,12 @@ def main() -> int:
         print(json.dumps(STEPS[step](url, int(leases))))
         return 0
     found: dict[str, dict[str, Figures]] = {}  # by database, then by size as JSON's keys are
+    machine = ""
     if given.json and given.json.exists():
-        found = json.loads(given.json.read_text())["figures"]
-    machine = f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores"
+        kept = json.loads(given.json.read_text())
+        found, machine = kept["figures"], kept["machine"]
+    if given.databases:
+        machine = _machine({*found, *given.databases})
     print(machine)
     for name in given.databases:
         print(f"\n{NAMES[name]}, leases: " + ", ".join(f"{leases:,}" for leases in sorted(given.leases)))
@@ -70,6 +73,20 @@ def main() -> int:
     if given.svg:
         given.svg.write_text(_drawn(found, machine))
     return 0
+
+
+def _machine(databases: set[str]) -> str:
+    """When and with what it is measured."""
+    words = [f"{platform.python_implementation()} {platform.python_version()}"]
+    if "sqlite" in databases:
+        words.append(f"SQLite {sqlite3.sqlite_version}")
+    if "postgresql" in databases:
+        sys.path.append(str(Path(__file__).parents[1] / "tests"))
+        from postgres import _programs  # the tests' own, as below
+
+        told = subprocess.run([_programs() / "postgres", "--version"], check=True, stdout=subprocess.PIPE, text=True)
+        words.append(f"PostgreSQL {told.stdout.split()[-1]}")
+    return f"{date.today()}: {', '.join(words)}, {os.cpu_count()} cores"
 
 
 def _measured(name: str, leases: int) -> Figures:
@@ -211,7 +228,7 @@ def _drawn(found: dict[str, dict[str, Figures]], machine: str) -> str:
                 lines("first page of 50, ms", "last page of 50, ms", names=(": first page", ": last page")),
             ),
         ],
-        f"{machine}. Grey: in proportion to the number of leases.",
+        f"{machine}. Dotted, on the left: in proportion to the number of leases.",
     )
 
 

@@ -1,7 +1,7 @@
 """The recurring work as Celery's: `celery -A celery_jobs worker`, and one `celery -A celery_jobs beat` beside it."""
 
 import os
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from celery import Celery, chord
@@ -25,6 +25,11 @@ app.conf.beat_schedule = {
     "deliver": {"task": "celery_jobs.recurring", "args": ["deliver"], "schedule": 60.0},
     "collect": {"task": "celery_jobs.recurring", "args": ["collect"], "schedule": 600.0},
     "recover": {"task": "celery_jobs.recurring", "args": ["recover"], "schedule": 300.0},
+    "receive_missed": {
+        "task": "celery_jobs.receive_missed",
+        "schedule": crontab(minute="13", hour="4", day_of_week="1"),
+    },
+    "reconcile": {"task": "celery_jobs.reconcile", "schedule": crontab(minute="43", hour="4", day_of_week="1")},
 }
 
 
@@ -64,3 +69,20 @@ def told(reports: list[str]) -> str:
 @app.task(name="celery_jobs.recurring")
 def recurring(verb: str) -> str:
     return repr(getattr(billing(), verb)())
+
+
+@app.task(name="celery_jobs.receive_missed")
+def receive_missed() -> int:
+    """Weekly, 30 days back: what one call does not get, the next one does."""
+    since = datetime.now(UTC) - timedelta(days=30)
+    return sum(len(billing().receive_missed(gateway.name, since=since)) for gateway in billing().gateways)
+
+
+@app.task(name="celery_jobs.reconcile")
+def reconcile() -> int:
+    """Weekly: each difference from a provider's books is an error in the log."""
+    since = datetime.now(UTC) - timedelta(days=120)
+    books = [billing().reconcile(gateway.name, since=since) for gateway in billing().gateways]
+    for difference in (each for book in books for each in book.differences):
+        log.error("%s", difference)
+    return sum(len(book.differences) for book in books)
