@@ -6,11 +6,12 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from invoicecore.payments import PaymentMethod
 from invoicecore.ports import Order
 from invoicecore_adapters import memory
 from invoicecore_adapters.cli import main
-from invoicecore_adapters.cli.arguments import METHODS, ORDERS, STATUSES
+from invoicecore_adapters.cli.arguments import METHODS, NO_DAY, ORDERS, STATUSES
 from invoicecore_adapters.cli.tables import Column, Screen
 from invoicecore_adapters.telemetry import JsonLines, Telemetry
 
@@ -173,6 +174,21 @@ def test_run_speaks_the_billers_language(park: Command) -> None:
     assert "Created" in park("run", "--on", "2026-05-24", "--lang", "en").out
 
 
+def test_a_run_gives_every_reason_in_the_language_that_was_asked_for(command: Command, tmp_path: Path) -> None:
+    # Too little for a day of it to be a cent: nothing is due for what is left of April.
+    small = {**PARK["leases"][0], "ref": "L-3", "rent": "0.01", "starts": "2026-04-30", "anchor_day": 1}
+    english = [{**PARK["billers"][0], "locale": "en_GB"}]
+    (tmp_path / "park.json").write_text(
+        json.dumps({**PARK, "billers": english, "leases": [*PARK["leases"], small]}), "utf-8"
+    )
+    assert command("load", "park.json", "--on", "2026-03-01").code == 0
+    told = command("run", "--on", "2026-04-30", "--lang", "fr").out
+    assert "Émise après le début de sa période" in told
+    assert "Rien à facturer" in told
+    assert "Issued after" not in told
+    assert "Nothing due" not in told
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +250,67 @@ def test_show_tells_lines_money_and_timeline(park: Command) -> None:
     assert data["payments"][0]["reference"] == "n° 7"
 
 
+@pytest.mark.parametrize(
+    "language, taken_back, restored_amount",
+    [("fr", "Paiement annulé", "-20,00\N{NO-BREAK SPACE}€"), ("en", "Payment reversed", "-€20.00")],
+)
+def test_show_tells_what_was_taken_back_under_the_payment(
+    park: Command, tmp_path: Path, language: str, taken_back: str, restored_amount: str
+) -> None:
+    park("pay", "INV-000002", "20", "--on", "2026-04-12")
+    with Billing.open(f"sqlite:///{tmp_path / 'invoicecore.db'}") as billing:
+        (payment,) = billing.payments.find(invoice=park("show", "INV-000002", "--json").data["id"])
+        billing.payments.reverse(payment, reason="bounced", on=date(2026, 4, 14))
+    told = park("show", "INV-000002", "--on", "2026-04-20", "--lang", language).out.splitlines()
+    received = next(i for i, line in enumerate(told) if line.startswith("12/04/2026"))
+    assert re.fullmatch(rf"14/04/2026 +{taken_back} +{restored_amount}", told[received + 1])
+
+
+@pytest.mark.parametrize(
+    "days, english, french",
+    [
+        (7, "7 days after it was due", "7 jours après l'échéance"),
+        (1, "1 day after it was due", "1 jour après l'échéance"),
+        (0, "on the day it was due", "le jour de l'échéance"),
+        (-3, "3 days before it is due", "3 jours avant l'échéance"),
+    ],
+)
+def test_show_says_in_words_when_a_reminder_went_out(
+    command: Command, tmp_path: Path, days: int, english: str, french: str
+) -> None:
+    biller = {**PARK["billers"][0], "policy": {"reminders": [days]}}
+    (tmp_path / "park.json").write_text(
+        json.dumps({**PARK, "billers": [biller], "leases": [{**PARK["leases"][0], "starts": "2026-05-01"}]}), "utf-8"
+    )
+    assert command("load", "park.json", "--on", "2026-03-01").code == 0
+    command("run", "--on", "2026-04-24")
+    due = date.fromisoformat(command("show", "INV-000001", "--json").data["due_on"])
+    command("remind", "--on", str(due + timedelta(days=days)))
+    told = command("show", "INV-000001", "--lang", "en").out
+    assert english in told
+    assert french in command("show", "INV-000001").out
+    assert not re.search(r" [+-]?[0-9]$", told, re.MULTILINE)
+
+
+def test_a_reminder_of_an_invoice_that_was_issued_after_it_was_due_counts_from_the_issue(
+    command: Command, tmp_path: Path
+) -> None:
+    biller = {**PARK["billers"][0], "policy": {"reminders": [7]}}
+    (tmp_path / "park.json").write_text(json.dumps({**PARK, "billers": [biller]}), "utf-8")
+    command("load", "park.json", "--on", "2026-03-01")
+    command("run", "--on", "2026-04-05")
+    command("remind", "--on", "2026-04-12")
+    assert "7 jours après l'émission" in command("show", "INV-000001").out
+    assert "7 days after it was issued" in command("show", "INV-000001", "--lang", "en").out
+
+
+def test_the_card_of_refunds_is_in_the_words_of_the_biller(park: Command) -> None:
+    park("pay", "INV-000001", "100", "--on", "2026-04-12")
+    park("refund", "INV-000001", "--on", "2026-04-13")
+    head = park("summary", "--on", "2026-04-20").out.splitlines()[1]
+    assert head.split("   ")[-1].strip() == "Remboursées"
+
+
 @pytest.mark.rule("R16")
 def test_summary_shows_the_cards_of_every_biller_in_its_own_words(both: Command) -> None:
     told = both("summary", "--on", "2026-04-20").out
@@ -285,6 +362,20 @@ def test_pay_without_an_amount_pays_what_is_owed_and_a_key_never_pays_twice(park
     for _ in range(2):
         assert park("pay", "INV-000002", "10,50", "--key", "bank-1", "--on", "2026-04-12").code == 0
     assert park("show", "INV-000002", "--json").data["balance"]["amount"] == "52.50"
+
+
+@pytest.mark.parametrize("words", [("pay", "INV-000001", "5"), ("refund", "INV-000001", "5")])
+def test_money_of_a_day_to_come_is_refused(park: Command, words: tuple[str, ...]) -> None:
+    park("pay", "INV-000001", "100", "--on", "2026-04-12")
+    held = park("show", "INV-000001", "--json").data["balance"]
+    told = park(*words, "--on", str(date.today() + timedelta(days=3)))
+    assert told.code == 1
+    assert re.search(
+        r"on: [0-9-]{10}: is after [0-9-]{10}, which is today where Les Pins is; give the day it was \w+( \w+)?, or ",
+        told.err,
+    )
+    assert park("show", "INV-000001", "--json").data["balance"] == held
+    assert park(*words, "--on", str(date.today() - timedelta(days=1))).code == 0
 
 
 def test_too_much_money_is_refused_with_the_amount_due_unless_the_rest_becomes_credit(park: Command) -> None:
@@ -339,6 +430,49 @@ def test_a_number_that_two_billers_have_wants_a_biller_and_says_which_there_are(
     assert "Les Pins" in told.err
     assert "The Oaks" in told.err
     assert both("show", "INV-000001", "--biller", "LES PINS").code == 0
+
+
+def test_who_wants_one_biller_says_which_there_are_and_how_to_name_one(both: Command) -> None:
+    for words in (("publish", "--all", "--yes"), ("statement", "Ana Lima", "--since", "2026-04-01")):
+        told = both(*words)
+        assert told.code == 2
+        assert re.search(
+            r"there are 2 billers here and this is about one, name it with --biller: \S+ \(Les Pins\); \S+ \(The Oaks\)",
+            told.err,
+        )
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "remind", "deliver", "collect", "recover", "invoices", "summary", "alerts", "mandates", "doctor", "export",
+     "reconcile"],
+)  # fmt: skip
+def test_help_says_that_a_command_is_about_all_billers(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--biller BILLER only this one (default: all)" in told
+
+
+@pytest.mark.parametrize(
+    "command, said",
+    [
+        ("show", "whose it is, where several billers have that number"),
+        ("publish", "with --all whose drafts; not needed where there is one"),
+        ("statement", "whose customer it is; not needed where there is one"),
+        ("pdf", "a file that is there is overwritten"),
+        ("pdf", "in the payer's language"),
+        ("statement", "in the customer's language"),
+    ],
+)
+def test_help_says_what_else_is_to_be_known(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_docs_name_every_command_that_takes_no_day() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "cli.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `--on DATE` .* Not for (.*?): they go by the clock", text, re.MULTILINE)
+    assert re.findall("`(.*?)`", row) == sorted(NO_DAY)
 
 
 def test_what_is_not_there_is_named(park: Command) -> None:

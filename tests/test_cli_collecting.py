@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 import pytest
 
+from invoicecore import Billing
 from invoicecore.clock import SystemClock
 from invoicecore.payments import ReversalKind
 from invoicecore.testing import FixedClock
@@ -229,6 +230,39 @@ def test_collect_says_that_a_provider_is_down_and_everything_waits(park: Park) -
     park.bank.clear_faults()
     park.at(datetime(2026, 4, 27, 19, tzinfo=UTC))
     assert park("collect", "--json").data["pending"]["count"] == 1
+
+
+@pytest.mark.parametrize("language, amount", [("fr", "620,00\N{NO-BREAK SPACE}£GB"), ("en", "£620.00")])
+def test_each_step_of_a_collection_tells_its_amount_as_money(park: Park, language: str, amount: str) -> None:
+    park.paid()
+    (number,) = [each["number"] for each in invoices(park) if each["total"]["amount"] == "620.00"]
+    shown = park("show", number, "--lang", language).out
+    assert shown.count(amount) >= 6
+    assert "620.00" not in shown.replace("£620.00", "")
+
+
+def test_the_words_of_who_settled_a_collection_are_shown_as_they_were_written(park: Park) -> None:
+    park.mandate()
+    park("run", "--on", "2026-04-27")
+    park.at(datetime(2026, 4, 27, 9, tzinfo=UTC))
+    park.bank.fault("charge", Fault.RESET_BEFORE)
+    assert park("collect").code == 3
+    with Billing.open(f"sqlite:///{park.folder / 'invoicecore.db'}") as billing:
+        (number,) = [each["number"] for each in invoices(park) if each["total"]["amount"] == "620.00"]
+        (doubtful,) = billing.collections.find(invoice=billing.invoices.get(number, biller=billing.billers.all()[0]))
+        billing.collections.resolve(doubtful, outcome="not_collected", note="620 is not on our account")
+    assert "620 is not on our account" in park("show", number).out
+
+
+def test_a_gateway_that_is_missing_is_to_be_given_as_it_is_at_a_terminal(park: Park, monkeypatch) -> None:
+    park.mandate()
+    park("run", "--on", "2026-04-27")
+    park.at(datetime(2026, 4, 27, 9, tzinfo=UTC))
+    monkeypatch.setenv("INVOICECORE_GATEWAY", stripe_url(park.cards))
+    told = park("collect")
+    assert told.code == 3
+    assert "there is no gateway 'gocardless' here; give --gateway URL" in told.out
+    assert "Billing.open" not in told.out
 
 
 @pytest.mark.rule("D3")
@@ -477,6 +511,10 @@ def test_a_list_that_cannot_be_told_has_changed_nothing(
         answer = park(*words)
         monkeypatch.undo()
     assert (answer.code, "the answer could not be written" in answer.err) == (4, True)
+
+
+def invoices(park: Park) -> list[dict]:
+    return park("invoices", "--json").data["billers"][0]["invoices"]
 
 
 def lines(answer: Answer) -> list[str]:

@@ -71,6 +71,20 @@ def test_what_stands_in_the_way_is_refused_with_the_way_out(park: Command, tmp_p
     assert not (tmp_path / "new.db").exists()
 
 
+@pytest.mark.parametrize("text", ['{"billers": []}', '{\n  "billers": []\n}\n', "ref;name\n"])
+def test_a_file_that_is_no_book_is_told_apart_from_one_that_is_damaged(
+    park: Command, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "shop.json").write_text(text, "utf-8")
+    told = park("import", "shop.json", "--db", "sqlite:///new.db")
+    assert told.code == 1
+    assert told.err.startswith("invoicecore: shop.json: is no export of books: ")
+    assert told.err.endswith("to read a file of your own, use `load`\n")
+    assert not (tmp_path / "new.db").exists()
+    (tmp_path / "later.jsonl").write_text('{"invoicecore":"export","format":99}\n', "utf-8")
+    assert "upgrade it" in park("import", "later.jsonl", "--db", "sqlite:///new.db").err
+
+
 def test_a_difference_exits_3_and_is_named(park: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     add = writing.SqlWriter.add
 

@@ -118,6 +118,18 @@ def test_summary_cards_are_plural(name: str, locale: str, expected: list[str]) -
     assert [card_label(card, labels=label_set(name), locale=locale) for card in CARDS] == expected
 
 
+@pytest.mark.parametrize("locale, said", [("en_GB", "Refunded"), ("fr_CA", "Remboursées")])
+def test_the_card_of_refunds_is_plural_and_a_billers_own_where_it_has_a_word_for_it(locale: str, said: str) -> None:
+    for name in LABEL_SETS:
+        assert card_label("refunded", labels=label_set(name), locale=locale) == said
+    words = own_words()
+    # Sets that were made before there was a word for it stay good.
+    assert card_label("refunded", labels=label_set("mine", words), locale=locale) == said
+    for language in LANGUAGES:
+        words[language]["card"]["refunded"] = f"given back {language}"
+    assert card_label("refunded", labels=label_set("mine", words), locale=locale) == f"given back {locale[:2]}"
+
+
 @pytest.mark.rule("R13", "S6")
 @pytest.mark.parametrize("name", list(LABEL_SETS))
 def test_the_late_badge_is_never_the_word_for_overdue(name: str) -> None:
@@ -131,7 +143,8 @@ def test_the_late_badge_is_never_the_word_for_overdue(name: str) -> None:
 @pytest.mark.rule("R13", "D4")
 @pytest.mark.parametrize("name", list(LABEL_SETS))
 def test_every_label_set_has_the_same_complete_keys_in_both_languages(name: str) -> None:
-    keys = {f"status.{s.value}" for s in Status} | {f"card.{c}" for c in CARDS} | {f"badge.{b}" for b in BADGES}
+    cards = (*CARDS, "refunded")
+    keys = {f"status.{s.value}" for s in Status} | {f"card.{c}" for c in cards} | {f"badge.{b}" for b in BADGES}
     words = LABEL_SETS[name].words
     assert set(words) == set(LANGUAGES)
     for language in LANGUAGES:

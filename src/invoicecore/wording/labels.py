@@ -20,11 +20,13 @@ BADGES: Final[tuple[str, ...]] = ("late",)
 """The badges; `late` says how an invoice was made and is never the word for Overdue (R13, S6)."""
 
 _LANGUAGES: Final = ("en", "fr")  # that every set of own words has
+_REFUNDED: Final = "refunded"  # the card beside CARDS where something was refunded: it makes the total add up (R16)
 _KEYS: Final = tuple(
     [f"status.{status.value}" for status in Status]
-    + [f"card.{card}" for card in CARDS]
+    + [f"card.{card}" for card in (*CARDS, _REFUNDED)]
     + [f"badge.{badge}" for badge in BADGES]
 )
+_SPARED: Final = f"card.{_REFUNDED}"  # sets were made before there was this card, and are complete without it
 _LONGEST: Final = 60
 
 
@@ -45,9 +47,9 @@ def label_set(name: str, custom: Mapping[str, Mapping[str, Mapping[str, str]]] |
 
     `custom` is language → `status`, `card` and `badge` → key → label, as in
     `{"en": {"status": {"draft": "Draft", …}, "card": {"total": "Total", …}, "badge": {"late": "Late"}}, "fr": …}`,
-    over every `Status`, every card and every badge; beside `en` and `fr` it may have the languages of added
-    catalogues. Raises InvalidValue for an unknown name, and for a custom set names each label that lacks, is blank, is
-    not known, or is the same for the late badge as for Overdue (R13).
+    over every `Status`, every card and every badge; the card `refunded` may be left out, and is ours then. Beside `en`
+    and `fr` it may have the languages of added catalogues. Raises InvalidValue for an unknown name, and for a custom
+    set names each label that lacks, is blank, is not known, or is the same for the late badge as for Overdue (R13).
     """
     if custom is not None:
         return LabelSet(name=name, words=_checked(custom))
@@ -65,9 +67,10 @@ def status_label(status: Status, *, labels: LabelSet, locale: str) -> str:
 
 
 def card_label(card: str, *, labels: LabelSet, locale: str) -> str:
-    """What a summary card (`CARDS`) is called, in the plural (R13); InvalidValue for an unknown card."""
-    if card not in CARDS:
-        raise InvalidValue("card", card, "is not a summary card", f"choose one of {', '.join(CARDS)}")
+    """What a summary card (`CARDS`, or `refunded`) is called, in the plural (R13); InvalidValue for an unknown card."""
+    cards = (*CARDS, _REFUNDED)
+    if card not in cards:
+        raise InvalidValue("card", card, "is not a summary card", f"choose one of {', '.join(cards)}")
     return _word(labels, f"card.{card}", locale)
 
 
@@ -91,7 +94,8 @@ def _checked(custom: object) -> Mapping[str, Mapping[str, str]]:
     faults = [f"{language} is not a language here" for language in custom if language not in here]
     words: dict[str, Mapping[str, str]] = {}
     for language in (*_LANGUAGES, *(one for one in custom if one in here and one not in _LANGUAGES)):
-        given = _flat(custom.get(language))
+        ours = str(CORE.words(here[language])[f"label.residents.{_SPARED}"])
+        given = {_SPARED: ours, **_flat(custom.get(language))}
         good = {key: label.strip() for key, label in given.items() if key in _KEYS and _usable(label)}
         faults += [f"{language}.{key} lacks" for key in _KEYS if key not in given]
         faults += [f"{language}.{key} is not a known label" for key in given if key not in _KEYS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -84,6 +85,13 @@ def sentence(error: Exception) -> str:
     told = str(error)
     if isinstance(error, InvalidValue):
         told = f"{error.field}: {_shown(error.value)}{error.reason}; {error.way_out}"
+    return in_shell(told)
+
+
+def in_shell(told: str) -> str:
+    """A sentence of the library, with the ways out that there are at a terminal: a report keeps it as a text."""
+    for what, how in _WIRED:
+        told = re.sub(rf"give {what}= to Billing\.open: .*", how, told)
     for theirs, ours in _IN_PYTHON:
         told = told.replace(theirs, ours)
     return told

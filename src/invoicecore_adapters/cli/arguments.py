@@ -16,7 +16,7 @@ ORDERS: Final = ("created", "-created", "due", "-due", "number", "-number", "tot
 DEFAULT_DB: Final = "sqlite:///invoicecore.db"
 
 # Commands that count for no day: they show what is, or do what is due by the clock.
-_NO_DAY: Final = (
+NO_DAY: Final = (
     "demo", "plugins", "pdf", "statement", "deliver", "web", "collect", "recover", "receive", "reconcile", "mandates",
     "alerts", "export", "import", "doctor",
 )  # fmt: skip
@@ -47,7 +47,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments. Raises Misused for what is not understood."""
     top = _parser()
     found = top.parse_args(_joined(argv))
-    if found.command not in _NO_DAY:
+    if found.command not in NO_DAY:
         found.on = getattr(found, "on", None)
     elif hasattr(found, "on"):
         top.error(f"{found.command} takes no --on")
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     _biller(run)
 
     invoices = command("invoices", "list invoices with their status")
-    _biller(invoices)
+    _biller(invoices, "only this one (default: all); with --customer, --unit or --after not needed where there is one")
     invoices.add_argument("--status", choices=STATUSES, action="append", help="may be given several times")
     invoices.add_argument("--customer", metavar="CUSTOMER", help="id, name or e-mail address")
     invoices.add_argument("--unit", metavar="NUMBER")
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     publish.add_argument("--due", type=day, metavar="DATE", help="move the due date")
     publish.add_argument("--notify", action=argparse.BooleanOptionalAction, default=None, help="tell the payer, or not")
-    _biller(publish)
+    _biller(publish, "whose it is, or with --all whose drafts; not needed where there is one")
     _on(publish, "the day of issue")
 
     pay = command("pay", "record money received elsewhere: AMOUNT, or all that is owed")
@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     pay.add_argument("--method", choices=METHODS, default="transfer")
     pay.add_argument("--reference", default="", metavar="TEXT")
     pay.add_argument("--rest", choices=("credit",), help="what is more than owed becomes the customer's credit")
-    _on(pay, "the day it was received")
+    _on(pay, "the day it was received, none after today")
     _key(pay)
 
     void = command("void", "void an invoice that holds no money")
@@ -194,23 +194,23 @@ def _parser() -> argparse.ArgumentParser:
     refund.add_argument("--method", choices=METHODS, default="transfer")
     refund.add_argument("--reference", default="", metavar="TEXT")
     refund.add_argument("--reason", default="", metavar="TEXT")
-    _on(refund, "the day of the refund")
+    _on(refund, "the day of the refund, none after today")
     _key(refund)
 
     summary = command("summary", "show the summary cards and how many invoices have each status")
     _biller(summary)
     _on(summary, "the day the status is judged on")
 
-    pdf = command("pdf", "write an invoice as a PDF")
+    pdf = command("pdf", "write an invoice as a PDF, in the payer's language")
     _invoice(pdf)
     _out(pdf)
     _base_url(pdf)
 
-    statement = command("statement", "write a customer's statement of account as a PDF")
+    statement = command("statement", "write a customer's statement of account as a PDF, in the customer's language")
     statement.add_argument("customer", metavar="CUSTOMER", help="id, name or e-mail address")
     statement.add_argument("--since", type=day, metavar="DATE", required=True, help="the first day")
     statement.add_argument("--until", type=day, metavar="DATE", help="the last day (default: today)")
-    _biller(statement)
+    _biller(statement, "whose customer it is; not needed where there is one")
     _out(statement)
 
     deliver = command("deliver", "send the e-mails that are due, each with its document")
@@ -281,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     mandates.add_argument("--return-url", metavar="URL", help="with --set-up: where the customer comes back to")
     mandates.add_argument("--revoke", metavar="ID", help="give one up at the provider")
     _gateway(mandates)
-    _biller(mandates)
+    _biller(mandates, "only this one (default: all); with --set-up or --customer not needed where there is one")
 
     alerts = command("alerts", "list what a person must look at, or say how it was dealt with")
     alerts.add_argument("--resolve", metavar="ID", help="this one is dealt with; needs --note")
@@ -292,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", nargs="?", help="a new file; compressed if its name ends in .gz")
     export.add_argument("--to", metavar="URL", help="a store to write into instead, such as sqlite:///new.db")
     _resume(export)
-    export.add_argument("--biller", metavar="BILLER", help="only this one (default: all)")
+    _biller(export)
 
     import_ = command("import", "read what `export` wrote into the store, and compare the totals")
     import_.add_argument("file", metavar="FILE")
@@ -327,8 +327,8 @@ def _on(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--on", type=day, metavar="DATE", default=argparse.SUPPRESS, help=told)
 
 
-def _biller(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--biller", metavar="BILLER", help="not needed where there is one")
+def _biller(command: argparse.ArgumentParser, told: str = "only this one (default: all)") -> None:
+    command.add_argument("--biller", metavar="BILLER", help=told)
 
 
 def _resume(command: argparse.ArgumentParser) -> None:
@@ -337,7 +337,7 @@ def _resume(command: argparse.ArgumentParser) -> None:
 
 def _invoice(command: argparse.ArgumentParser) -> None:
     command.add_argument("invoice", metavar="INVOICE")
-    _biller(command)
+    _biller(command, "whose it is, where several billers have that number")
 
 
 def _port(text: str) -> int:
@@ -347,7 +347,8 @@ def _port(text: str) -> int:
 
 
 def _out(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", metavar="FILE", help="a file, a folder, or - (default: its own name, in this folder)")
+    told = "a file, a folder, or - (default: its own name, in this folder); a file that is there is overwritten"
+    command.add_argument("--out", metavar="FILE", help=told)
 
 
 def _base_url(command: argparse.ArgumentParser) -> None:

@@ -101,19 +101,20 @@ def the_biller(billing: Billing, name: str | None) -> Biller:
 
 def named(billers: list[Biller], name: str | None) -> Biller:
     """The one of these of that id or name, or the only one; raises as `the_biller` does."""
+    which = f"there are {len(billers)} billers here and this is about one, name it with --biller"
     if name is not None:
         found = [biller for biller in billers if biller.id == name] or [
             biller for biller in billers if biller.name.casefold() == name.casefold()
         ]
         if not found:
             raise NotFound("biller", name)
-        billers = found
+        billers, which = found, f"{len(found)} billers are called {name!r}, give an id with --biller"
     if len(billers) == 1:
         return billers[0]
     if not billers:
         raise NotFound("biller", "any")
     known = "; ".join(f"{biller.id} ({biller.name})" for biller in billers)
-    raise Unclear(f"there are {len(billers)} such billers, name one with --biller: {known}")
+    raise Unclear(f"{which}: {known}")
 
 
 def the_billers(billing: Billing, name: str | None) -> list[Biller]:

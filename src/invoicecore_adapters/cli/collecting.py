@@ -15,7 +15,7 @@ from invoicecore.alerts import Alert
 from invoicecore.collection import SavedMethod
 from invoicecore.errors import InvalidValue, NotWired
 from invoicecore.wording import can_say, format_date, format_money, method_name, say
-from invoicecore_adapters.cli.answers import answer, report_data
+from invoicecore_adapters.cli.answers import answer, in_shell, report_data
 from invoicecore_adapters.cli.choosing import (
     Unclear,
     opened,
@@ -106,7 +106,7 @@ def _attempts(args: argparse.Namespace, doing: str, verb: Callable[[Billing], Ca
                 if tallies[key].count > _SHOWN:
                     screen.line(tell("and_more", locale, count=tallies[key].count - _SHOWN))
             if report.stopped:
-                screen.line(tell("stopped_collecting", locale, why=report.stopped), "red")
+                screen.line(tell("stopped_collecting", locale, why=in_shell(report.stopped)), "red")
     failed = tallies["attempts.failed"].count or tallies["attempts.doubtful"].count
     return _PARTLY if failed or report.stopped else _DONE
 
@@ -121,7 +121,7 @@ def _why(billing: Billing, outcome: Outcome, locale: str) -> str:
     if not outcome.text and can_say(f"collection.{outcome.code}"):
         return say(f"collection.{outcome.code}", locale)
     name, colon, rest = outcome.text.partition(": ")
-    return rest if colon and name.isidentifier() else outcome.text or outcome.code
+    return in_shell(rest if colon and name.isidentifier() else outcome.text or outcome.code)
 
 
 def _invoice(billing: Billing, invoice: str | None) -> str:
@@ -151,7 +151,7 @@ def _receive(args: argparse.Namespace) -> int:
                 screen.line(tell("no_events", locale))
             for each in told:
                 if each.why and each.state in ("waiting", "parked"):
-                    screen.line(fact(each.event, each.why, locale), "yellow")
+                    screen.line(fact(each.event, in_shell(each.why), locale), "yellow")
     return _PARTLY if any(each.state in ("waiting", "parked") for each in told) else _DONE
 
 

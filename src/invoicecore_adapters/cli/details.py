@@ -21,6 +21,7 @@ from invoicecore_adapters.cli.tables import Column, Names, Screen, status_cell
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from invoicecore.payments import Payment
     from invoicecore.periods import Period
     from invoicecore.ports import Event
 
@@ -82,24 +83,8 @@ def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invo
     screen.line()
     _lines(screen, invoice, locale)
     _money(screen, invoice, locale)
-    payments = billing.payments.find(invoice=invoice)
-    if payments:
-        columns = [
-            Column(heading(name, locale), right=name == "amount") for name in ("date", "method", "reference", "amount")
-        ]
-        screen.line()
-        screen.table(
-            columns,
-            [
-                (
-                    format_date(payment.received_on, locale),
-                    method_name(payment.method, locale),
-                    payment.reference,
-                    format_money(payment.amount, locale),
-                )
-                for payment in payments
-            ],
-        )
+    timeline = billing.invoices.timeline(invoice)
+    _payments(screen, billing.payments.find(invoice=invoice), timeline, invoice, locale)
     _refunds(screen, billing, invoice, locale)
     payer_id = names.payer_id(invoice)
     credit = billing.credits.balance(payer_id) if payer_id is not None else None
@@ -108,12 +93,37 @@ def show_invoice(screen: Screen, billing: Billing, biller: Biller, invoice: Invo
         name = tell("credit_of", locale, name=names.customer(payer_id))
         screen.line(fact(name, format_money(credit, locale), locale))
     screen.line()
-    steps = [
-        (format_date(step.on, locale), *_step(step, invoice, locale)) for step in billing.invoices.timeline(invoice)
-    ]
+    steps = [(format_date(step.on, locale), *_step(step, invoice, locale)) for step in timeline]
     screen.table(
         [Column(heading(name, locale), wraps=True) for name in ("date", "event", "actor", "description")], steps
     )
+
+
+def _payments(
+    screen: Screen, payments: Sequence[Payment], timeline: Sequence[Event], invoice: Invoice, locale: str
+) -> None:
+    """What was received, and what of it was taken back from this invoice or restored, by day."""
+    rows = [
+        (
+            payment.received_on,
+            method_name(payment.method, locale),
+            payment.reference,
+            format_money(payment.amount, locale),
+        )
+        for payment in payments
+    ]
+    # A payment stands as it was received: without these nobody sees why its invoice is owed all the same.
+    for step in timeline:
+        if step.action in _TAKEN_BACK and re.fullmatch(_NUMBER, step.detail):
+            money = Money(step.detail, invoice.currency) * _TAKEN_BACK[step.action]
+            rows.append((step.on, _action(step, locale), "", format_money(money, locale)))
+    if rows:
+        names = ("date", "method", "reference", "amount")
+        screen.line()
+        screen.table(
+            [Column(heading(name, locale), right=name == "amount") for name in names],
+            [(format_date(on, locale), *rest) for on, *rest in sorted(rows, key=lambda row: row[0])],
+        )
 
 
 def _refunds(screen: Screen, billing: Billing, invoice: Invoice, locale: str) -> None:
@@ -145,22 +155,44 @@ def _refunds(screen: Screen, billing: Billing, invoice: Invoice, locale: str) ->
     )
 
 
-_WITH_MONEY: Final = frozenset({"paid", "payment reversed", "refunded", "credit applied", "credit returned"})
+_NUMBER: Final = r"-?[0-9]+(\.[0-9]+)?"
+_TAKEN_BACK: Final = {"payment reversed": -1, "reversal cancelled": 1}
+_WITH_MONEY: Final = frozenset(
+    {"paid", *_TAKEN_BACK, "refunded", "refund failed", "credit applied", "credit returned", "late fee"}
+)
 
 
 def _step(step: Event, invoice: Invoice, locale: str) -> tuple[str, str, str]:
     """What was done, by whom, and more of it, in the reader's words where there are any."""
-    key = f"event.{step.action.replace(' ', '_')}"
-    action = say(key, locale) if can_say(key) else step.action
     detail = step.detail
     number, _, how = detail.partition(" ")
-    if step.action in _WITH_MONEY and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", number):
+    # A collection's step tells its amount and nothing else; one that a person settled has that person's words.
+    with_money = step.action in _WITH_MONEY or (step.action.startswith("collection ") and not how)
+    if with_money and re.fullmatch(_NUMBER, number):
         detail = format_money(Money(number, invoice.currency), locale)
         if how == "to credit":
             detail = fact(tell("to_credit", locale), detail, locale)
         elif how in METHODS:
             detail = f"{detail}, {method_name(how, locale)}"
-    return action, step.actor or "", detail
+    elif step.action == "reminded" and re.fullmatch("0|[+-][0-9]+", detail):
+        detail = _step_of(int(detail), invoice, locale)
+    elif step.action == "credited" and re.fullmatch(_NUMBER, how):
+        detail = f"{number}, {format_money(Money(how, invoice.currency), locale)}"
+    return _action(step, locale), step.actor or "", detail
+
+
+def _action(step: Event, locale: str) -> str:
+    key = f"event.{step.action.replace(' ', '_')}"
+    return say(key, locale) if can_say(key) else step.action
+
+
+def _step_of(days: int, invoice: Invoice, locale: str) -> str:
+    """Which step a reminder was, in words: days from the due date, or from the issue where that was later."""
+    if invoice.issued_on is not None and invoice.issued_on > invoice.due_on:
+        return tell("after_it_was_issued", locale, count=days)
+    if not days:
+        return tell("when_due", locale)
+    return tell("after_it_was_due", locale, count=days) if days > 0 else tell("before_due", locale, count=-days)
 
 
 def _lines(screen: Screen, invoice: Invoice, locale: str) -> None:
@@ -245,7 +277,8 @@ def show_run(screen: Screen, names: Names, report: Report, locales: Mapping[str,
 
 def _why(outcome: Outcome, locale: str) -> str:
     """The reason in the language spoken here, without the class of the error that the report puts before it."""
-    if outcome.data and can_say(outcome.code):
+    # Many a reason has no data; the code of an error is no sentence, and what it says stands in its text.
+    if can_say(outcome.code):
         return say(outcome.code, locale, **outcome.data)
     name, colon, rest = outcome.text.partition(": ")
     return rest if outcome.code == "failed" and colon and name.isidentifier() else outcome.text

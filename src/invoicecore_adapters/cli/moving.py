@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from invoicecore.errors import BadFile
 from invoicecore.money import unbounded
 from invoicecore.moving import FileSource, Moved, StoreSource, Tally, move, save
 from invoicecore.parties import Biller
@@ -61,7 +62,13 @@ def _import(args: argparse.Namespace) -> int:
     if args.file == _STREAM:
         raise Unclear("the file is read twice, before anything is written and then to write it; name a file")
     source = FileSource(Path(args.file))
-    billers = source.billers()  # a damaged file makes no database
+    try:
+        billers = source.billers()  # a damaged file makes no database
+    except BadFile as error:
+        if _no_book(error):
+            why = "is no export of books: `import` reads what `export` wrote; to read a file of your own, use `load`"
+            raise BadFile(args.file, [("", None, why)]) from error
+        raise
     locale = spoken_by(billers, args.lang)[1]
     with (
         _open(args.db, new=True) as store,
@@ -69,6 +76,13 @@ def _import(args: argparse.Namespace) -> int:
     ):
         told = move(source, store, resume=args.resume, progress=lambda done: bar(done, None))
     return _answered(args, told, billers, locale)
+
+
+def _no_book(error: BadFile) -> bool:
+    """Whether a file is something else from its first line on, and not an export that is damaged or of a later format."""
+    [(where, value, _), *_] = error.faults
+    other = where == "line 1" and isinstance(value, dict) and "invoicecore" not in value
+    return other or error.source.endswith(", line 1")
 
 
 @contextmanager

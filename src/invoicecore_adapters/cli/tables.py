@@ -294,7 +294,7 @@ def cards(screen: Screen, billing: Billing, biller: Biller, on: date, locale: st
     columns = [Column(card_label(card, labels=labels, locale=locale), right=True) for card in CARDS]
     amounts = [format_money(getattr(found, card), locale) for card in CARDS]
     if found.refunded.amount:
-        columns.append(Column(heading("refunded", locale), right=True))
+        columns.append(Column(card_label("refunded", labels=labels, locale=locale), right=True))
         amounts.append(format_money(found.refunded, locale))
     screen.table(columns, [amounts])
     counts = [
