@@ -1238,5 +1238,11 @@ def test_the_desk_closes_its_mailer_once_it_is_done(park: Biller, billing: Billi
     desk = wired(billing, mailer=post, store=memory.MemoryStore())
     desk.close()
     assert post.closed == 1
-    with wired(billing, mailer="pigeon://", store=memory.MemoryStore()):
-        pass  # one that was never opened is not opened to be closed
+
+    class Pigeons:
+        @hookimpl
+        def mailers(self) -> dict[str, Callable[[str], object]]:
+            return {"pigeon": lambda url: pytest.fail("one that was never opened is opened to be closed")}
+
+    with wired(billing, mailer="pigeon://", store=memory.MemoryStore(), plugins=Plugins.of(Pigeons())):
+        pass
