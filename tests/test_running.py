@@ -1099,6 +1099,20 @@ def test_a_view_of_the_store_sees_whole_leases_only(billing: Billing, park: Bill
     assert all(lease.next_period == 2 and lease.invoiced for lease in billing.leases.find(biller=park))
 
 
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_more_billers_than_a_page_are_all_billed_once(
+    billing: Billing, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invoicecore.billing._BILLERS", 2)
+    for n in range(count):
+        park = billing.billers.add(name=f"P{n}", currency="EUR", timezone="UTC", locale="en_GB", preset="stays")
+        add(billing, billing.customers.add(biller=park, name="Ana"), starts=d("2026-03-01"))
+    report = billing.run(on=d("2026-03-02"))
+    assert (report.created.count, report.existing.count) == (count, 0)
+    assert len({outcome.biller for outcome in report.created}) == count
+
+
 @pytest.mark.rule("R18")
 def test_a_biller_whose_run_is_refused_does_not_stop_the_others(store_url: str, clock: FixedClock) -> None:
     closed: set[str] = set()

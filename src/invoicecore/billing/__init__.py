@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from datetime import date, datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from invoicecore.billing.alerting import Alerts
 from invoicecore.billing.charging import Charges, DraftingCharges
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from invoicecore.billing.receiving import Received
     from invoicecore.billing.reconciling import Reconciliation
     from invoicecore.ports import Composer, Finding, GatewayInfo, Mailer, PaymentGateway, Renderer
+
+_BILLERS: Final = 1000  # of a page of all there are
 
 
 class Invoices(Drafting, DraftingCharges, DraftingStays, Publishing, Reporting, DocumentingInvoices):
@@ -339,14 +341,14 @@ class Billing:
     def _each_biller(self) -> Iterator[Biller]:
         def following(after: str) -> list[Biller]:
             with self._desk.view() as tx:
-                return tx.billers(after=after)
+                return tx.billers(after=after, limit=_BILLERS)
 
         after = ""
         while True:
             page = again(partial(following, after))
-            if not page:
-                return
             yield from page
+            if len(page) < _BILLERS:
+                return
             after = page[-1].id
 
     def close(self) -> None:

@@ -205,7 +205,7 @@ class Running:
         among: tuple[str, str] | None = None,
     ) -> _Page:
         found = tx.due_leases(biller.id, on, after=after, limit=limit, among=among)
-        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
+        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on) if found else None)
         payers = tx.get(Customer, biller.id, {lease.customer for lease in found})
         ids, facts = id_stream(biller.id, "inv", self._desk.clock.now()), no_facts(biller.currency)
         for lease in found:
@@ -230,7 +230,7 @@ class Running:
         self, tx: Reader, biller: Biller, on: date, after: tuple[date, str] | None, *, limit: int, careful: bool = False
     ) -> _Page:
         found = tx.due_customers(biller.id, on, after=after, limit=limit)
-        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on))
+        page = _Page(more=len(found) == limit, refused=_refused(tx, biller, on) if found else None)
         owed: dict[str, list[Charge]] = {}
         if found and biller.payments:
             wanted = {"customer": [who.id for who in found], "state": ChargeState.OPEN.value}
