@@ -373,8 +373,13 @@ def test_a_group_and_its_bookings_are_billed_once_between_them(
 ) -> None:
     alone = billing.invoices.draft_booking(party.stays[0])
     with pytest.raises(AlreadyBilled, match=f"booking {party.stays[0].id} is already on invoice D-000001"):
+        billing.invoices.draft_group(party.group, payers={party.ann.id: party.stays})
+    (others,) = billing.invoices.draft_group(party.group)
+    assert set(site_subtotals(others)) == {"2", party.stays[2].id}
+    with pytest.raises(AlreadyBilled, match=f"group {party.group.id} is already on invoice D-000001"):
         billing.invoices.draft_group(party.group)
     billing.invoices.delete_draft(alone)
+    billing.invoices.delete_draft(others)
     made = billing.invoices.draft_group(party.group, payers={party.ann.id: 1, party.bob.id: 1})
     with pytest.raises(AlreadyBilled, match=f"group {party.group.id} is already on invoice"):
         billing.invoices.draft_group(party.group)
@@ -427,6 +432,53 @@ def test_a_site_that_comes_to_a_billed_group_is_billed_by_itself(billing: Billin
     assert (set(site_subtotals(whole)), set(site_subtotals(more))) == ({"2", "10", party.stays[2].id}, {"31"})
     with pytest.raises(AlreadyBilled, match=more.reference):
         billing.invoices.draft_booking(late)
+
+
+@pytest.mark.rule("S1")
+def test_a_groups_second_stay_on_a_site_is_billed_beside_its_first(billing: Billing, party: Party, book: Book) -> None:
+    (whole,) = billing.invoices.draft_group(party.group)
+    billing.payments.record(billing.invoices.publish(whole))
+    again = book(unit="10", group=party.group, arrives=date(2026, 8, 1), departs=date(2026, 8, 5))
+    (more,) = billing.invoices.draft_group(party.group)
+    assert [line.period for line in more.lines] == [again.period] * len(again.items)
+    with pytest.raises(AlreadyBilled, match=more.reference):
+        billing.invoices.draft_booking(again)
+    billing.invoices.delete_draft(more)
+    assert billing.invoices.draft_booking(again).total == more.total
+    with pytest.raises(AlreadyBilled):
+        billing.invoices.draft_group(party.group)
+
+
+@pytest.mark.rule("S1")
+def test_of_two_stays_on_a_site_each_payer_is_billed_for_their_own(billing: Billing, party: Party, book: Book) -> None:
+    ten, *_ = party.stays
+    again = book(unit="10", group=party.group, arrives=date(2026, 8, 1), departs=date(2026, 8, 5))
+    payers = {party.ann.id: [ten], party.bob.id: [again, *party.stays[1:]]}
+    anns, bobs = billing.invoices.draft_group(party.group, payers=payers)
+    billing.invoices.delete_draft(bobs)
+    (rest,) = billing.invoices.draft_group(party.group, payers={party.bob.id: payers[party.bob.id]})
+    assert rest.total == bobs.total
+    billing.invoices.delete_draft(anns)
+    assert billing.invoices.draft_booking(ten).total == anns.total
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize("worded", [{}, {"description": "Pitch and electricity"}])
+def test_a_line_that_does_not_say_which_of_a_sites_stays_it_is_for_stands_for_all(
+    billing: Billing, party: Party, book: Book, worded: dict[str, str]
+) -> None:
+    (whole,) = billing.invoices.draft_group(party.group)
+    items = [
+        Item(description=line.description, unit_price=line.unit_price, quantity=line.quantity, site=line.site)
+        for line in whole.lines
+    ]
+    billing.invoices.edit(whole, lines=[attrs.evolve(items[0], **worded), *items[1:]])
+    again = book(unit="10", group=party.group, arrives=date(2026, 8, 1), departs=date(2026, 8, 5))
+    if worded:
+        with pytest.raises(AlreadyBilled, match=whole.reference):
+            billing.invoices.draft_booking(again)
+    else:  # what says the same is for the same nights
+        assert billing.invoices.draft_booking(again).booking == again.id
 
 
 @pytest.mark.rule("S1")
@@ -483,9 +535,10 @@ def test_threads_that_draft_a_group_and_its_bookings_bill_each_site_once(
 
     with ThreadPoolExecutor(8) as pool:
         made = [invoice for some in pool.map(draft, range(12)) for invoice in some]
-    kinds = {invoice.kind for invoice in made}
-    assert len(kinds) == 1
-    assert len(made) == (1 if kinds == {InvoiceKind.GROUP} else 3)
+    ten, two, none = party.stays
+    sites = {ten.id: "10", two.id: "2", none.id: none.id}
+    billed = [[sites[each.booking]] if each.booking else list(site_subtotals(each)) for each in made]
+    assert sorted(site for some in billed for site in some) == sorted(sites.values())
     assert {invoice.status_on(TODAY) for invoice in billing.invoices.find(biller=park).items} == {Status.DRAFT}
 
 

@@ -11,6 +11,7 @@ import attrs
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Item, Line, as_lines
 from invoicecore.money import allocate
+from invoicecore.periods import Period
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +33,11 @@ class Booking:
         """Nights stayed (M3)."""
         return (self.departs - self.arrives).days
 
+    @property
+    def period(self) -> Period:
+        """Its nights, from the arrival to the departure."""
+        return Period(self.arrives, self.departs)
+
 
 @attrs.frozen(kw_only=True)
 class Group:
@@ -45,8 +51,9 @@ class Group:
 
 
 def booking_lines(booking: Booking, *, currency: str, site: str | None = None) -> tuple[Line, ...]:
-    """The booking's items as lines, marked with their site on a group invoice (S1)."""
-    return as_lines([attrs.evolve(item, site=site) for item in booking.items], currency=currency)
+    """The booking's items as lines of its nights, marked with their site on a group invoice (S1)."""
+    lines = as_lines([attrs.evolve(item, site=site) for item in booking.items], currency=currency)
+    return tuple(attrs.evolve(line, period=booking.period) for line in lines)
 
 
 def check_sites(payers: Mapping[str, Sequence[str]], bookings: Sequence[str]) -> None:

@@ -137,7 +137,7 @@ class Drafting:
                     can = allowed(before, change.biller.policy)
                     raise NotAllowed("edit the amount of a charges invoice", "draft", can, way_out=way_out)
                 rates = _same_taxes(before, amount) if lines is None else ()
-                made_of = _lines(change.biller, after.title, amount, lines, rates)
+                made_of = _about_the_same(_lines(change.biller, after.title, amount, lines, rates), before.lines)
                 if lines is None and len(before.lines) == 1:
                     # Another price for the same thing: what it is, its period and its site stay.
                     kept, now = before.lines[0], made_of[0]
@@ -308,6 +308,19 @@ def _lines(
         return lines
     price = positive(amount, "amount", currency=biller.currency)
     return as_lines([Item(description=title, unit_price=price, taxes=rates)], currency=biller.currency)
+
+
+def _about_the_same(lines: Sequence[Line], before: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines, those that say what one before said for its days: a lease's end asks which are rent (M9)."""
+    there, found = list(before), []
+    for line in lines:
+        same = next((old for old in there if (old.description, old.site) == (line.description, line.site)), None)
+        if same is not None:
+            there.remove(same)
+            share = same.share if same.amount == line.amount else None
+            line = attrs.evolve(line, period=same.period, share=share)
+        found.append(line)
+    return tuple(found)
 
 
 def _same_taxes(before: Invoice, amount: Money | None) -> tuple[TaxRate, ...]:

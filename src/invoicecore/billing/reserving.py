@@ -166,7 +166,8 @@ class DraftingStays:
                 return warned(change.tx, change.biller, change.again(Invoice, made)[0])
             change.payments_on()
             found = one(change.tx, Booking, biller, ref)
-            _unbilled(change, ref)
+            if (alone := _alone(change, [found]).get(ref)) is not None:
+                raise AlreadyBilled(f"booking {ref}", alone)
             if found.group is not None:
                 stays = change.tx.find(Booking, biller, {"group": found.group})
                 if (there := _on_group_invoices(change, found.group, stays).get(ref)) is not None:
@@ -210,7 +211,8 @@ class DraftingStays:
         actor: str | None = None,
         key: str | None = None,
     ) -> tuple[Invoice, ...]:
-        """One draft to the organiser covering all sites, or one per payer (S1); of sites on a live one, only the others.
+        """One draft to the organiser covering all sites, or one per payer (S1); where some stays are on a live invoice, with
+        their group or alone, only the others.
 
         `payers`: customer id → bookings (each booking in exactly one), or customer id → weight (every line is split,
         the shares add up). Raises AlreadyBilled, NothingToBill, InvalidValue, PaymentsOff, NotFound.
@@ -230,12 +232,10 @@ class DraftingStays:
             everybody = change.tx.find(Booking, biller, {"group": ref})
             if not everybody:
                 raise NothingToBill(party.name, "the group has no booking")
-            there = _on_group_invoices(change, ref, everybody)
+            there = _on_group_invoices(change, ref, everybody) | _alone(change, everybody)
             stays = [stay for stay in everybody if stay.id not in there]
             if not stays:
                 raise AlreadyBilled(f"group {ref}", there[everybody[0].id])
-            for stay in stays:
-                _unbilled(change, stay.id)
             shares = (
                 _group_shares(change, stays, split, there) if payers else {party.organiser: _site_lines(change, stays)}
             )
@@ -268,22 +268,33 @@ class DraftingStays:
             return tuple(warned(change.tx, change.biller, invoice) for invoice in invoices)
 
 
-def _unbilled(change: Change, booking: str) -> None:
-    for invoice in change.tx.invoices(InvoiceQuery(biller=change.biller.id, on=change.on, booking=booking)):
-        if invoice.lifecycle is not Lifecycle.VOID:
-            raise AlreadyBilled(f"booking {booking}", invoice.reference)
+def _alone(change: Change, stays: Sequence[Booking]) -> dict[str, str]:
+    """Booking → the live invoice that it is on alone."""
+    found: dict[str, str] = {}
+    for stay in stays:
+        for invoice in change.tx.invoices(InvoiceQuery(biller=change.biller.id, on=change.on, booking=stay.id)):
+            if invoice.lifecycle is not Lifecycle.VOID:
+                found[stay.id] = invoice.reference
+    return found
 
 
 def _on_group_invoices(change: Change, group: str, stays: Sequence[Booking]) -> dict[str, str]:
-    """Booking → the first live invoice that it is on with its group: one with a line of its site."""
+    """Booking → the first live invoice that it is on with its group: one with a line of its site and nights."""
     sites = _sites(change, stays)
+    nights = {(sites[stay.id], stay.period) for stay in stays}
     found: dict[str, str] = {}
     for invoice in change.tx.invoices(InvoiceQuery(biller=change.biller.id, on=change.on, group=group)):
-        if invoice.lifecycle is not Lifecycle.VOID:
-            named = {line.site for line in invoice.lines}
-            # Of a line without a site, which somebody wrote into the draft, nobody knows whom it is for.
-            whole = not named <= set(sites.values())
-            found = {ref: invoice.reference for ref, site in sites.items() if whole or site in named} | found
+        if invoice.lifecycle is Lifecycle.VOID:
+            continue
+        named = {(line.site, line.period) for line in invoice.lines}
+        # Of a line without a site, which somebody wrote into the draft, nobody knows whom it is for; of one with other
+        # nights than any stay there, for which of them.
+        whole = not {site for site, _ in named} <= set(sites.values())
+        any_of = {site for site, period in named if (site, period) not in nights}
+        for stay in stays:
+            site = sites[stay.id]
+            if whole or site in any_of or (site, stay.period) in named:
+                found.setdefault(stay.id, invoice.reference)
     return found
 
 
