@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
@@ -272,6 +273,44 @@ def came_back(billing: Billing, refund: Refund, on: date, state: RefundState = R
         ledger = Ledger(change)
         change.tx.replace([ledger.refund_failed(refund, state, "the account is closed")])
         ledger.write()
+
+
+def settled(billing: Billing, invoice: Invoice) -> list[str]:
+    """What the figures of an invoice's sheet come to, without their labels."""
+    return [re.sub(r"[^\d,-]", "", figure.value) for figure in billing.invoices.sheet(invoice).figures]
+
+
+@pytest.mark.rule("D2", "S11")
+def test_a_payment_that_bounced_is_off_its_invoice_though_credit_it_had_left_was_paid_out(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    invoice = issued(billing, park, guest, "600")
+    cheque = billing.payments.record(invoice, money(650), method="cheque", rest="credit")
+    billing.credits.withdraw(guest, money(50))
+    assert billing.payments.reverse(cheque, reason="bounced").amount == money(600)
+    assert settled(billing, invoice) == ["600,00", "600,00"]
+    billing.payments.record(invoice, method="cash")
+    assert settled(billing, invoice) == ["600,00", "-600,00", "0,00"]
+    assert [mark.code for mark in billing.payments.receipt(cheque).marks] == ["reversed"]
+
+
+@pytest.mark.rule("D3", "S11")
+def test_what_a_charge_back_took_of_a_payment_is_off_the_invoices_it_paid_in_their_order(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    first, second = issued(billing, park, guest, "100"), issued(billing, park, guest, "50")
+    payment = billing.payments.record([first, second], money(170), rest="credit")
+    shown = [["100,00", "-100,00", "0,00"], ["50,00", "-50,00", "0,00"]]
+    for part, after in (
+        (0, shown),
+        (25, [["100,00", "-75,00", "25,00"], shown[1]]),
+        (85, [["100,00", "100,00"], ["50,00", "-40,00", "10,00"]]),
+        (60, [["100,00", "100,00"], ["50,00", "50,00"]]),
+    ):
+        if part:
+            disputed(billing, payment, money(part), TODAY)
+        assert [settled(billing, each) for each in (first, second)] == after
+    assert [mark.code for mark in billing.payments.receipt(payment).marks] == ["reversed"]
 
 
 @pytest.mark.rule("P5", "S12", "D1")

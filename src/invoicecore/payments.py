@@ -176,6 +176,17 @@ class Facts:
         return self.held - self.credit_held
 
 
+def settles_yet(payment: Payment, taken: Money) -> tuple[Allocation, ...]:
+    """What a payment settles of its invoices, in their order, once `taken` of it was taken back (D2, D3)."""
+    there = []
+    for part in payment.allocations:
+        gone = min(taken, part.amount)
+        taken = taken - gone
+        if gone < part.amount:
+            there.append(attrs.evolve(part, amount=part.amount - gone))
+    return tuple(there)
+
+
 def no_facts(currency: str) -> Facts:
     """The facts of an invoice nothing has happened to."""
     nothing = zero(currency)

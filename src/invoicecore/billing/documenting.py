@@ -17,9 +17,9 @@ from invoicecore.credits import CreditEntry
 from invoicecore.errors import InvalidValue
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
-from invoicecore.money import Money
+from invoicecore.money import zero
 from invoicecore.parties import Biller, BillTo, Customer, InvoiceMethod, Unit, bill_to
-from invoicecore.payments import Payment, Refund, Reversal
+from invoicecore.payments import Payment, Refund, Reversal, ReversalKind, settles_yet
 from invoicecore.periods import as_date
 from invoicecore.ports import InvoiceQuery, Reader
 
@@ -41,13 +41,11 @@ def besides_of(tx: Reader, biller: Biller, invoices: Sequence[Invoice]) -> dict[
     from invoicecore.documents.invoice import Beside
 
     refs = [invoice.id for invoice in invoices]
-    payments = tx.find(Payment, biller.id, {"invoice": refs})
-    bounced = reversed_of(tx, biller, payments)
+    payments, _ = _standing(tx, biller, tx.find(Payment, biller.id, {"invoice": refs}))
     paid: dict[str, list[Payment]] = {}
     for payment in payments:
         for part in payment.allocations:
-            if payment.id not in bounced:
-                paid.setdefault(part.invoice, []).append(payment)
+            paid.setdefault(part.invoice, []).append(payment)
     refunds: dict[str, list[Refund]] = {}
     for refund in tx.find(Refund, biller.id, {"invoice": refs}):
         refunds.setdefault(refund.invoice, []).append(refund)
@@ -82,15 +80,18 @@ def _to_be_collected(tx: Reader, biller: Biller, debits: set[str]) -> set[str]:
     return {each.invoice for each in found if each.live or each.next_try_at is not None}
 
 
-def reversed_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict[str, Reversal]:
-    """The last reversal of each payment that was taken back whole and not restored, by the payment's id (D2, D3)."""
+def _standing(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> tuple[list[Payment], dict[str, Reversal]]:
+    """Payments with what they settle yet, and the last reversal of each that was taken back whole, by its id (D2, D3)."""
     found = tx.find(Reversal, biller.id, {"payment": [payment.id for payment in payments]})
     standing = [each for each in found if each.cancelled_on is None]
-    taken: dict[str, Money] = {}
+    taken = {payment.id: zero(biller.currency) for payment in payments}
     for each in standing:
-        taken[each.payment] = taken[each.payment] + each.amount if each.payment in taken else each.amount
-    whole = {payment.id for payment in payments if payment.id in taken and taken[payment.id] >= payment.amount}
-    return {each.payment: each for each in standing if each.payment in whole}
+        taken[each.payment] = taken[each.payment] + each.amount
+    # By hand all of it is taken back; less is told where credit it had left was paid out meanwhile.
+    whole = {payment.id for payment in payments if taken[payment.id] >= payment.amount}
+    whole |= {each.payment for each in standing if each.kind is ReversalKind.BY_HAND}
+    there = [attrs.evolve(each, allocations=settles_yet(each, taken[each.id])) for each in payments]
+    return there, {each.payment: each for each in standing if each.payment in whole}
 
 
 def notes_of(tx: Reader, biller: Biller, notes: Sequence[CreditNote]) -> dict[str, Sheet]:
@@ -115,12 +116,11 @@ def receipts_of(tx: Reader, biller: Biller, payments: Sequence[Payment]) -> dict
     units = tx.get(Unit, biller.id, {invoice.unit for invoice in invoices.values() if invoice.unit})
     customers = tx.get(Customer, biller.id, {payment.customer for payment in payments if payment.customer})
     beside = tx.find(Payment, biller.id, {"invoice": list(invoices)})
-    reversals = reversed_of(tx, biller, list({each.id: each for each in (*payments, *beside)}.values()))
+    there, reversals = _standing(tx, biller, list({each.id: each for each in (*payments, *beside)}.values()))
     # Of all that were paid for each invoice and not reversed, the last.
     last: dict[str, str] = {}
-    for each in sorted(beside, key=lambda one: (one.received_on, one.id)):
-        if each.id not in reversals:
-            last |= {part.invoice: each.id for part in each.allocations}
+    for each in sorted(there, key=lambda one: (one.received_on, one.id)):
+        last |= {part.invoice: each.id for part in each.allocations}
     sheets = {}
     for payment in payments:
         mine = {part.invoice: invoices[part.invoice] for part in payment.allocations}
