@@ -30,7 +30,7 @@ from invoicecore.errors import (
     NotFound,
 )
 from invoicecore.invoices import Invoice, InvoiceKind, Line, as_lines, draft, format_number, number_series
-from invoicecore.leases import Lease, unused_lines
+from invoicecore.leases import Lease, rent_charged, unused_lines
 from invoicecore.messages import MessageKind
 from invoicecore.money import from_minor, minor, total
 from invoicecore.parties import PRESETS, Biller, Customer
@@ -555,8 +555,8 @@ VAT = TaxRate(name="VAT", percent=20, category="S")
 
 def lease_of(billing: Billing, guest: Customer, **given: Any) -> Lease:
     return billing.leases.add(
-        customer=guest, rent=money(620), starts=date(2026, 4, 1), advance_days=60,
-        **{"method": InvoiceMethod.EMAIL_PDF, **given},
+        customer=guest, rent=money(620), advance_days=60,
+        **{"starts": date(2026, 4, 1), "method": InvoiceMethod.EMAIL_PDF, **given},
     )  # fmt: skip
 
 
@@ -609,18 +609,79 @@ def test_the_last_days_are_credited_first_where_the_rent_changed(
 
 
 @pytest.mark.rule("M9", "P5")
-def test_what_else_is_on_a_rent_invoice_is_credited_last_and_a_discount_in_proportion(
-    billing: Billing, park: Biller, guest: Customer
-) -> None:
+def test_what_else_is_on_a_rent_invoice_stays_and_a_discount_is_given_back_in_proportion() -> None:
     def line(amount: str, place: int | None) -> Line:
         period = Period(date(2026, 5, place), date(2026, 5, place + 1)) if place else None
         return Line(description="L", amount=money(amount), unit_price=money(amount), period=period)
 
     mixed = (line("300", 1), line("30", None), line("200", 11))
     assert unused_lines(mixed, money(250)) == {2: money(200), 0: money(50)}
-    assert unused_lines(mixed, money(510)) == {2: money(200), 0: money(300), 1: money(10)}
-    assert unused_lines(mixed, money(530)) == {0: money(300), 1: money(30), 2: money(200)}
+    assert unused_lines(mixed, money(500)) == {2: money(200), 0: money(300)}
     assert unused_lines((line("300", 1), line("-60", None)), money(80)) == {0: money(100), 1: money(-20)}
+    assert [rent_charged(each) for each in (mixed, mixed[1:2], (line("300", 1), line("-60", None)))] == [
+        money(500), money(30), money(240),
+    ]  # fmt: skip
+
+
+@pytest.mark.rule("M9", "R14")
+@pytest.mark.parametrize(
+    "edited, credit",
+    [
+        ({"lines": ["rent"]}, "420.00"),
+        ({"lines": ["rent", "electricity"]}, "420.00"),
+        ({"lines": ["rent", "discount"]}, "378.00"),  # 21 of 31 days of the 558 that were charged
+        ({"lines": ["electricity"]}, "33.87"),  # nothing says what is rent: all of it is for the month
+        ({"amount": "310"}, "210.00"),
+        ({"amount": "200"}, "135.48"),
+        ({"amount": "930"}, "630.00"),
+    ],
+)
+def test_a_rent_that_was_edited_is_given_back_for_the_days_after_the_end_and_nothing_else_is(
+    billing: Billing, park: Biller, guest: Customer, edited: dict[str, Any], credit: str
+) -> None:
+    billing.billers.edit(park, policy={"run_issues": False})
+    lease = lease_of(billing, guest, starts=date(2026, 5, 1))
+    [draft_] = billing.run(biller=park, on=date(2026, 4, 1)).invoices[:1]
+    [rent] = draft_.lines
+    prices = {"rent": (rent.description, "620"), "electricity": ("Electricity", "50"), "discount": ("Less", "-62")}
+    if "amount" in edited:
+        billing.invoices.edit(draft_, amount=money(edited["amount"]))
+    else:
+        items = [Item(description=prices[what][0], unit_price=money(prices[what][1])) for what in edited["lines"]]
+        billing.invoices.edit(draft_, lines=items)
+    invoice = billing.invoices.publish(draft_, on=date(2026, 4, 24))
+    ended = billing.leases.end(lease, date(2026, 5, 10), on=date(2026, 5, 2))
+    assert [str(each.amount.amount) for each in ended.to_credit if each.invoice == invoice.id] == [credit]
+    [proposal] = [each for each in billing.credit_notes.propose(lease) if each.invoice == invoice.id]
+    assert str(billing.credit_notes.issue(invoice, proposal.lines, on=date(2026, 5, 2)).total.amount) == credit
+
+
+@pytest.mark.rule("M9", "P5")
+def test_what_is_to_be_credited_for_an_end_is_what_notes_for_it_leave(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    lease = lease_of(billing, guest, starts=date(2026, 5, 1))
+    invoice = billing.run(biller=park, on=date(2026, 4, 1)).invoices[0]
+
+    def to_credit(day: int) -> list[str]:
+        ended = billing.leases.end(lease, date(2026, 5, day), on=date(2026, 5, 2))
+        amounts = [str(each.amount.amount) for each in ended.to_credit if each.invoice == invoice.id]
+        proposed = [each for each in billing.credit_notes.propose(lease) if each.invoice == invoice.id]
+        assert amounts == [str(each.amount.amount) for each in proposed]
+        for each in proposed:
+            billing.credit_notes.issue(invoice, each.lines, on=date(2026, 5, 2))
+        return amounts
+
+    # Two days without water have nothing to do with how long the lease goes on.
+    billing.credit_notes.issue(invoice, amount=money(31), on=date(2026, 4, 3))
+    assert [to_credit(25), to_credit(20), to_credit(20)] == [["120.00"], ["100.00"], []]
+    assert billing.invoices.get(invoice).balance == money("369.00")  # 20 of 31 days, less the two
+    notes = billing.credit_notes.find(invoice=invoice)
+    assert [note.lease_ends for note in notes] == [None, date(2026, 5, 25), date(2026, 5, 20)]
+    # No more than there is: the rest of the rent went back before.
+    billing.credit_notes.issue(invoice, amount=money(300), on=date(2026, 5, 2))
+    assert to_credit(1) == ["69.00"]
+    assert to_credit(1) == []
 
 
 @pytest.mark.rule("M9", "P5")

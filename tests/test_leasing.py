@@ -567,6 +567,61 @@ def test_a_lease_billed_by_hand_is_published_and_mailed_or_left_a_draft_as_the_r
     assert billing.invoices.visible_to(guest).items == (billing.invoices.get(published),)
 
 
+@pytest.mark.rule("M9", "P5")
+def test_an_end_set_by_mistake_is_taken_back_though_something_else_was_credited_before(
+    billing: Billing, guest: Customer
+) -> None:
+    lease = add(billing, guest)
+    billing.run(on=d("2026-03-25"))
+    (april,) = invoices(billing, lease)
+    billing.credit_notes.issue(april, amount=Money("31.00", "EUR"), on=d("2026-03-26"))
+    billing.leases.end(lease, d("2026-04-20"))
+    assert billing.leases.end(lease, d("2026-12-31")).to_credit == ()
+    billing.leases.end(lease, d("2026-04-20"))
+    billing.credit_notes.issue(april, amount=Money("31.00", "EUR"), on=d("2026-04-20"))
+    with pytest.raises(LeaseFrozen, match="CN-000002 credited days after it"):
+        billing.leases.end(lease, d("2026-12-31"))
+
+
+@pytest.mark.rule("M9", "N2")
+def test_an_end_taken_back_names_the_voided_periods_that_no_run_bills(billing: Billing, guest: Customer) -> None:
+    lease = add(billing, guest)
+    billing.run(on=d("2026-05-25"))
+    _, may, june = invoices(billing, lease)
+    ended = billing.leases.end(lease, d("2026-04-30"))
+    assert [each.invoice for each in ended.to_credit] == [may.id, june.id]
+    for each in (may, june):
+        billing.invoices.void(each)
+    assert billing.leases.end(lease, d("2026-04-30")).to_reissue == ()
+    back = billing.leases.end(lease, d("2026-06-15"))
+    assert (back.to_credit, back.to_reissue) == ((), (may.period, span("2026-06-01", "2026-06-15")))
+    assert billing.run(on=d("2026-05-25")).created.count == 0
+    again = [billing.leases.generate(lease, period=each.start, reissue=True) for each in back.to_reissue]
+    assert [each.period for each in again] == list(back.to_reissue)
+    assert billing.leases.end(lease, d("2026-06-15")).to_reissue == ()
+
+
+@pytest.mark.rule("S4", "M10")
+@pytest.mark.parametrize("asked", [None, d("2026-02-10"), 1])
+def test_a_first_part_that_comes_to_nothing_keeps_no_manual_lease_from_its_next_period(
+    billing: Billing, asked: date | int | None
+) -> None:
+    biller = billing.billers.add(name="J", currency="JPY", timezone="Asia/Tokyo", locale="en_GB", preset="stays")
+    who = billing.customers.add(biller=biller, name="Ken")
+    lease = billing.leases.add(
+        biller=biller, customer=who, rent=Money("10", "JPY"), starts=d("2026-01-31"), ends=d("2026-03-01"), anchor_day=1,
+        method="manual",
+    )  # fmt: skip
+    with pytest.raises(NothingToBill):
+        billing.leases.generate(lease, period=0)
+    with pytest.raises(InvalidValue, match="bill period 1 first"):
+        billing.leases.generate(lease, period=2)
+    february = billing.leases.generate(lease, period=asked)
+    assert (february.period_index, february.total) == (1, Money("10", "JPY"))
+    with pytest.raises(NothingToBill):  # and one day of March
+        billing.leases.generate(lease)
+
+
 # --- void, delete, reissue (N2) --------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from invoicecore.alerts import Alert
 from invoicecore.charges import Charge
 from invoicecore.collection import Collection
 from invoicecore.credits import CreditEntry
-from invoicecore.errors import Conflict, InvalidValue, MissingExtra, StoreError
+from invoicecore.errors import Conflict, InvalidValue, LeaseFrozen, MissingExtra, StoreError
 from invoicecore.invoices import Invoice, Status
 from invoicecore.leases import Lease
 from invoicecore.messages import Message, MessageKind
@@ -625,6 +625,21 @@ def test_what_the_first_schema_kept_is_still_there_and_its_e_mails_go_out(old: P
         assert billing.invoices.publish(draft, on=date(2026, 3, 2)).number == "INV-000003"
         edited = billing.billers.edit(condo, policy={"reminders": (7,)})
         assert edited.policy.reminders == (7,)
+
+
+@pytest.mark.rule("M9", "P5")
+def test_notes_of_the_third_schema_are_for_the_end_of_their_lease_where_it_has_ended(path: Path) -> None:
+    with Billing.open(f"sqlite:///{written_by(3, path)}", clock=FixedClock(NOW), plugins=Plugins.of(sql.plugin)) as old:
+        park = next(each for each in old.billers.all() if each.name == "Les Pins")
+        notes = old.credit_notes.find(biller=park)
+        ended = date(2026, 5, 20)
+        assert [(n.number, n.lease_ends) for n in notes] == [
+            ("CN-000001", ended), ("CN-000002", None), ("CN-000003", ended),
+        ]  # fmt: skip
+        leases = old.leases.find(biller=park)
+        assert [old.credit_notes.propose(lease) for lease in leases] == [[], []]
+        with pytest.raises(LeaseFrozen, match="CN-000003 credited days after it"):
+            old.leases.end(leases[0], date(2026, 5, 31))
 
 
 @pytest.mark.rule("D3", "S12", "R16", "T2")

@@ -34,7 +34,8 @@ class CreditNote:
     """A published document that names its invoice and lines and credits them, never beyond the invoice (P5, EN 16931 type 381).
 
     `total` = Σ lines with their tax, positive. `settled` of it was taken off what the invoice still owed; the rest was
-    given back by `refund`, the id of the refund to the payer or to credit, or had been given back before.
+    given back by `refund`, the id of the refund to the payer or to credit, or had been given back before. `lease_ends` is
+    the last day of its lease where the invoice went beyond that: days after it are what the note credits first (M9).
     """
 
     id: str
@@ -53,6 +54,7 @@ class CreditNote:
     reason: str = ""
     refund: str | None = None
     actor: str | None = None
+    lease_ends: date | None = None
 
 
 @attrs.frozen(kw_only=True)

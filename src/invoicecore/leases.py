@@ -13,7 +13,7 @@ import attrs
 from invoicecore.altering import altered
 from invoicecore.errors import InvalidValue, LeaseFrozen
 from invoicecore.invoices import Line, Share
-from invoicecore.money import Money, from_minor, minor, split_exact, total, zero
+from invoicecore.money import Money, from_minor, half_up, minor, split_exact, total, zero
 from invoicecore.parties import InvoiceMethod, Policy
 from invoicecore.periods import Cycle, Frequency, Period
 from invoicecore.proration import DayCount, prorate
@@ -241,6 +241,14 @@ def lease_lines(lease: Lease, aligned: Period, billed: Period, *, locale: str) -
     )
 
 
+def next_worth(lease: Lease) -> int:
+    """The next period to bill by hand: one before it that comes to nothing is dealt with by that (M10)."""
+    index = lease.next_period
+    while (billed := billed_period(lease, index)) is not None and _is_nothing(lease, index, billed):
+        index += 1
+    return index if billed is not None else lease.next_period
+
+
 def with_rent(lease: Lease, rent: Money, since: date, billed: Iterable[Period] = ()) -> Lease:
     """The lease with another rent from a date on; a later change at the same date replaces the earlier (M9).
 
@@ -296,7 +304,11 @@ def _grows_from_nothing(before: Lease, after: Lease, index: int) -> bool:
     now = billed_period(after, index)
     if had is None or now is None or now.end <= had.end:
         return False
-    lines = lease_lines(before, aligned_period(before, index), had, locale="en")
+    return _is_nothing(before, index, had)
+
+
+def _is_nothing(lease: Lease, index: int, billed: Period) -> bool:
+    lines = lease_lines(lease, aligned_period(lease, index), billed, locale="en")
     return all(minor(line.amount) <= 0 for line in lines)
 
 
@@ -307,31 +319,54 @@ def unused_part(lease: Lease, invoiced: Period) -> Period | None:
     return Period(max(invoiced.start, lease.ends + _DAY), invoiced.end)
 
 
-def unused_amount(lease: Lease, aligned: Period, billed: Period, unused: Period, amount: Money) -> Money:
-    """What an invoiced period cost beyond the lease's new end: `amount` before tax less the worth of what is kept (M9)."""
+def rent_charged(lines: Sequence[Line]) -> Money:
+    """What the lines of a lease's invoice charge for its days, before tax and less every discount (M9)."""
+    return total([lines[place].amount for place in _rent_places(lines)], lines[0].amount.currency.code)
+
+
+def unused_amount(lease: Lease, aligned: Period, billed: Period, unused: Period, charged: Money) -> Money:
+    """What an invoiced period cost beyond the lease's new end, of the rent that was `charged`, before tax (M9).
+
+    All of it less the worth of what is kept; of a rent that was edited, the same share of that.
+    """
+    nothing = zero(charged.currency.code)
     if unused.start <= billed.start:
-        return amount
-    rest = amount
-    for line in lease_lines(lease, aligned, Period(billed.start, unused.start), locale="en"):
-        rest = rest - line.amount
-    return max(rest, zero(amount.currency.code))
+        return max(charged, nothing)
+
+    def worth(part: Period) -> Money:
+        return total([line.amount for line in lease_lines(lease, aligned, part, locale="en")], charged.currency.code)
+
+    whole = worth(billed)
+    rest = max(whole - worth(Period(billed.start, unused.start)), nothing)
+    if charged == whole or whole.amount <= 0:
+        return rest
+    return max(
+        from_minor(half_up(Fraction(minor(charged) * minor(rest), minor(whole))), charged.currency.code), nothing
+    )
 
 
 def unused_lines(lines: Sequence[Line], worth: Money) -> dict[int, Money]:
-    """How `worth` of an invoiced period, before tax, lies on its lines by their place: the last days first (M9).
+    """How `worth` of the rent charged for a period lies on its lines by their place: the last days first (M9).
 
-    What else is on the invoice comes after its rent, and an invoice with a discount gives back of every line alike.
+    What else is on the invoice stays, and one with a discount gives back of its rent and its discount alike.
     """
-    whole = total([line.amount for line in lines], worth.currency.code)
-    if worth >= whole or any(line.amount.amount < 0 for line in lines):
-        shares = [minor(line.amount) * Fraction(minor(worth), minor(whole)) for line in lines]
-        parts = dict(enumerate(split_exact(shares, worth.currency.code)))
+    places = _rent_places(lines)
+    whole = total([lines[place].amount for place in places], worth.currency.code)
+    if worth >= whole or any(lines[place].amount.amount < 0 for place in places):
+        shares = [minor(lines[place].amount) * Fraction(minor(worth), minor(whole)) for place in places]
+        parts = dict(zip(places, split_exact(shares, worth.currency.code), strict=True))
         return {place: part for place, part in parts.items() if part.amount}
     taken: dict[int, Money] = {}
     left = worth
-    for place in sorted(range(len(lines)), key=lambda place: (lines[place].period is None, -place)):
+    for place in reversed(places):
         part = min(left, lines[place].amount)
         if part.amount > 0:
             taken[place] = part
             left = left - part
     return taken
+
+
+def _rent_places(lines: Sequence[Line]) -> list[int]:
+    """Where the lines of a lease's days are, and the discounts; of a draft written anew, whose lines do not say, all."""
+    dated = any(line.period is not None for line in lines)
+    return [n for n, line in enumerate(lines) if line.period is not None or not dated or line.amount.amount < 0]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from invoicecore.billing import ending
 from invoicecore.billing.desk import Change, Desk, biller_in, one
 from invoicecore.billing.documenting import notes_of
 from invoicecore.billing.issuing import move_credit
-from invoicecore.billing.leasing import unused_of
 from invoicecore.billing.notifying import tell_payer
 from invoicecore.billing.refunding import by_gateway, submit_refund
 from invoicecore.billing.scheduling import close_pages
@@ -27,12 +27,12 @@ from invoicecore.credit_notes import (
 from invoicecore.credits import CreditKind
 from invoicecore.errors import InvalidValue, NotAllowed
 from invoicecore.invoices import Invoice, Lifecycle, allowed, check
-from invoicecore.leases import Lease
+from invoicecore.leases import Lease, unused_part
 from invoicecore.messages import MessageKind
 from invoicecore.money import Money
 from invoicecore.parties import Biller, Customer, locale_of_payer, text, yes_or_no
 from invoicecore.payments import PaymentMethod, Refund, after_note, after_refund, refund_shares
-from invoicecore.ports import InvoiceQuery, Reader
+from invoicecore.ports import InvoiceQuery
 from invoicecore.wording import say
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class CreditNotes:
                 bill_to=before.bill_to,
                 reason=text(reason, "reason", required=False, longest=2000, lines=True),
                 actor=change.actor,
+                lease_ends=_lease_ends(change, before),
             )
             after = attrs.evolve(before, facts=after_note(before.facts, settled))
             change.note(ref, before.version + 1, "credited", f"{note.number} {part.total.amount}")
@@ -129,11 +130,11 @@ class CreditNotes:
         with self._desk.view() as tx:
             owner, found = biller_in(tx, biller), one(tx, Lease, biller, ref)
             invoices = tx.invoices(InvoiceQuery(biller=biller, on=self._desk.today(owner), lease=ref))
-            notes = _by_invoice(tx, biller, invoices)
+            notes = ending.notes_of(tx, biller, invoices)
         proposals = []
         for invoice in invoices:
             earlier = notes.get(invoice.id, ())
-            if invoice.lifecycle is Lifecycle.OPEN and (lines := _unused(found, invoice, earlier)):
+            if invoice.lifecycle is Lifecycle.OPEN and (lines := ending.to_credit(found, invoice, earlier)):
                 locale = locale_of_payer(invoice.bill_to, owner)
                 proposals.append(
                     Proposal(
@@ -240,23 +241,9 @@ def _give_back(change: Change, invoice: Invoice, note: CreditNote, amount: Money
     return refund, attrs.evolve(invoice, facts=after_refund(invoice.facts, refund))
 
 
-def _by_invoice(tx: Reader, biller: str, invoices: Sequence[Invoice]) -> dict[str, list[CreditNote]]:
-    notes: dict[str, list[CreditNote]] = {}
-    for note in tx.find(CreditNote, biller, {"invoice": [invoice.id for invoice in invoices]}):
-        notes.setdefault(note.invoice, []).append(note)
-    return notes
-
-
-def _unused(lease: Lease, invoice: Invoice, earlier: Sequence[CreditNote]) -> dict[int, Money]:
-    """How much of which line lies after the lease's last day and is not credited yet."""
-    unused = unused_of(lease, invoice)
-    if unused is None:
-        return {}
-    rest = left(invoice, earlier).lines
-    wanted = {}
-    for place, part in unused[1].items():
-        whole = invoice.lines[place].amount
-        still = part - (whole - rest[place])
-        if still.amount * whole.amount > 0:
-            wanted[place] = still
-    return wanted
+def _lease_ends(change: Change, invoice: Invoice) -> date | None:
+    """The last day of the invoice's lease, where the invoice goes beyond it."""
+    if invoice.lease is None or invoice.period is None:
+        return None
+    lease = one(change.tx, Lease, invoice.biller, invoice.lease)
+    return lease.ends if unused_part(lease, invoice.period) is not None else None

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import attrs
 
 from invoicecore import leases as rules
 from invoicecore.billing.desk import Desk, biller_in, one, several, unit_in
 from invoicecore.billing.drafting import draft_references
+from invoicecore.billing.ending import notes_of, overbilled, refuse_credited, to_reissue
 from invoicecore.billing.issuing import issue, wishes
 from invoicecore.billing.registering import as_rows, customer_ref, places, unit_or_new
-from invoicecore.credit_notes import CreditNote, left, take_back
 from invoicecore.errors import AlreadyBilled, InvalidValue, LeaseFrozen, NotFound, NothingToBill
 from invoicecore.invoices import Invoice, InvoiceKind, Lifecycle, draft
 from invoicecore.leases import Lease, Overbilled
-from invoicecore.money import Money, minor, positive, total
+from invoicecore.money import Money, positive
 from invoicecore.parties import Biller, Customer, InvoiceMethod, Unit, known_fields, member, text, yes_or_no
 from invoicecore.payments import Facts
 from invoicecore.periods import Cycle, Frequency, Period, as_date
@@ -32,10 +32,14 @@ _FIELDS = (
 
 @attrs.frozen(kw_only=True)
 class LeaseEnd:
-    """An ended lease and the invoiced periods that reach beyond its new end, to be credited (M9)."""
+    """An ended lease and the invoiced periods that reach beyond its new end, to be credited so far as they are not (M9).
+
+    `to_reissue` are the voided periods that it reaches into again: no run bills those, `generate(reissue=True)` does (N2).
+    """
 
     lease: Lease
     to_credit: tuple[Overbilled, ...]
+    to_reissue: tuple[Period, ...] = ()
 
 
 class Leases:
@@ -178,14 +182,20 @@ class Leases:
         with self._desk.change("leases.end", biller, on=on, actor=actor, subject=ref) as change:
             before = one(change.tx, Lease, biller, ref)
             day = as_date(last_day, "last_day")
-            live = _live(change.tx, before, change.on)
+            invoices = _invoices(change.tx, before, change.on)
+            live = [invoice for invoice in invoices if invoice.lifecycle is not Lifecycle.VOID]
             after = rules.ended(before, change.biller.policy, day, _billed(live))
+            notes = notes_of(change.tx, biller, live)
             if before.ends is not None and day > before.ends:
-                _refuse_credited(change.tx, before, after, live)
+                refuse_credited(before, after, live, notes)
             change.tx.replace([after])
             change.note(ref, before.version + 1, "ended", day.isoformat())
             after = attrs.evolve(after, version=before.version + 1)
-            return LeaseEnd(lease=after, to_credit=tuple(_overbilled(after, live)))
+            return LeaseEnd(
+                lease=after,
+                to_credit=tuple(overbilled(after, live, notes)),
+                to_reissue=tuple(to_reissue(before, after, invoices)),
+            )
 
     def generate(
         self,
@@ -214,7 +224,7 @@ class Leases:
             if period is None and reissue:
                 index = _last_voided(found, _invoices(change.tx, found, change.on))
             else:
-                index = _index(found, period)
+                index = _index(found, period, rules.next_worth(found))
             if period is None and not reissue and found.finished:
                 raise NothingToBill(f"lease {ref}", "its last period has been dealt with")
             wanted = InvoiceQuery(biller=biller, on=change.on, lease=ref, period_index=index)
@@ -232,7 +242,7 @@ class Leases:
                 found, payer, change.biller, index, aligned, billed, id=change.ids("inv")[0], on=change.on
             )
             invoice = attrs.evolve(invoice, revision=max((i.revision for i in before), default=0) + 1)
-            if index == found.next_period:
+            if index >= found.next_period:
                 found = rules.moved_on(found, policy, index + 1, invoiced=True)
             change.tx.replace([attrs.evolve(found, invoiced=True)])
             change.made(invoice.id)
@@ -376,60 +386,15 @@ def _last_voided(lease: Lease, invoices: Sequence[Invoice]) -> int:
     return max(voided)
 
 
-def _index(lease: Lease, period: date | int | None) -> int:
+def _index(lease: Lease, period: date | int | None, newest: int) -> int:
     if period is None:
-        return lease.next_period
+        return newest
     index = period if isinstance(period, int) else rules.period_index(lease, as_date(period, "period"))
     first = rules.first_index(lease)
     if index < first:
         raise InvalidValue(
             "period", period, f"is before the first period to bill ({first})", "nothing before bill_from is billed"
         )
-    if index > lease.next_period:
-        raise InvalidValue("period", period, "is ahead of the next one", f"bill period {lease.next_period} first")
+    if index > newest:
+        raise InvalidValue("period", period, "is ahead of the next one", f"bill period {newest} first")
     return index
-
-
-def _overbilled(lease: Lease, invoices: Sequence[Invoice]) -> Iterable[Overbilled]:
-    for invoice in invoices:
-        unused = unused_of(lease, invoice)
-        if unused is not None and invoice.period is not None:
-            days, lines = unused
-            yield Overbilled(
-                invoice=invoice.id,
-                reference=invoice.reference,
-                period=invoice.period,
-                unused=days,
-                amount=take_back(invoice, (), lines).total,
-            )
-
-
-def _refuse_credited(tx: Reader, before: Lease, after: Lease, invoices: Sequence[Invoice]) -> None:
-    """Refuse that a lease grows back over days that were credited when it ended: nothing would charge them again (M9)."""
-    notes = tx.find(CreditNote, before.biller, {"invoice": [invoice.id for invoice in invoices]})
-    for invoice in invoices:
-        earlier = [note for note in notes if note.invoice == invoice.id]
-        was, now = unused_of(before, invoice), unused_of(after, invoice)
-        if not earlier or was is None or before.ends is None:
-            continue
-        rest = left(invoice, earlier).lines
-        for place, part in was[1].items():
-            gone = min(abs(minor(invoice.lines[place].amount - rest[place])), abs(minor(part)))
-            if gone > (abs(minor(now[1][place])) if now is not None and place in now[1] else 0):
-                told = f"end ({before.ends}; of {invoice.reference}, {earlier[-1].number} credited days after it)"
-                first = before.ends + timedelta(days=1)
-                raise LeaseFrozen(before.id, told, f"add a successor lease from {first}, which bills them again")
-
-
-def unused_of(lease: Lease, invoice: Invoice) -> tuple[Period, dict[int, Money]] | None:
-    """The days of an invoiced period after the lease's last one, and what of which line they were; None without any."""
-    if invoice.period is None or invoice.period_index is None:
-        return None
-    days = rules.unused_part(lease, invoice.period)
-    if days is None:
-        return None
-    charged = total([line.amount for line in invoice.lines], invoice.currency)
-    aligned = rules.aligned_period(lease, invoice.period_index)
-    worth = rules.unused_amount(lease, aligned, invoice.period, days, charged)
-    # A period begun is due whole where nothing is prorated.
-    return (days, rules.unused_lines(invoice.lines, worth)) if worth.amount > 0 else None

@@ -266,7 +266,9 @@ def alert(here: World, id: str, about: str, **rest: object) -> Alert:
 def credit_note(here: World, id: str, invoice: str = "i1", *, lines: int = 1, **rest: object) -> CreditNote:
     """A note over some untaxed lines of five minor units each; `rest` are CreditNote's fields."""
     each = tuple(CreditLine(line=n, description=f"Line {n}", amount=here.money(5)) for n in range(lines))
-    fields: dict[str, object] = {"number": f"CN-{id}", "settled": here.money(0), "issued_on": DAY, **rest}
+    fields: dict[str, object] = {
+        "number": f"CN-{id}", "settled": here.money(0), "issued_on": DAY, "lease_ends": DAY, **rest,
+    }  # fmt: skip
     return CreditNote(
         id=id,
         biller=here.id,

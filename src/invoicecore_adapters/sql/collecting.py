@@ -138,6 +138,7 @@ def credit_note_row(batch: Batch, it: CreditNote) -> Row:
         it.reason,
         it.refund,
         it.actor,
+        batch.days[it.lease_ends],
     )
 
 
@@ -262,7 +263,7 @@ def credit_note(page: Page, row: Found, lines: Iterable[Found], taxes: Iterable[
     # fmt: off
     (
         biller, id, invoice, number, customer, currency, total, settled, issued_on, inclusive,
-        name, email, address, locale, reason, refund, actor,
+        name, email, address, locale, reason, refund, actor, lease_ends,
     ) = row
     # fmt: on
     moneys = page.moneys[currency]
@@ -288,4 +289,5 @@ def credit_note(page: Page, row: Found, lines: Iterable[Found], taxes: Iterable[
         reason=reason,
         refund=refund,
         actor=actor,
+        lease_ends=lease_ends,
     )

@@ -115,6 +115,7 @@ credit_notes = table(
     text("reason"),
     id_("refund", null=True),
     text("actor", null=True),
+    day("lease_ends", null=True),
     refers("invoice", "invoices"),
     refers("customer", "customers"),
     refers("refund", "refunds"),

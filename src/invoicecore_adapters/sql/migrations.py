@@ -176,10 +176,22 @@ def _collecting(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _lease_ends(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE credit_notes ADD COLUMN lease_ends DATE")
+    # What a note was for nobody knows any more: where its lease has ended by now, for the days after that, as it was taken.
+    connection.exec_driver_sql(
+        "UPDATE credit_notes SET lease_ends = (SELECT leases.ends FROM invoices JOIN leases "
+        "ON leases.biller = invoices.biller AND leases.id = invoices.lease "
+        "WHERE invoices.biller = credit_notes.biller AND invoices.id = credit_notes.invoice "
+        "AND leases.ends < invoices.period_end)"
+    )
+
+
 PLAN: Final = Plan(
     steps=(
         Step(version=2, title="the outbox's states, and pay links", apply=_outbox_and_links),
         Step(version=3, title="collecting through providers, and credit notes", apply=_collecting),
+        Step(version=4, title="what a credit note of a lease is for", apply=_lease_ends),
     )
 )
 """The schema of this library; a change of `schema` adds a step here."""
