@@ -126,6 +126,40 @@ def test_an_answer_that_was_lost_makes_no_doubt_of_what_a_webhook_has_told(
     agree()
 
 
+@pytest.mark.rule("D3", "D6")
+def test_what_was_charged_for_certain_is_in_doubt_and_not_taken_for_unsent_when_it_cannot_be_looked_at(
+    desk: Billing, issue: Issue, save: Save, gateway: Faulty, clock: FixedClock, agree: Agree
+) -> None:
+    def given_up() -> None:
+        clock.advance(HOUR)
+        gateway.plan("charge")
+        desk.recover()
+
+    save()
+    gateway.when("charge", "after", given_up)  # another worker takes it for lost, and does not learn of it either
+    gateway.plan("payment", NotSent("memory", "payment", "refused"))
+    made = desk.payments.charge(issue())
+    assert made.state is CollectionState.UNKNOWN
+    agree()
+    assert desk.collections.get(made).state is CollectionState.PENDING
+
+
+@pytest.mark.rule("D3")
+def test_what_a_doubtful_charges_key_made_of_another_amount_is_left_to_a_person(
+    desk: Billing, park: Biller, issue: Issue, save: Save, gateway: Faulty, clock: FixedClock
+) -> None:
+    save()
+    gateway.plan("charge", when="after")
+    made = desk.payments.charge(issue())
+    (there,) = gateway.inner.provider.held("payment")
+    gateway.inner.provider._things[there["id"]]["amount"] = 6_000
+    gateway.plan("charge", KeyMismatch("memory", "charge", "the key has made something else"))
+    clock.advance(MINUTES)
+    desk.recover()
+    left = desk.collections.get(made)
+    assert (left.state, left.next_try_at, alerts(desk, park)) == (CollectionState.UNKNOWN, None, [AlertKind.MISMATCH])
+
+
 @pytest.mark.rule("D3", "R18")
 @pytest.mark.usefixtures("finds_only")
 def test_what_a_person_settles_while_it_is_looked_up_stays_settled(

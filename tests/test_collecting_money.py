@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from collecting import Issue, Save, alerts, ring, status, token_of, told
+from collecting import Agree, Issue, Save, Shows, alerts, ring, status, token_of, told
 from desks import all_of, money, store_of
 from invoicecore import Billing, Invoice, Status
 from invoicecore.alerts import AlertKind
 from invoicecore.collection import Collection
-from invoicecore.errors import NotSupported
+from invoicecore.errors import NotEnough, NotSupported, StateConflict
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod, Refund, RefundState, Reversal, ReversalKind
 from invoicecore.ports import RefundRequest, RefundSnapshot
@@ -77,6 +77,23 @@ def test_money_that_settles_nothing_sends_no_receipt_of_the_invoice(
     assert told(desk, invoice) == []
 
 
+@pytest.mark.rule("D3", "D6")
+def test_what_came_twice_and_was_taken_back_once_between_is_two_payments_though_it_is_told_at_once(
+    desk: Billing, guest: Customer, issue: Issue, save: Save, gateway: Faulty, agree: Agree
+) -> None:
+    save()
+    invoice = issue()
+    made = desk.payments.charge(invoice)
+    gateway.inner.collect(made.reference)
+    gateway.inner.reverse(made.reference, ReversalKind.LATE_FAILURE)
+    gateway.inner.retry(made.reference, "its own")
+    gateway.inner.collect(made.reference)
+    deliver(desk, gateway)
+    assert [each.amount for each in desk.payments.find(invoice=invoice)] == [money(100), money(100)]
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.PAID, money(0))
+    agree()
+
+
 # --- what is taken back -----------------------------------------------------------------------------------------------
 
 
@@ -105,7 +122,42 @@ def test_a_biller_that_tells_nothing_of_collections_tells_nobody_of_a_charge_bac
     assert (status(desk, invoice), told(desk, invoice)) == (Status.OPEN, [])
 
 
-# --- what is given back -----------------------------------------------------------------------------------------------
+@pytest.mark.rule("D3", "D6", "C8")
+def test_a_charge_back_that_is_won_and_followed_by_another_takes_back_the_credit_it_had_become(
+    desk: Billing, guest: Customer, by_card: Collection, gateway: Faulty, agree: Agree
+) -> None:
+    gateway.inner.reverse(by_card.reference)
+    deliver(desk, gateway)
+    invoice = desk.invoices.get(by_card.invoice)
+    desk.payments.record(invoice)
+    gateway.inner.undo_reversal(by_card.reference)
+    gateway.inner.reverse(by_card.reference)
+    deliver(desk, gateway)  # told of both at once
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.PAID, money(0))
+    agree()
+
+
+@pytest.mark.rule("D3", "D6")
+def test_of_two_payments_that_stand_the_one_that_came_last_is_taken_back(
+    desk: Billing, guest: Customer, issue: Issue, save: Save, gateway: Faulty, agree: Agree
+) -> None:
+    save()
+    invoice = issue()
+    made = collected(desk, gateway, invoice)
+    gateway.inner.reverse(made.reference)
+    gateway.inner.retry(made.reference, "its own")
+    gateway.inner.collect(made.reference)
+    deliver(desk, gateway)
+    gateway.inner.undo_reversal(made.reference)
+    deliver(desk, gateway)
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.PAID, money(100))
+    gateway.inner.reverse(made.reference, ReversalKind.LATE_FAILURE)
+    deliver(desk, gateway)
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.OPEN, money(100))
+    agree()
+
+
+# --- what is given back there, and told of here ----------------------------------------------------------------------
 
 
 @pytest.mark.rule("D6", "S12")
@@ -133,6 +185,94 @@ def test_a_refund_on_its_way_that_was_made_at_the_provider_is_asked_for_until_it
     clock.advance(timedelta(days=1))
     desk.recover()
     assert [each.state for each in desk.payments.refunds(invoice)] == [RefundState.SUCCEEDED]
+
+
+@pytest.mark.rule("D6", "S12", "C8")
+def test_a_refund_made_elsewhere_of_a_charge_back_that_is_won_is_of_the_credit_it_became(
+    desk: Billing, guest: Customer, by_card: Collection, gateway: Faulty, refunded_there: Return, agree: Agree
+) -> None:
+    gateway.inner.reverse(by_card.reference)
+    deliver(desk, gateway)
+    invoice = desk.invoices.get(by_card.invoice)
+    desk.payments.record(invoice)
+    gateway.inner.undo_reversal(by_card.reference)
+    refunded_there(by_card, 100)
+    deliver(desk, gateway)  # told of both at once
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.PAID, money(0))
+    agree()
+
+
+@pytest.mark.rule("D6", "S12", "C8")
+def test_a_refund_that_came_back_is_not_counted_where_one_made_elsewhere_is_taken_off(
+    desk: Billing, guest: Customer, issue: Issue, gateway: Faulty, refunded_there: Return, agree: Agree
+) -> None:
+    invoice = issue()
+    url = desk.payments.checkout(token_of(desk, invoice))
+    desk.payments.record(invoice, money(60))
+    desk.receive("memory", *gateway.inner.pay(url))  # 40 of it settle the invoice, 60 are credit
+    failed = desk.payments.refund(invoice, money(30), to="gateway")
+    gateway.inner.settle_refund(failed.reference, failed=True)
+    deliver(desk, gateway)
+    (made,) = desk.collections.find(invoice=invoice)
+    refunded_there(made, 40)
+    deliver(desk, gateway)
+    assert (desk.invoices.get(invoice).facts.held, desk.credits.balance(guest)) == (money(60), money(60))
+    agree()
+
+
+@pytest.mark.rule("D6", "S12", "C8")
+def test_a_refund_made_elsewhere_of_more_than_came_takes_none_of_the_customers_other_credit(
+    desk: Billing, guest: Customer, by_card: Collection, gateway: Faulty, refunded_there: Return
+) -> None:
+    desk.credits.deposit(guest, money(50))
+    refund = refunded_there(by_card, 100)
+    gateway.inner.provider._things[refund.reference]["amount"] = 11_500  # with the bank's fee
+    deliver(desk, gateway)
+    assert [each.leaving for each in desk.payments.refunds(by_card.invoice)] == [money(115)]
+    assert desk.credits.balance(guest) == money(50)
+
+
+# --- what is given back from here -------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("S12")
+def test_no_more_is_given_back_by_the_provider_than_is_still_held_after_what_was_given_back_by_hand(
+    desk: Billing, by_card: Collection, agree: Agree
+) -> None:
+    desk.payments.refund(by_card.invoice, money(40))
+    with pytest.raises(NotEnough) as caught:
+        desk.payments.refund(by_card.invoice, money(61), to="gateway")
+    assert caught.value.available == money(60)
+    assert desk.payments.refund(by_card.invoice, to="gateway").amount == money(60)
+    agree()
+
+
+@pytest.mark.rule("S12", "D6")
+def test_a_refund_the_provider_refuses_shows_what_was_refunded_there_before_any_webhook_does(
+    desk: Billing, park: Biller, by_card: Collection, refunded_there: Return, agree: Agree
+) -> None:
+    refunded_there(by_card, 100)
+    with pytest.raises(StateConflict):
+        desk.payments.refund(by_card.invoice, to="gateway")
+    states = sorted(each.state for each in desk.payments.refunds(by_card.invoice))
+    assert states == [RefundState.NOT_EXECUTED, RefundState.SUCCEEDED]
+    assert AlertKind.REFUNDED_ELSEWHERE in alerts(desk, park)
+    agree()
+
+
+@pytest.mark.rule("S12", "P4")
+def test_a_refund_in_doubt_is_asked_for_though_its_payment_was_charged_back_meanwhile(
+    desk: Billing, by_card: Collection, gateway: Faulty, clock: FixedClock, shows: Shows
+) -> None:
+    gateway.plan("refund", when="after")
+    refund = desk.payments.refund(by_card.invoice, money(40), to="gateway")
+    assert refund.state is RefundState.UNKNOWN
+    shows(refunds=())  # as it was before the refund
+    desk.receive("memory", *gateway.inner.reverse(by_card.reference))
+    assert [each.state for each in desk.payments.refunds(by_card.invoice)] == [RefundState.UNKNOWN]
+    clock.advance(timedelta(minutes=20))
+    desk.recover()
+    assert [each.state for each in desk.payments.refunds(by_card.invoice)] == [RefundState.SUCCEEDED]
 
 
 @pytest.mark.rule("S12", "D6")
