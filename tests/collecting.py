@@ -9,15 +9,17 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from desks import money, wired
 from invoicecore import Billing, Frequency, InvoiceMethod, Status
 from invoicecore.alerts import AlertKind, AlertState
-from invoicecore.collection import SavedMethod
+from invoicecore.collection import Collection, SavedMethod
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod
+from invoicecore.ports import Lookup
 from invoicecore.testing import FixedClock
 from invoicecore_adapters.memory import MemoryGateway
 
@@ -28,9 +30,12 @@ TODAY = date(2026, 3, 2)
 DUE = date(2026, 3, 20)
 YEARS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 
+INFO = "invoicecore_adapters.memory.gateway.INFO"
+
 Save = Callable[..., SavedMethod]
 Issue = Callable[..., Invoice]
 Agree = Callable[[], None]
+Shows = Callable[..., None]
 
 
 @pytest.fixture
@@ -88,6 +93,31 @@ def issue(desk: Billing, guest: Customer) -> Issue:
         return desk.invoices.publish(draft, **rest)  # type: ignore[arg-type]
 
     return made
+
+
+@pytest.fixture
+def finds_only(monkeypatch: pytest.MonkeyPatch, gateway: Faulty) -> None:
+    """A provider that finds what is there, and cannot say that something is not."""
+    monkeypatch.setattr(INFO, attrs.evolve(gateway.info, lookup=Lookup.FINDS_IF_PRESENT))
+
+
+@pytest.fixture
+def shows(monkeypatch: pytest.MonkeyPatch, gateway: Faulty) -> Shows:
+    """Has the provider show its payments with other fields than they have, from now on."""
+
+    def otherwise(**fields: object) -> None:
+        shown = gateway.inner.payment
+        monkeypatch.setattr(gateway.inner, "payment", lambda reference: attrs.evolve(shown(reference), **fields))
+
+    return otherwise
+
+
+def ring(desk: Billing, gateway: Faulty, made: Collection) -> None:
+    """Have the provider send a webhook of a payment that tells nothing new by itself: it is looked at afresh."""
+    from providers import deliver
+
+    gateway.inner.pay_out(made.reference)
+    deliver(desk, gateway)
 
 
 def status(desk: Billing, invoice: Invoice, on: date = TODAY) -> Status:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collecting import agree, desk, gateway, issue, save
+from collecting import agree, desk, finds_only, gateway, issue, save, shows
 from desks import BASE, Drawer, Post, Scribe
 from hygiene import pytest_runtest_makereport, pytest_runtest_protocol
 from invoicecore import Billing, Plugins
@@ -16,7 +16,18 @@ from invoicecore.parties import Biller, Customer
 from invoicecore.testing import FixedClock
 from invoicecore_adapters import memory, sql
 
-__all__ = ["NOON", "agree", "desk", "gateway", "issue", "pytest_runtest_makereport", "pytest_runtest_protocol", "save"]
+__all__ = [
+    "NOON",
+    "agree",
+    "desk",
+    "finds_only",
+    "gateway",
+    "issue",
+    "pytest_runtest_makereport",
+    "pytest_runtest_protocol",
+    "save",
+    "shows",
+]
 # The hooks: nothing of collecting leaks a secret; the fixtures in lower case: what tests of collecting stand on.
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

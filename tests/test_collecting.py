@@ -341,6 +341,20 @@ def test_a_reversal_says_what_was_paid_out_of_its_credit_and_cannot_be_taken_bac
     assert (after.balance, after.facts) == (money(100), facts_from_rows(store_of(billing), park, after))
 
 
+@pytest.mark.rule("D2", "C8", "S12")
+def test_a_reversal_takes_no_credit_from_an_invoice_whose_credit_was_given_back(
+    billing: Billing, issue: Issue, guest: Customer
+) -> None:
+    payment = billing.payments.record(issue(100), money(150), rest="credit")
+    settled = issue(50)
+    billing.credits.apply(settled)
+    billing.payments.refund(settled, to="credit")
+    billing.credits.withdraw(guest, money(50))
+    assert billing.payments.reverse(payment).amount == money(100)
+    after = billing.invoices.get(settled)
+    assert (after.status_on(TODAY), after.balance) == (Status.REFUNDED, money(0))
+
+
 @pytest.mark.rule("D2", "D3", "R14")
 def test_a_payment_is_reversed_after_its_invoice_was_refunded_and_voided(
     billing: Billing, issue: Issue, park: Biller

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import attrs
 import pytest
 
-from collecting import YEARS, Agree, Issue, Save, alerts, lease_by_debit, status, token_of, told
+from collecting import INFO, YEARS, Agree, Issue, Save, alerts, lease_by_debit, status, token_of, told
 from desks import money
 from invoicecore import Billing, Status
 from invoicecore.alerts import AlertKind
@@ -26,23 +26,16 @@ from invoicecore.errors import (
 )
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
-from invoicecore.ports import Capability, Lookup, PayStatus, RefundRequest
+from invoicecore.ports import Capability, PayStatus, RefundRequest
 from invoicecore.testing import FixedClock
 from providers import Faulty, House, Killed, deliver
 
-INFO = "invoicecore_adapters.memory.gateway.INFO"
 FRIDAY = date(2026, 3, 6)
 GONE = ObjectNotFound("memory", "payment", "no such payment")
 UNREADABLE = OutcomeUnknown("memory", "payment", "the answer cannot be read")
 DOWN = NotSent("memory", "payment", "refused")
 
 D = timedelta
-
-
-@pytest.fixture
-def finds_only(monkeypatch: pytest.MonkeyPatch, gateway: Faulty) -> None:
-    """A provider that finds what is there, and cannot say that something is not."""
-    monkeypatch.setattr(INFO, attrs.evolve(gateway.info, lookup=Lookup.FINDS_IF_PRESENT))
 
 
 @pytest.fixture

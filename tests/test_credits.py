@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desks import all_of, everything, money, store_of
+from desks import all_of, everything, fly, money, store_of
 from invoicecore import Billing, Money, Status
 from invoicecore.credits import CreditEntry, CreditKind, entry, oldest_due_first
 from invoicecore.errors import (
@@ -217,6 +217,19 @@ def test_applying_more_than_is_owed_is_refused_with_what_is_due(
     with pytest.raises(Overpayment) as caught:
         billing.credits.apply(invoice, money("100.01"))
     assert caught.value.due == money(100)
+
+
+@pytest.mark.rule("C7", "C8")
+def test_credit_settles_no_more_than_what_is_not_in_flight(billing: Billing, issue: Issue, guest: Customer) -> None:
+    invoice = issue(100)
+    part = billing.payments.record(invoice, money(40))
+    fly(billing, invoice, money(60))
+    billing.payments.reverse(part)  # 100 are owed again, and 60 of them are on their way
+    billing.credits.deposit(guest, money(100))
+    with pytest.raises(Overpayment) as caught:
+        billing.credits.apply(invoice, money(41))
+    assert caught.value.due == money(40)
+    assert billing.credits.apply(invoice).amount == money(-40)
 
 
 @pytest.mark.rule("C8")

@@ -711,6 +711,23 @@ def test_deleting_a_draft_frees_its_period_and_the_run_does_not_bring_it_back(
 
 
 @pytest.mark.rule("N2")
+def test_a_reissue_of_an_earlier_period_brings_no_deleted_draft_of_a_later_one_back(
+    billing: Billing, park: Biller, guest: Customer
+) -> None:
+    day = d("2026-05-01")
+    drafting(billing, park)
+    lease = add(billing, guest)
+    billing.run(on=day)
+    first, second = invoices(billing, lease)
+    billing.invoices.void(billing.invoices.publish(first, on=day), on=day)
+    billing.invoices.delete_draft(second)
+    billing.leases.generate(lease, period=0, reissue=True, on=day)
+    assert billing.leases.get(lease).next_period == 2
+    assert billing.run(on=day).created == 0
+    assert [each.period_index for each in invoices(billing, lease)] == [0, 0]
+
+
+@pytest.mark.rule("N2")
 def test_a_voided_draft_keeps_its_claim_too(billing: Billing, park: Biller, guest: Customer) -> None:
     drafting(billing, park)
     lease = add(billing, guest)
