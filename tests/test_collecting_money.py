@@ -202,6 +202,32 @@ def test_a_refund_made_elsewhere_of_a_charge_back_that_is_won_is_of_the_credit_i
     agree()
 
 
+@pytest.mark.rule("D3", "D6", "S12", "C8")
+@pytest.mark.parametrize("amounts", [(100, 100), (150,), (150, 50), (60, 60, 80)])
+def test_what_is_given_back_there_of_a_debit_that_came_twice_takes_its_credit_too(
+    desk: Billing, guest: Customer, issue: Issue, save: Save, gateway: Faulty, refunded_there: Return, agree: Agree,
+    amounts: tuple[int, ...],
+) -> None:  # fmt: skip
+    save()
+    invoice = issue()
+    made = collected(desk, gateway, invoice)
+    gateway.inner.reverse(made.reference)
+    gateway.inner.retry(made.reference, "its own")
+    gateway.inner.collect(made.reference)
+    deliver(desk, gateway)
+    gateway.inner.undo_reversal(made.reference)
+    deliver(desk, gateway)
+    assert desk.credits.balance(guest) == money(100)  # the first 100 is not owed any more
+    given = 0
+    for amount in amounts:
+        refunded_there(made, amount, given)
+        deliver(desk, gateway)
+        given += amount
+    there = desk.invoices.get(invoice).facts.held, desk.credits.balance(guest)
+    assert there == (money(0), money(200 - given))
+    agree()
+
+
 @pytest.mark.rule("D6", "S12", "C8")
 def test_a_refund_that_came_back_is_not_counted_where_one_made_elsewhere_is_taken_off(
     desk: Billing, guest: Customer, issue: Issue, gateway: Faulty, refunded_there: Return, agree: Agree

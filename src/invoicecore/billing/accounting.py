@@ -8,7 +8,7 @@ import attrs
 
 from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert, overdrawn, settle_alerts
-from invoicecore.billing.desk import Change, one
+from invoicecore.billing.desk import Change, several
 from invoicecore.billing.ledger import Ledger
 from invoicecore.billing.notifying import tell_once, tell_payer
 from invoicecore.collection import POLLS, Collection, wait
@@ -122,7 +122,7 @@ def _apply_refund(
     if refund is not None:
         settle(change, ledger, refund, told)
     elif told.state.counts and payments:
-        _refunded_elsewhere(change, ledger, collection, payments[-1], told)
+        _refunded_elsewhere(change, ledger, collection, payments, told)
 
 
 def settle(change: Change, ledger: Ledger, refund: Refund, told: RefundSnapshot) -> Refund:
@@ -151,15 +151,26 @@ def settle(change: Change, ledger: Ledger, refund: Refund, told: RefundSnapshot)
 
 
 def _refunded_elsewhere(
-    change: Change, ledger: Ledger, collection: Collection, payment: Payment, told: RefundSnapshot
+    change: Change, ledger: Ledger, collection: Collection, payments: Sequence[Payment], told: RefundSnapshot
 ) -> None:
-    currency = told.amount.currency.code
-    payment = one(change.tx, Payment, change.biller.id, payment.id)  # what was undone above may have changed it
-    earlier = change.tx.find(Refund, change.biller.id, {"payment": payment.id})
-    given = total([each.leaving for each in earlier if each.state.counts], currency)
-    settled = max(total([part.amount for part in payment.allocations], currency) - given, zero(currency))
-    # What it had settled is given back first; the rest had become credit, as far as that is still there.
-    spare = min(max(told.amount - settled, zero(currency)), payment.credited)
+    currency, nothing = told.amount.currency.code, zero(told.amount.currency.code)
+    refs = [payment.id for payment in payments]
+    payments = several(change.tx, Payment, change.biller.id, refs)  # what was undone above may have changed them
+    earlier = [each for each in change.tx.find(Refund, change.biller.id, {"payment": refs}) if each.state.counts]
+    gone = dict.fromkeys(refs, nothing)
+    for each in change.tx.find(Reversal, change.biller.id, {"payment": refs}):
+        if each.cancelled_on is None:
+            gone[each.payment] = gone[each.payment] + each.amount
+    settled, spare = nothing, nothing
+    for each in payments:
+        paid = total([part.amount for part in each.allocations], currency)
+        settled = settled + max(paid - gone[each.id], nothing)
+        spare = spare + min(max(each.amount - gone[each.id], nothing), each.credited)
+    settled = max(settled - total([each.leaving for each in earlier], currency), nothing)
+    spare = max(spare - total([each.of_credit for each in earlier if each.of_credit is not None], currency), nothing)
+    # What they had settled is given back first; the rest had become credit, as far as that is still there.
+    spare = min(max(told.amount - settled, nothing), spare)
+    payment = payments[-1]
     refund = Refund(
         id=change.ids("ref")[0],
         biller=change.biller.id,
