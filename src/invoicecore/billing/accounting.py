@@ -158,19 +158,18 @@ def _refunded_elsewhere(
     payments = several(change.tx, Payment, change.biller.id, refs)  # what was undone above may have changed them
     earlier = [each for each in change.tx.find(Refund, change.biller.id, {"payment": refs}) if each.state.counts]
     gone = dict.fromkeys(refs, nothing)
-    for each in change.tx.find(Reversal, change.biller.id, {"payment": refs}):
-        if each.cancelled_on is None:
-            gone[each.payment] = gone[each.payment] + each.amount
+    for reversal in change.tx.find(Reversal, change.biller.id, {"payment": refs}):
+        if reversal.cancelled_on is None:
+            gone[reversal.payment] = gone[reversal.payment] + reversal.amount
     settled, spare = nothing, nothing
-    for each in payments:
-        paid = total([part.amount for part in each.allocations], currency)
-        settled = settled + max(paid - gone[each.id], nothing)
-        spare = spare + min(max(each.amount - gone[each.id], nothing), each.credited)
+    for payment in payments:
+        paid = total([part.amount for part in payment.allocations], currency)
+        settled = settled + max(paid - gone[payment.id], nothing)
+        spare = spare + min(max(payment.amount - gone[payment.id], nothing), payment.credited)
     settled = max(settled - total([each.leaving for each in earlier], currency), nothing)
     spare = max(spare - total([each.of_credit for each in earlier if each.of_credit is not None], currency), nothing)
     # What they had settled is given back first; the rest had become credit, as far as that is still there.
     spare = min(max(told.amount - settled, nothing), spare)
-    payment = payments[-1]
     refund = Refund(
         id=change.ids("ref")[0],
         biller=change.biller.id,
