@@ -27,6 +27,7 @@ from invoicecore.errors import (
     ConfigurationProblem,
     Executed,
     GatewayError,
+    GatewayFailed,
     InvalidRequest,
     NotSent,
     RateLimited,
@@ -38,16 +39,23 @@ from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, Pay
 MARGIN = timedelta(hours=1)
 """How long before a key's guarantee ends nothing is sent again under it: clocks differ, and requests take time."""
 
+ODD = 8
+"""How often in a row a provider may fail to tell of one before a person hears of it."""
+
 _A_DAY = 86_400.0  # seconds: nobody asks us to wait longer in earnest
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
 
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """A collection after its submission: `error` is what the provider, or the way to it, said instead of an answer."""
+    """A collection after its submission: `error` is what the provider, or the way to it, said instead of an answer.
+
+    `alone`: whatever the error is, it says nothing of other collections.
+    """
 
     collection: Collection
     error: GatewayError | None = None
+    alone: bool = False
 
 
 def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str) -> Sent:
@@ -62,8 +70,9 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
     except (*_LATER, StateConflict, InvalidRequest) as error:
         return Sent(collection=_refused(desk, collection, error, actor, action), error=error)
     except GatewayError as error:  # only the method and the past were asked for: nothing can have happened
-        later = NotSent(error.gateway, error.operation, error.why)
-        return Sent(collection=_refused(desk, collection, later, actor, action), error=later)
+        later, alone = NotSent(error.gateway, error.operation, error.why), isinstance(error, GatewayFailed)
+        waits = _refused(desk, collection, later, actor, action, odd=True)
+        return Sent(collection=waits, error=later, alone=alone)
     if before is not None:
         return Sent(collection=take_in(desk, action, collection, told_first(before, gateway), actor=actor))
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
@@ -175,13 +184,20 @@ def _charge_on(collection: Collection, fresh: MethodSnapshot | None) -> date | N
     return max(days) if days else None
 
 
-def _refused(desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str) -> Collection:
-    """After an error before anything was sent: the collection waits, or ends."""
+def _refused(
+    desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str, *, odd: bool = False
+) -> Collection:
+    """After an error before anything was sent: the collection waits, or ends; `odd`: and a person hears of it at last."""
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
         found = one(change.tx, Collection, collection.biller, collection.id)
         if found.state is not CollectionState.RESERVED:
             return found
-        return _not_executed(change, attrs.evolve(found, tries=found.tries + 1), error)
+        tried = attrs.evolve(found, tries=found.tries + 1)
+        if odd and tried.tries > ODD:
+            what = f"{found.amount.amount} {found.amount.currency.code}"
+            text = f"{what} cannot be sent to the provider: {error.why}; it is tried again, or called off with collections.cancel"
+            alert(change, AlertKind.DOUBTFUL, found.id, text, invoice=found.invoice)
+        return _not_executed(change, tried, error)
 
 
 def _doubt(
