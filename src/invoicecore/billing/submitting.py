@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 
 import attrs
@@ -25,6 +26,7 @@ from invoicecore.collection import (
 )
 from invoicecore.errors import (
     ConfigurationProblem,
+    Conflict,
     Executed,
     GatewayError,
     GatewayFailed,
@@ -127,7 +129,10 @@ def send(
     except GatewayError as error:
         found = _looked_up(gateway, collection) if replay and error.executed is Executed.OTHER else None
         if found is None:
-            return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
+            after = _doubt(desk, collection, error, actor, action, replay=replay)
+            if isinstance(error, StateConflict):
+                _read_again(desk, gateway, method, actor, action)
+            return Sent(collection=after, error=error)
         snapshot = found  # the request is another one since, but what the first one made is what was wanted
     try:
         # Told by the answer; should a webhook have been quicker, by what the provider holds after that.
@@ -135,6 +140,12 @@ def send(
     except GatewayError as error:  # it happened: only how it stands is not known
         return Sent(collection=_doubt(desk, collection, error, actor, action, replay=True), error=error)
     return Sent(collection=after)
+
+
+def _read_again(desk: Desk, gateway: PaymentGateway, method: SavedMethod, actor: str | None, action: str) -> None:
+    """See whether a method whose charge was refused was given up at the provider: then another one is charged next."""
+    with suppress(GatewayError, Conflict):  # the charge is over: it is read again when it is refused again
+        take_method(desk, method, newest(gateway, method.reference or ""), actor=actor, action=action)
 
 
 def _looked_up(gateway: PaymentGateway, collection: Collection) -> PaymentSnapshot | None:
