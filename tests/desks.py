@@ -128,7 +128,7 @@ def wiring_of(billing: Billing) -> Wiring:
 def gateway_of(billing: Billing) -> MemoryGateway:
     """The one gateway of a desk, which is in memory."""
     [gateway] = wiring_of(billing).gateways
-    gateway = getattr(gateway, "_gateway", gateway)  # where plugins watch it
+    gateway = getattr(gateway, "_gateway", gateway)  # the desk asks it through a guard
     assert isinstance(gateway, MemoryGateway)
     return gateway
 

@@ -147,6 +147,29 @@ def test_an_answer_nobody_can_read_is_asked_for_less_and_less_often_and_alerted(
     assert desk.collections.get(made).state is CollectionState.SUCCEEDED
 
 
+@pytest.mark.rule("D6", "R14")
+@pytest.mark.parametrize(
+    ("amount", "collected", "credit"), [(0, 80, 0), ("0.01", 80, 0), (80, 80_000_000, 79_999_920), (80, 161, 81)]
+)
+def test_money_beyond_what_was_asked_for_came_in_once_in_full_and_a_person_looks_at_it(
+    desk: Billing, park: Biller, guest: Customer, save: Save, issue: Issue, gateway: Faulty,
+    monkeypatch: pytest.MonkeyPatch, amount: int | str, collected: int, credit: int,
+) -> None:  # fmt: skip
+    """However many times the amount it is, it is not that many payments."""
+    save(PaymentMethod.CARD)
+    invoice, charge = issue(80), gateway.inner.charge
+
+    def odd(*given: object) -> object:
+        return attrs.evolve(charge(*given), amount=money(amount), collected=money(collected))
+
+    monkeypatch.setattr(gateway.inner, "charge", odd)
+    assert desk.payments.charge(invoice).collected == money(collected)
+    (payment,) = desk.payments.find(invoice=invoice)
+    assert payment.amount == money(collected)
+    assert (status(desk, invoice), desk.credits.balance(guest)) == (Status.PAID, money(credit))
+    assert AlertKind.MISMATCH in alerts(desk, park)
+
+
 def test_a_provider_that_is_down_is_asked_once_and_the_report_says_that_it_stopped(
     desk: Billing, save: Save, issue: Issue, gateway: Faulty, clock: FixedClock
 ) -> None:

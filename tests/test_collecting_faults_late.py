@@ -221,6 +221,32 @@ def test_f24_a_method_given_up_between_the_intent_and_the_charge(house: House, t
     assert house.desk.methods.refresh(saved).state is MethodState.INACTIVE
 
 
+@pytest.mark.rule("S9", "C6")
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
+def test_f24_a_method_given_up_at_the_provider_gives_way_to_another_of_its_customer(house: House, told: bool) -> None:
+    """A card that was taken from its customer names no customer any more, and is ours all the same."""
+    older = house.save()
+    house.move(minutes=1)
+    newer = house.save()
+    house.desk.billers.edit(house.park, policy={"collect_saved": True})
+    house.bench.revoke(newer.reference)
+    if told:
+        assert "applied" in {each.state for each in house.deliver()}
+        assert house.desk.methods.get(newer).state is MethodState.INACTIVE
+    else:
+        house.sent()
+    invoices = []
+    for _ in range(3):
+        invoices.append(house.issue(due=TODAY))
+        house.desk.collect()
+    assert house.desk.methods.get(newer).state is MethodState.INACTIVE, "read again when it was refused"
+    made = [house.desk.collections.find(invoice=each)[0] for each in invoices]
+    assert [each.method for each in made] == [older.id if told else newer.id, older.id, older.id]
+    assert len(house.charges()) == (3 if told else 2)
+    assert mails(house, MessageKind.COLLECTION_FAILED) == (0 if told else 1)
+    house.check()
+
+
 @pytest.mark.rule("D6", "S9")
 def test_f24_a_method_given_up_and_the_refusal_lost_ends_or_is_told_to_a_person(build: Build) -> None:
     house = build("stripe")

@@ -1002,7 +1002,8 @@ def test_a_method_is_saved_shown_by_its_last_digits_and_given_up(
         description="Rent",
     )
     assert gateway.charge(charge, "a charge").key == "a charge"
-    assert gateway.revoke(saved.reference, "away").state is MethodState.INACTIVE
+    gone = gateway.revoke(saved.reference, "away")
+    assert (gone.state, gone.key) == (MethodState.INACTIVE, KEY), "it names no customer any more, and is ours"
     with pytest.raises(StateConflict):
         gateway.charge(charge, "another charge")
 

@@ -312,11 +312,6 @@ class Plugins:
         told = {k: "?" if isinstance(v, str) and not _NAMED.fullmatch(v) else v for k, v in attributes.items()}
         return Span(self._around, name, told)
 
-    @property
-    def spanning(self) -> bool:
-        """Whether any plugin puts something around work."""
-        return bool(self._around)
-
     def listing(self) -> tuple[PluginRow, ...]:
         """One row per plugin, in the order of their registration; asks every plugin what it offers.
 

@@ -21,7 +21,10 @@ from invoicecore.ports import PaymentSnapshot, RefundSnapshot, ReversalSnapshot
 
 def write_money(change: Change, ledger: Ledger, now: Collection, told: PaymentSnapshot) -> None:
     """Payments, reversals and refunds the snapshot tells of beyond those recorded, in the order they can have happened."""
-    arrived = _chunks(told.collected - now.collected, told.amount)
+    arrived = _chunks(told.collected - now.collected, told.amount, 1 + len(told.reversals))
+    if arrived and arrived[-1] > told.amount == now.amount:
+        odd = f"the provider says it collected {told.collected.amount} where {told.amount.amount} was asked for"
+        alert(change, AlertKind.MISMATCH, now.id, odd, invoice=now.invoice)
     if not (arrived or told.reversals or told.refunds):
         return
     payments = change.tx.find(Payment, now.biller, {"collection": now.id}) if now.collected.amount > 0 else []
@@ -54,11 +57,13 @@ def write_money(change: Change, ledger: Ledger, now: Collection, told: PaymentSn
         _apply_refund(change, ledger, now, payments, refund)
 
 
-def _chunks(amount: Money, most: Money) -> list[Money]:
-    # Money that was collected, taken back and collected again came in as many payments.
-    parts = []
+def _chunks(amount: Money, most: Money, times: int) -> list[Money]:
+    # Money that was collected, taken back and collected again came in as many payments. What is beyond that has no such
+    # reason, and is stored all the same (D6): in the last of them, however small or odd `most` is.
+    parts: list[Money] = []
     while amount.amount > 0:
-        parts.append(min(amount, most))
+        last = len(parts) == times - 1 or most.amount <= 0
+        parts.append(amount if last else min(amount, most))
         amount = amount - parts[-1]
     return parts
 

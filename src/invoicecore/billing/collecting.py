@@ -57,7 +57,7 @@ class Collecting(Working):
         if found.state is not CollectionState.RESERVED:
             return
         sent = submit(self._desk, found, actor=self._actor, action="collect")
-        self.trouble(sent.error, found.id)
+        self.trouble(None if sent.alone else sent.error, found.id)
         self._told(sent.collection)
         self._after_due(sent.collection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 
 import attrs
@@ -25,8 +26,10 @@ from invoicecore.collection import (
 )
 from invoicecore.errors import (
     ConfigurationProblem,
+    Conflict,
     Executed,
     GatewayError,
+    GatewayFailed,
     InvalidRequest,
     NotSent,
     RateLimited,
@@ -38,16 +41,23 @@ from invoicecore.ports import Capability, Charge, MethodSnapshot, Operation, Pay
 MARGIN = timedelta(hours=1)
 """How long before a key's guarantee ends nothing is sent again under it: clocks differ, and requests take time."""
 
+ODD = 8
+"""How often in a row a provider may fail to tell of one before a person hears of it."""
+
 _A_DAY = 86_400.0  # seconds: nobody asks us to wait longer in earnest
 _LATER = (NotSent, RateLimited, ConfigurationProblem)
 
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """A collection after its submission: `error` is what the provider, or the way to it, said instead of an answer."""
+    """A collection after its submission: `error` is what the provider, or the way to it, said instead of an answer.
+
+    `alone`: whatever the error is, it says nothing of other collections.
+    """
 
     collection: Collection
     error: GatewayError | None = None
+    alone: bool = False
 
 
 def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str) -> Sent:
@@ -62,8 +72,9 @@ def submit(desk: Desk, collection: Collection, *, actor: str | None, action: str
     except (*_LATER, StateConflict, InvalidRequest) as error:
         return Sent(collection=_refused(desk, collection, error, actor, action), error=error)
     except GatewayError as error:  # only the method and the past were asked for: nothing can have happened
-        later = NotSent(error.gateway, error.operation, error.why)
-        return Sent(collection=_refused(desk, collection, later, actor, action), error=later)
+        later, alone = NotSent(error.gateway, error.operation, error.why), isinstance(error, GatewayFailed)
+        waits = _refused(desk, collection, later, actor, action, odd=True)
+        return Sent(collection=waits, error=later, alone=alone)
     if before is not None:
         return Sent(collection=take_in(desk, action, collection, told_first(before, gateway), actor=actor))
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
@@ -118,7 +129,10 @@ def send(
     except GatewayError as error:
         found = _looked_up(gateway, collection) if replay and error.executed is Executed.OTHER else None
         if found is None:
-            return Sent(collection=_doubt(desk, collection, error, actor, action, replay=replay), error=error)
+            after = _doubt(desk, collection, error, actor, action, replay=replay)
+            if isinstance(error, StateConflict):
+                _read_again(desk, gateway, method, actor, action)
+            return Sent(collection=after, error=error)
         snapshot = found  # the request is another one since, but what the first one made is what was wanted
     try:
         # Told by the answer; should a webhook have been quicker, by what the provider holds after that.
@@ -126,6 +140,12 @@ def send(
     except GatewayError as error:  # it happened: only how it stands is not known
         return Sent(collection=_doubt(desk, collection, error, actor, action, replay=True), error=error)
     return Sent(collection=after)
+
+
+def _read_again(desk: Desk, gateway: PaymentGateway, method: SavedMethod, actor: str | None, action: str) -> None:
+    """See whether a method whose charge was refused was given up at the provider: then another one is charged next."""
+    with suppress(GatewayError, Conflict):  # the charge is over: it is read again when it is refused again
+        take_method(desk, method, newest(gateway, method.reference or ""), actor=actor, action=action)
 
 
 def _looked_up(gateway: PaymentGateway, collection: Collection) -> PaymentSnapshot | None:
@@ -175,13 +195,20 @@ def _charge_on(collection: Collection, fresh: MethodSnapshot | None) -> date | N
     return max(days) if days else None
 
 
-def _refused(desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str) -> Collection:
-    """After an error before anything was sent: the collection waits, or ends."""
+def _refused(
+    desk: Desk, collection: Collection, error: GatewayError, actor: str | None, action: str, *, odd: bool = False
+) -> Collection:
+    """After an error before anything was sent: the collection waits, or ends; `odd`: and a person hears of it at last."""
     with desk.change(action, collection.biller, actor=actor, subject=collection.id) as change:
         found = one(change.tx, Collection, collection.biller, collection.id)
         if found.state is not CollectionState.RESERVED:
             return found
-        return _not_executed(change, attrs.evolve(found, tries=found.tries + 1), error)
+        tried = attrs.evolve(found, tries=found.tries + 1)
+        if odd and tried.tries > ODD:
+            what = f"{found.amount.amount} {found.amount.currency.code}"
+            text = f"{what} cannot be sent to the provider: {error.why}; it is tried again, or called off with collections.cancel"
+            alert(change, AlertKind.DOUBTFUL, found.id, text, invoice=found.invoice)
+        return _not_executed(change, tried, error)
 
 
 def _doubt(

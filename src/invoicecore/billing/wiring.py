@@ -72,9 +72,7 @@ class Wiring:
         """What takes payments, in the order given; InvalidValue when two have one name."""
         with self._lock:
             opened = [self._plugins.gateway(each) if isinstance(each, str) else each for each in self._gateways]
-            if self._plugins.spanning:
-                opened = [each if isinstance(each, _Watched) else _watched(each, self._plugins) for each in opened]
-            self._gateways[:] = opened
+            self._gateways[:] = opened = [_guarded(each, self._plugins) for each in opened]
         names = [gateway.info.name for gateway in opened]
         if len(set(names)) < len(names):
             raise InvalidValue("gateway", names, "has one name twice", "give each gateway a name of its own")
@@ -159,33 +157,12 @@ def usable(part: object, name: str, does: str) -> None:
         raise InvalidValue(name, part, f"has no {does}", f"give a {name} of your own, or leave it out")
 
 
-# Each is one request, or a few: not `payments`, which goes on while it is read, and not `notices`, which asks nobody.
-_REQUESTS: Final = frozenset(
-    "checkout expire setup method revoke charge cancel retry payment refund refund_of find missed".split()
-)
+def _guarded(gateway: PaymentGateway, plugins: Plugins) -> PaymentGateway:
+    from invoicecore.billing.guarding import Guarded  # only who uses a gateway pays for it
 
-
-class _Watched:
-    """A gateway whose requests plugins may put something around."""
-
-    def __init__(self, gateway: PaymentGateway, plugins: Plugins) -> None:
-        self._gateway = gateway
-        self._plugins = plugins
-
-    def __getattr__(self, name: str) -> object:
-        found = getattr(self._gateway, name)
-        if name not in _REQUESTS:
-            return found
-
-        def request(*given: object, **named: object) -> object:
-            with self._plugins.span(f"gateway.{name}", gateway=self._gateway.info.name):
-                return found(*given, **named)
-
-        return request
-
-
-def _watched(gateway: PaymentGateway, plugins: Plugins) -> PaymentGateway:
-    return _Watched(gateway, plugins)  # type: ignore[return-value]  # every method of a gateway, by its name
+    if isinstance(gateway, Guarded):
+        return gateway
+    return Guarded(gateway, plugins)  # type: ignore[return-value]  # every verb of a gateway, by its name
 
 
 def _checked(base_url: str | None) -> str | None:

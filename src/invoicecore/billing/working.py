@@ -13,6 +13,7 @@ from invoicecore.alerts import AlertKind
 from invoicecore.billing.alerting import alert
 from invoicecore.billing.desk import Change, Desk, acting, again, one
 from invoicecore.billing.outcomes import Attempts, Outcome
+from invoicecore.billing.submitting import ODD
 from invoicecore.collection import DOUBTS, Collection, CollectionState, SavedMethod, wait
 from invoicecore.errors import (
     Busy,
@@ -39,8 +40,6 @@ PAGE = 200  # records looked at in one view
 
 LATER = (NotSent, RateLimited, ConfigurationProblem)
 """What says nothing of one collection: the provider cannot be reached, or does not let us in."""
-
-_ODD = 8  # how often in a row a provider may fail to tell of one before a person hears of it
 
 
 class Working:
@@ -136,7 +135,7 @@ class Working:
         if isinstance(error, KeyMismatch):
             alert(change, AlertKind.MISMATCH, found.id, str(error), invoice=found.invoice)
         lost = isinstance(error, ObjectNotFound) and bool(found.error) and found.live
-        odd = not isinstance(error, LATER) and found.live and found.tries > _ODD
+        odd = not isinstance(error, LATER) and found.live and found.tries > ODD
         if lost or odd:
             text = f"the provider cannot tell what became of {found.amount.amount} {found.amount.currency.code}: {error.why}; look there for {found.reference or found.id}, then collections.resolve"
             alert(change, AlertKind.DOUBTFUL, found.id, text, invoice=found.invoice)

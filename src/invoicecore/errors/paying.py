@@ -48,6 +48,13 @@ class InProgress(OutcomeUnknown):
     code = "in_progress"
 
 
+class GatewayFailed(OutcomeUnknown):
+    """The gateway's own fault: it raised what is no GatewayError, or answered what is no answer. Raised by the desk."""
+
+    code = "gateway_failed"
+    _way_out = "it is looked up, never guessed: have the gateway mended, and call billing.recover()"
+
+
 class KeyMismatch(GatewayError):
     """The key has made something else than what is asked for now: other money, or for somebody else."""
 

@@ -97,9 +97,11 @@ class Objects:
         if not is_id(reference):
             raise missing("method")
         of = named(self._client.v1.payment_methods.retrieve(reference, {"expand": ["customer"]}).to_dict(), reference)
-        if snapshots.kind_of_type(text(of, "type")) is not PaymentMethod.DIRECT_DEBIT or id_at(of, "customer") is None:
+        card = snapshots.kind_of_type(text(of, "type")) is not PaymentMethod.DIRECT_DEBIT
+        if card and id_at(of, "customer") is not None:
             return snapshots.method(of)
-        # A debit's mandate is known to the set-up that made it, and to nothing nearer.
+        # A debit's mandate is known to the set-up that made it, and to nothing nearer; so is our key, of what was taken
+        # from its customer.
         made = self._client.v1.setup_intents.list({"payment_method": reference, "expand": ["data.mandate"]}).to_dict()
         setups = [each for each in listed(made) if text(each, "status") == "succeeded"]
         if not setups:
