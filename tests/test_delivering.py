@@ -33,6 +33,7 @@ from invoicecore.errors import (
     NotAllowed,
     NotFound,
     NotWired,
+    PluginError,
     Refused,
     RenderFailed,
     StoreError,
@@ -449,6 +450,28 @@ def test_one_message_that_cannot_be_made_or_sent_is_deferred_and_stops_no_other(
     assert message.error
     clock.advance(RETRIES[0])
     assert billing.deliver().sent == 1
+
+
+@pytest.mark.rule("R7", "S11")
+@pytest.mark.parametrize("made", [None, "%PDF-1.7", bytearray(b"%PDF-1.7")], ids=["nothing", "text", "bytearray"])
+def test_a_document_that_is_no_bytes_is_not_sent_and_its_renderer_is_named(
+    billing: Billing, park: Biller, guest: Customer, made: Any
+) -> None:
+    bad, _ = issued(billing, park, guest, title="A"), issued(billing, park, guest, title="B")
+
+    class Odd(Drawer):
+        def render(self, sheet: Sheet) -> Any:
+            return made if sheet.subject == "A" else super().render(sheet)
+
+    desk = wired(billing, mailer=(post := Post()), renderer=Odd())
+    report = desk.deliver()
+    assert (report.sent, report.deferred, report.stopped) == (1, 1, "")
+    [message] = billing.messages.find(invoice=bad)
+    assert (message.state, message.tries) == (MessageState.QUEUED, 1)
+    assert f"'Odd': render answered with a {type(made).__name__}" in message.error
+    assert [letter.sheet.subject for letter in post.letters] == ["B"]
+    with pytest.raises(PluginError, match="Odd"):
+        desk.invoices.pdf(bad)
 
 
 @pytest.mark.rule("R7", "S11")

@@ -35,7 +35,6 @@ from invoicecore.errors import (
     MissingExtra,
     NotFound,
     NotWired,
-    PluginError,
     Refused,
     StoreError,
 )
@@ -65,7 +64,7 @@ PAGE = 50  # messages taken at a time: few enough to be sent within their lease 
 
 _FRESH = timedelta(seconds=1)  # how old what a letter says may be; what happened since is asked for again
 
-_WIRING = (NotWired, MissingExtra, PluginError)
+_WIRING = (NotWired, MissingExtra)
 
 
 @attrs.frozen(kw_only=True)
@@ -216,7 +215,7 @@ class Delivering:
         if (why := _overtaken(message, page)) is not None:
             return why
         letter, sheet = _letter(biller, message, page)
-        pdf = self._desk.wiring.renderer.render(sheet)
+        pdf = self._desk.wiring.draw(sheet)
         return Mail(
             id=message.id,
             to_name=sheet.customer.name if sheet.customer is not None else "",
