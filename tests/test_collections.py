@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Callable
 from datetime import date, timedelta
 from threading import Thread
+from typing import Any
 
 import attrs
 import pytest
 
 from collecting import DUE, TODAY, Issue, Save, lease_by_debit, status
 from conftest import NOON
-from desks import money
-from invoicecore import Billing, Frequency, InvoiceMethod, Status
+from desks import everything, money, store_of, wired
+from invoicecore import Billing, Frequency, InvoiceMethod, Money, Status
 from invoicecore.alerts import AlertKind, AlertState
 from invoicecore.collection import Collection, CollectionState, DeclineCode, MethodState
 from invoicecore.errors import (
@@ -35,9 +36,31 @@ from invoicecore.invoices import Invoice
 from invoicecore.messages import MessageKind
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
-from invoicecore.ports import Charge, Lookup
+from invoicecore.ports import Charge, Lookup, PaymentSnapshot
 from invoicecore.testing import FixedClock
 from providers import Faulty, Killed, deliver
+
+
+class Careless:
+    """A gateway that works out its minor units in the very Money it was handed and answers with; a host does so too."""
+
+    def __init__(self, inner: Faulty) -> None:
+        self.inner, self.answered = inner, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def charge(self, wanted: Charge, key: str) -> PaymentSnapshot:
+        in_cents(wanted.amount)
+        told = self.inner.charge(wanted, key)
+        self.answered = [Money("100.00", "EUR"), Money("100.00", "EUR")]
+        return attrs.evolve(told, amount=self.answered[0], collected=self.answered[1])
+
+
+def in_cents(amount: Money) -> None:
+    with contextlib.suppress(AttributeError):
+        amount.amount *= 100  # type: ignore[misc]  # Money is Final for mypy only
+
 
 # --- the main paths ---------------------------------------------------------------------------------------------------
 
@@ -90,6 +113,27 @@ def test_a_debit_that_is_collected_after_its_due_date_is_among_the_warnings(
     desk.run(on=TODAY)
     (told,) = desk.collect().warnings
     assert (told.code, told.due_on) == ("after_due", date(2026, 3, 2))
+
+
+@pytest.mark.rule("C6", "M8")
+def test_neither_a_gateway_nor_a_host_changes_what_is_kept_by_changing_the_money_it_was_shown(
+    billing: Billing, desk: Billing, park: Biller, gateway: Faulty, issue: Issue, save: Save
+) -> None:
+    save(PaymentMethod.CARD)
+    invoice, other = issue(), issue()
+    careless = Careless(gateway)
+    made = wired(billing, gateway=careless).payments.charge(invoice)
+    assert (made.state, made.amount, made.collected) == (CollectionState.SUCCEEDED, money(100), money(100))
+    before = repr(everything(store_of(billing), park))
+    (payment,) = desk.payments.find(invoice=invoice)
+    shown = desk.invoices.get(other)
+    for amount in (*careless.answered, made.amount, made.collected, payment.amount, payment.allocations[0].amount):
+        in_cents(amount)
+    for amount in (shown.total, shown.balance, shown.facts.paid, shown.lines[0].amount, shown.lines[0].unit_price):
+        in_cents(amount)
+    assert repr(everything(store_of(billing), park)) == before
+    assert desk.invoices.summary(biller=park).total == money(200)
+    assert (shown.total, payment.amount) == (money(100), money(100))
 
 
 @pytest.mark.rule("C6")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from desks import BASE, Drawer, Post, Scribe, all_of, everything, money, store_o
 from invoicecore import Billing, InvoiceMethod, Plugins, hookimpl
 from invoicecore.billing import delivering
 from invoicecore.billing.notifying import queue
+from invoicecore.billing.outcomes import Deliveries, Outcome
 from invoicecore.collection import Advice, Collection, CollectionState, Decline, DeclineCode, MethodState, SavedMethod
 from invoicecore.documents import Letter, Sheet, SheetKind
 from invoicecore.errors import (
@@ -31,6 +33,7 @@ from invoicecore.errors import (
     NotAllowed,
     NotFound,
     NotWired,
+    PluginError,
     Refused,
     RenderFailed,
     StoreError,
@@ -411,7 +414,7 @@ def test_what_happened_while_others_were_sent_is_asked_for_again(
 class Clumsy:
     """A renderer or a composer that fails for one title."""
 
-    def __init__(self, title: str, error: Exception) -> None:
+    def __init__(self, title: str, error: BaseException) -> None:
         self.title, self.error = title, error
 
     def render(self, sheet: Sheet) -> bytes:
@@ -447,6 +450,28 @@ def test_one_message_that_cannot_be_made_or_sent_is_deferred_and_stops_no_other(
     assert message.error
     clock.advance(RETRIES[0])
     assert billing.deliver().sent == 1
+
+
+@pytest.mark.rule("R7", "S11")
+@pytest.mark.parametrize("made", [None, "%PDF-1.7", bytearray(b"%PDF-1.7")], ids=["nothing", "text", "bytearray"])
+def test_a_document_that_is_no_bytes_is_not_sent_and_its_renderer_is_named(
+    billing: Billing, park: Biller, guest: Customer, made: Any
+) -> None:
+    bad, _ = issued(billing, park, guest, title="A"), issued(billing, park, guest, title="B")
+
+    class Odd(Drawer):
+        def render(self, sheet: Sheet) -> Any:
+            return made if sheet.subject == "A" else super().render(sheet)
+
+    desk = wired(billing, mailer=(post := Post()), renderer=Odd())
+    report = desk.deliver()
+    assert (report.sent, report.deferred, report.stopped) == (1, 1, "")
+    [message] = billing.messages.find(invoice=bad)
+    assert (message.state, message.tries) == (MessageState.QUEUED, 1)
+    assert f"'Odd': render answered with a {type(made).__name__}" in message.error
+    assert [letter.sheet.subject for letter in post.letters] == ["B"]
+    with pytest.raises(PluginError, match="Odd"):
+        desk.invoices.pdf(bad)
 
 
 @pytest.mark.rule("R7", "S11")
@@ -1091,15 +1116,16 @@ def test_messages_are_found_by_state_invoice_and_page(
 # --- several deliverers, and those that die ---------------------------------------------------------------------------
 
 
+class Killed(BaseException):
+    """The end of a process: nothing catches it."""
+
+
 @pytest.mark.rule("R7")
 def test_what_a_dead_deliverer_had_is_taken_over_when_its_lease_is_over_under_the_same_id(
     billing: Billing, post: Post, clock: FixedClock, park: Biller, guest: Customer
 ) -> None:
     for _ in range(3):
         issued(billing, park, guest)
-
-    class Killed(BaseException):
-        pass
 
     def die(mail: Mail) -> None:
         if len(dying.sent) == 1:
@@ -1117,7 +1143,97 @@ def test_what_a_dead_deliverer_had_is_taken_over_when_its_lease_is_over_under_th
     once, twice = [mail.id for mail in dying.sent], [mail.id for mail in post.sent]
     assert len(set(once) | set(twice)) == 3
     assert set(once) & set(twice) == {once[1]}, "only the one in flight is repeated, and its id tells"
-    assert [m.tries for m in outbox(billing, park)] == [1, 2, 2]
+    assert [m.tries for m in outbox(billing, park)] == [1, 1, 1], "nobody knows of which of them it died"
+
+
+@pytest.mark.rule("R7")
+def test_a_message_that_kills_whoever_makes_it_holds_up_no_other_and_is_given_up(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer, condo: Biller, resident: Customer
+) -> None:
+    for title in ("A", "B", "C", "D"):
+        issued(billing, park, guest, title=title)
+    issued(billing, condo, resident, title="E")
+    post, kills, deadly = Post(), [], Clumsy("B", Killed())
+    desk = wired(billing, mailer=post, renderer=deadly)
+
+    def deliver() -> Deliveries | None:
+        try:
+            return desk.deliver()
+        except Killed:
+            kills.append(clock.now())
+            return None
+
+    assert deliver() is None
+    issued(billing, park, guest, title="F")
+    clock.advance(LEASE)
+    while len(post.sent) < 5 and clock.now() < NOON + 2 * LEASE:
+        deliver()
+        clock.advance(timedelta(minutes=1))
+    subjects = [letter.sheet.subject for letter in post.letters]
+    assert sorted(subjects) == ["A", "C", "D", "E", "F"], "each once, within two leases"
+    assert subjects.index("F") < subjects.index("C"), "what nobody died of goes first"
+    assert [m.tries for m in billing.messages.find(biller=park, state="sent")] == [1, 1, 1, 1]
+    failed: list[Outcome] = []
+    for _ in range(24 * 7):
+        if (report := deliver()) is not None:
+            failed += report.failed.items
+        clock.advance(timedelta(hours=1))
+    [given_up] = billing.messages.find(biller=park, state="failed")
+    assert len(kills) == len(RETRIES) + 2, "once among others, and at each of its tries"
+    assert (given_up.tries, given_up.next_try_at) == (len(RETRIES) + 1, None)
+    assert "dies" in given_up.error
+    [told] = failed
+    assert (told.biller, told.invoice) == (park.id, given_up.invoice)
+    billing.messages.retry(given_up)
+    assert wired(billing, mailer=post).deliver().sent == 1
+
+
+@pytest.mark.rule("R7")
+def test_a_mailer_that_dies_once_it_has_sent_tells_nobody_for_ever(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer
+) -> None:
+    for _ in range(3):
+        issued(billing, park, guest)
+
+    def exits(mail: Mail) -> None:
+        post.sent.append(mail)
+        raise SystemExit(1)
+
+    post = Post(exits)
+    desk = wired(billing, mailer=post)
+    for _ in range(24 * 7 * 2):
+        with suppress(SystemExit):
+            desk.deliver()
+        clock.advance(timedelta(minutes=30))
+    assert states(billing, park) == ["failed"] * 3
+    assert max(Counter(mail.id for mail in post.sent).values()) <= len(RETRIES) + 2
+
+
+@pytest.mark.rule("R7")
+def test_deliverers_at_once_send_what_a_dead_one_had_exactly_once(
+    billing: Billing, clock: FixedClock, park: Biller, guest: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "PAGE", 8)
+    for n in range(20):
+        issued(billing, park, guest, title="dead" if n in (3, 11) else f"T{n}")
+    post = Post()
+    for _ in range(2):
+        with pytest.raises(Killed):
+            wired(billing, mailer=post, renderer=Clumsy("dead", Killed())).deliver()
+    clock.advance(LEASE)
+    desks = [wired(billing, mailer=post) for _ in range(4)]
+    start = threading.Barrier(len(desks))
+
+    def deliver(desk: Billing) -> None:
+        start.wait()
+        while billing.messages.find(biller=park, state="queued"):
+            desk.deliver()
+
+    with ThreadPoolExecutor(len(desks)) as pool:
+        list(pool.map(deliver, desks))
+    sent = [mail.id for mail in post.sent]
+    assert sorted(sent) == sorted(message.id for message in outbox(billing, park))
+    assert states(billing, park) == ["sent"] * 20
 
 
 @pytest.mark.rule("R7")

@@ -14,6 +14,7 @@ import pytest
 
 from invoicecore.errors import Conflict, InvalidValue, StoreError
 from invoicecore.invoices import Invoice, Lifecycle
+from invoicecore.money import Money, from_minor
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.plugins import Plugins
@@ -219,6 +220,8 @@ def test_questions_about_few_of_many_invoices_do_not_look_at_all(store):
         ((1, 2), (1, 3), "tuple[1]: 2 came back for 3"),
         (world().units[0], world().units[1], "Unit.id: 'u1' came back for 'u2'"),
         (world().money(1), world("b1", "USD").money(1), "Money.currency: 'EUR' came back for 'USD'"),
+        (Money("1.00", "EUR"), from_minor(100, "EUR"), ""),
+        (Money("1.0", "EUR"), from_minor(100, "EUR"), "Money.amount: Decimal('1.0') came back for Decimal('1.00')"),
         (Decimal("1.50"), Decimal("1.5"), "Decimal: Decimal('1.50') came back for Decimal('1.5')"),
     ],
 )

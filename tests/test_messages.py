@@ -18,10 +18,12 @@ from invoicecore.messages import (
     cancelled,
     deferred,
     given_back,
+    given_up,
     refused,
     sent,
     taken,
     tried_again,
+    uncounted,
 )
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -62,6 +64,32 @@ def test_a_message_is_tried_as_often_as_there_are_waits_and_once_more() -> None:
     assert timedelta(days=2) < at - AT < timedelta(days=4), "about three days, as RFC 5321 advises"
     assert list(RETRIES) == sorted(RETRIES)
     assert RETRIES[0] < LEASE
+
+
+@pytest.mark.rule("R7")
+def test_a_message_that_is_never_answered_is_left_alone_longer_each_time_and_given_up_after_as_many_tries() -> None:
+    message, waits = uncounted(taken(NEW, AT)), []
+    assert (message.tries, message.unanswered) == (0, True), "taken among others: it may be of any of them"
+    while given_up(message) is None:
+        message = taken(message, AT)
+        assert message.next_try_at is not None
+        waits.append(message.next_try_at - AT)
+    assert waits == [*(max(LEASE, wait) for wait in RETRIES), LEASE]
+    failed = given_up(message)
+    assert failed is not None
+    assert (failed.state, failed.tries, failed.next_try_at) == (MessageState.FAILED, len(RETRIES) + 1, None)
+    assert "9 tries" in failed.error
+    assert "messages.retry" in failed.error
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.parametrize("tries", [0, len(RETRIES)])
+def test_what_was_answered_or_has_a_try_left_is_not_given_up(tries: int) -> None:
+    message = attrs.evolve(NEW, tries=tries)
+    assert given_up(uncounted(taken(message, AT))) is None, "what died may have died of another one of its page"
+    assert not deferred(taken(message, AT), AT, "451").unanswered
+    assert not given_back(taken(message, AT), AT, "down").unanswered
+    assert not sent(taken(message, AT), AT).unanswered
 
 
 @pytest.mark.rule("R7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import decimal
 import pickle
 from decimal import Decimal
@@ -23,6 +24,7 @@ from invoicecore.money import (
     currency_of,
     decimals,
     exact,
+    fixed,
     from_minor,
     half_up,
     minor,
@@ -134,9 +136,37 @@ def test_what_comes_in_is_a_copy_that_its_giver_can_no_longer_change() -> None:
 
     given_money = HostMoney("10.00", "EUR")
     kept = exact(given_money)
-    assert type(kept) is Money
+    assert not isinstance(kept, HostMoney)
     given_money.amount = Decimal("99.00")  # type: ignore[misc]  # Money is Final for mypy only
     assert kept == Money("10.00", "EUR")
+
+
+@pytest.mark.rule("M8")
+@pytest.mark.parametrize(
+    "ours",
+    [
+        exact(Money("12.50", "EUR")),
+        from_minor(1250, "EUR"),
+        fixed(Money("12.50", "EUR")),
+        from_minor(1000, "EUR") + Money("2.50", "EUR"),
+        sum([from_minor(625, "EUR")] * 2),
+        -from_minor(-1250, "EUR"),
+        from_minor(125, "EUR") * 10,
+        pickle.loads(pickle.dumps(from_minor(1250, "EUR"))),
+        copy.deepcopy(from_minor(1250, "EUR")),
+    ],
+    ids=["exact", "minor", "fixed", "sum", "sum of", "negated", "times", "pickled", "copied"],
+)
+def test_money_of_ours_is_like_any_other_and_nobody_can_assign_to_it(ours: Money) -> None:
+    plain = Money("12.50", "EUR")
+    assert (ours == plain, plain == ours, ours != plain, hash(ours) == hash(plain)) == (True, True, False, True)
+    assert (repr(ours), str(ours), isinstance(ours, Money)) == (repr(plain), str(plain), True)
+    for name, value in (("amount", Decimal("99")), ("currency", Currency("USD")), ("other", 1)):
+        with pytest.raises(AttributeError, match=f"the {name} of money"):
+            setattr(ours, name, value)
+        with pytest.raises(AttributeError, match=f"the {name} of money"):
+            delattr(ours, name)
+    assert ours == plain
 
 
 @pytest.mark.rule("M8", "M11")

@@ -48,6 +48,9 @@ RETRIES: Final[tuple[timedelta, ...]] = (
 LEASE: Final = timedelta(minutes=15)
 """How long a deliverer has for the messages it took; after that another one may take them."""
 
+UNANSWERED: Final = "taken by a deliverer that has not answered yet"
+"""The `error` of a message from when it is taken until it is known what became of it."""
+
 
 @attrs.frozen(kw_only=True)
 class Message:
@@ -74,10 +77,32 @@ class Message:
     error: str = ""
     version: int = 1
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether who took it last never said what became of it: a message that is due again may have killed its deliverer."""
+        return self.state is MessageState.QUEUED and self.error == UNANSWERED
+
 
 def taken(message: Message, at: datetime) -> Message:
-    """The message while one deliverer has it: nobody else takes it before the lease is over."""
-    return attrs.evolve(message, tries=message.tries + 1, next_try_at=at + LEASE)
+    """The message while one deliverer has it: nobody else takes it before the lease is over.
+
+    One that was never answered is given longer with each try, so that it kills a deliverer less and less often.
+    """
+    wait = max((LEASE, *RETRIES[message.tries : message.tries + 1])) if message.unanswered else LEASE
+    return attrs.evolve(message, tries=message.tries + 1, next_try_at=at + wait, error=UNANSWERED)
+
+
+def uncounted(message: Message) -> Message:
+    """The message as it is kept while a deliverer has it among others: if it dies, it may be of any of them."""
+    return attrs.evolve(message, tries=message.tries - 1)
+
+
+def given_up(message: Message) -> Message | None:
+    """The failed message, once it was never answered at the last of its tries; None while there is another one."""
+    if not message.unanswered or message.tries <= len(RETRIES):
+        return None
+    why = f"never answered, at the last of {message.tries} tries: what makes and sends it dies or breaks off each time"
+    return refused(message, f"{why}; find out why in that process's log, then queue it anew with messages.retry")
 
 
 def sent(message: Message, at: datetime) -> Message:

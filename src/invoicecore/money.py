@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Underflow
 from fractions import Fraction
 from math import lcm
-from typing import Final
+from typing import Final, NoReturn
 
 from moneyed import Currency, CurrencyDoesNotExist, Money, get_currency
 
@@ -26,6 +26,7 @@ __all__ = [
     "currency_of",
     "decimals",
     "exact",
+    "fixed",
     "from_minor",
     "half_up",
     "minor",
@@ -76,6 +77,43 @@ _WITHDRAWN: Final = _codes(
 _known: dict[str, tuple[Currency, int]] = {}
 
 
+class _Fixed(Money):
+    """Money that stays what it is, and so does what it is added to or multiplied by.
+
+    moneyed's own can be assigned to: a host or a gateway that was shown an invoice would change what a store in memory
+    keeps, and every other record of a page read from any store that has the same amount.
+    """
+
+    def __init__(self, amount: object = 0, currency: str | Currency | None = None) -> None:
+        if not (isinstance(amount, Decimal) and isinstance(currency, Currency)):
+            plain = Money(amount, currency)  # type: ignore[arg-type]  # it says itself what it does not take
+            amount, currency = plain.amount, plain.currency
+        _assign(self, "amount", amount)
+        _assign(self, "currency", currency)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"the {name} of money is not changed in place; make another one, such as total * 2")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"the {name} of money is not taken away; make another one, such as total * 2")
+
+
+_assign: Final = object.__setattr__
+_new: Final = object.__new__
+
+
+def _made(amount: Decimal, currency: Currency) -> Money:
+    made = _new(_Fixed)  # what its constructor does, at half the cost
+    _assign(made, "amount", amount)
+    _assign(made, "currency", currency)
+    return made
+
+
+def fixed(money: Money) -> Money:
+    """The same money, which nobody can assign to any more; what is no Money is left for `exact` to refuse."""
+    return _Fixed(money.amount, money.currency) if type(money) is not _Fixed and isinstance(money, Money) else money
+
+
 def currency_of(code: str, field: str = "currency") -> Currency:
     """The circulating currency of a three-letter ISO 4217 code, as moneyed's table has it.
 
@@ -100,7 +138,8 @@ def exact(value: object, field: str = "amount", *, currency: str | None = None) 
 
     `currency` is the code it must have. `1.500` EUR is `1.50` EUR; `1.505` EUR is refused, as are floats, integers,
     strings, NaN, infinity, currencies that do not circulate, and amounts beyond 64 bits of minor units.
-    A copy, because a caller could still assign to the attributes of the Money it handed over.
+    A copy, because a caller could still assign to the attributes of the Money it handed over; nobody can to those of
+    this one, nor to those of what is worked out from it.
     Raises InvalidMoney, or CurrencyMismatch for another currency than the expected one; both name `field`.
     """
     if not isinstance(value, Money):
@@ -118,7 +157,7 @@ def exact(value: object, field: str = "amount", *, currency: str | None = None) 
         known, places = _look_up(code, field)
     except InvalidValue as error:
         raise InvalidMoney(field, value, error.reason, error.way_out) from error
-    return Money(Decimal(_whole_minor(value, field, places)).scaleb(-places, _EXACT), known)
+    return _made(Decimal(_whole_minor(value, field, places)).scaleb(-places, _EXACT), known)
 
 
 def positive(value: object, field: str = "amount", *, currency: str | None = None) -> Money:
@@ -162,13 +201,13 @@ def from_minor(amount: int, currency: str, field: str = "amount") -> Money:
         )
     if not MIN_MINOR <= given <= MAX_MINOR:
         raise _out_of_range(field, given)
-    return Money(Decimal(given).scaleb(-places, _EXACT), known)
+    return _made(Decimal(given).scaleb(-places, _EXACT), known)
 
 
 def unbounded(amount: int, currency: str) -> Money:
     """A sum in minor units as Money, past 64 bits too: single amounts are bounded, what they add up to is not (R16)."""
     known, places = _known.get(currency) or _look_up(currency)
-    return Money(Decimal(amount).scaleb(-places, _EXACT), known)
+    return _made(Decimal(amount).scaleb(-places, _EXACT), known)
 
 
 def zero(currency: str) -> Money:

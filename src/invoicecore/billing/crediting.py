@@ -186,7 +186,7 @@ class CreditNotes:
     def pdf(self, note: CreditNote | str) -> bytes:
         """The credit note as a PDF, the same on any day (S11). Raises NotFound, and as `invoices.pdf` does."""
         sheet = self.sheet(note)
-        return self._desk.wiring.renderer.render(sheet)
+        return self._desk.wiring.draw(sheet)
 
 
 def _check(invoice: Invoice, earlier: Sequence[CreditNote], change: Change) -> None:

@@ -35,7 +35,6 @@ from invoicecore.errors import (
     MissingExtra,
     NotFound,
     NotWired,
-    PluginError,
     Refused,
     StoreError,
 )
@@ -48,9 +47,11 @@ from invoicecore.messages import (
     cancelled,
     deferred,
     given_back,
+    given_up,
     refused,
     sent,
     taken,
+    uncounted,
 )
 from invoicecore.parties import Biller
 from invoicecore.payments import Payment, Refund, Reversal
@@ -63,7 +64,7 @@ PAGE = 50  # messages taken at a time: few enough to be sent within their lease 
 
 _FRESH = timedelta(seconds=1)  # how old what a letter says may be; what happened since is asked for again
 
-_WIRING = (NotWired, MissingExtra, PluginError)
+_WIRING = (NotWired, MissingExtra)
 
 
 @attrs.frozen(kw_only=True)
@@ -120,7 +121,9 @@ class Delivering:
         while due and not self.report.stopped:
             # What it takes to send is asked for before anything is taken.
             self._desk.wiring.composer, self._desk.wiring.renderer  # noqa: B018  # opens them
-            due = again(lambda: self._take(biller))
+            due, lost = again(lambda: self._take(biller))
+            for message in lost:
+                self.report.tell("failed", _outcome(message))
             if due:
                 with self._desk.plugins.span("mailer.send", biller=biller.id, messages=len(due)):
                     self._send_page(biller, due)
@@ -131,12 +134,24 @@ class Delivering:
         with self._desk.view() as tx:
             return tx.due(Message, biller.id, self._desk.clock.now(), after=None, limit=1)
 
-    def _take(self, biller: Biller) -> list[Message]:
-        at = self._desk.clock.now()
+    def _take(self, biller: Biller) -> tuple[list[Message], list[Message]]:
+        """What this deliverer has now, and what is given up.
+
+        A message that was taken and never answered may have killed its deliverer. Those are taken when nothing else is
+        due, and one by one: what dies then has died of that one, which is counted at once.
+        """
+        at, after, doubtful = self._desk.clock.now(), None, list[Message]()
         with self._desk.store.writing(biller=biller.id, shared=True) as tx:
-            mine = [taken(message, at) for message in tx.due(Message, biller.id, at, after=None, limit=PAGE)]
-            tx.replace(mine)
-        return [attrs.evolve(message, version=message.version + 1) for message in mine]
+            while due := tx.due(Message, biller.id, at, after=after, limit=PAGE):
+                if mine := [taken(message, at) for message in due if not message.unanswered]:
+                    tx.replace([uncounted(message) for message in mine])
+                    return _written(mine), []
+                doubtful += due
+                after = (due[-1].next_try_at or at, due[-1].id)
+            lost = [failed for message in doubtful if (failed := given_up(message)) is not None]
+            mine = [taken(message, at) for message in doubtful if given_up(message) is None][:1]
+            tx.replace([*lost, *mine])
+        return _written(mine), lost
 
     def _send_page(self, biller: Biller, messages: Sequence[Message]) -> None:
         read_at = self._desk.clock.now()
@@ -200,7 +215,7 @@ class Delivering:
         if (why := _overtaken(message, page)) is not None:
             return why
         letter, sheet = _letter(biller, message, page)
-        pdf = self._desk.wiring.renderer.render(sheet)
+        pdf = self._desk.wiring.draw(sheet)
         return Mail(
             id=message.id,
             to_name=sheet.customer.name if sheet.customer is not None else "",
@@ -276,6 +291,10 @@ class Delivering:
             # It was written by a commit that was interrupted; or the lease was over and another deliverer has it now:
             # its word counts.
             return
+
+
+def _written(messages: Sequence[Message]) -> list[Message]:
+    return [attrs.evolve(message, version=message.version + 1) for message in messages]
 
 
 def _each(make: Callable[[Sequence[R]], dict[str, Sheet]], records: Mapping[str, R]) -> Mapping[str, Sheet | Exception]:

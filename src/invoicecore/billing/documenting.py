@@ -167,10 +167,10 @@ class DocumentingInvoices:
         """The invoice as a PDF: drafts and void ones marked, late ones with their badge (S11, S6).
 
         Its bytes depend on what is stored, the templates and the locale, never on the day it is read. Raises NotFound,
-        PluginError without a renderer, MissingExtra naming what to install, RenderFailed.
+        PluginError without a renderer or with one that makes no bytes, MissingExtra naming what to install, RenderFailed.
         """
         sheet = self.sheet(invoice)
-        return self._desk.wiring.renderer.render(sheet)
+        return self._desk.wiring.draw(sheet)
 
 
 class DocumentingCustomers:
@@ -215,7 +215,7 @@ class DocumentingCustomers:
         biller, ref = self._desk.owner("customer", customer)
         with self._desk.view() as tx:
             sheet = statement_sheet(facts, customer=one(tx, Customer, biller, ref), biller=biller_in(tx, biller))
-        return self._desk.wiring.renderer.render(sheet)
+        return self._desk.wiring.draw(sheet)
 
 
 class DocumentingPayments:
@@ -232,4 +232,4 @@ class DocumentingPayments:
 
     def receipt_pdf(self, payment: Payment | str) -> bytes:
         """The payment's receipt as a PDF (S11). Raises NotFound, and as `invoices.pdf` does."""
-        return self._desk.wiring.renderer.render(self.receipt(payment))
+        return self._desk.wiring.draw(self.receipt(payment))

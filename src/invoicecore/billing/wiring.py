@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from invoicecore.errors import InvalidValue, NotSupported, NotWired
+from invoicecore.errors import InvalidValue, NotSupported, NotWired, PluginError
 from invoicecore.forking import renew_in_children
 from invoicecore.plugins import Plugins
 
 if TYPE_CHECKING:
+    from invoicecore.documents import Sheet
     from invoicecore.payments import PaymentMethod
     from invoicecore.ports import Capability, Composer, Mailer, PaymentGateway, Renderer
 
@@ -105,6 +106,15 @@ class Wiring:
     def renderer(self) -> Renderer:
         """What draws documents, by default the installed renderer of PDFs."""
         return self._part("renderer", None, self._plugins.renderer)
+
+    def draw(self, sheet: Sheet) -> bytes:
+        """A document of the renderer; PluginError naming one that answers with anything but bytes."""
+        renderer = self.renderer
+        pdf: object = renderer.render(sheet)
+        if not isinstance(pdf, bytes):
+            problem = f"render answered with a {type(pdf).__name__} for {sheet.filename}, not with bytes; mend it"
+            raise PluginError(type(renderer).__name__, problem, self._plugins.names)
+        return pdf
 
     @property
     def composer(self) -> Composer:

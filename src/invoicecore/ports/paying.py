@@ -15,7 +15,7 @@ from typing import Protocol
 import attrs
 
 from invoicecore.collection import Decline, MethodState
-from invoicecore.money import Money
+from invoicecore.money import Money, fixed
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
 
 PORT_VERSION = 1
@@ -175,7 +175,7 @@ class ReversalSnapshot:
 
     id: str
     kind: ReversalKind
-    amount: Money
+    amount: Money = attrs.field(converter=fixed)
     cancelled: bool = False
     reason: str = ""
 
@@ -186,7 +186,7 @@ class RefundSnapshot:
 
     reference: str
     payment: str
-    amount: Money
+    amount: Money = attrs.field(converter=fixed)
     state: RefundState
     key: str | None = None
     reason: str = ""
@@ -205,8 +205,8 @@ class PaymentSnapshot:
     reference: str
     key: str | None
     status: PayStatus
-    amount: Money
-    collected: Money
+    amount: Money = attrs.field(converter=fixed)
+    collected: Money = attrs.field(converter=fixed)
     kind: PaymentMethod
     created_at: datetime
     method: str | None = None

@@ -115,10 +115,11 @@ def difference(stored: object, given: object, where: str = "") -> str:
     Stricter than `==`: `Decimal("1.50")` is not `Decimal("1.5")`, since it prints differently, and a plain string is
     not an enum's member. Fields that do not take part in `==` are left out.
     """
-    where = where or type(given).__name__
+    money = isinstance(given, Money) and isinstance(stored, Money)  # of either class: ours cannot be assigned to
+    where = where or ("Money" if money else type(given).__name__)
     if isinstance(given, Mapping) and isinstance(stored, Mapping):
         return "" if dict(stored) == dict(given) else f"{where}: {stored!r} came back for {given!r}"
-    if type(stored) is not type(given):
+    if type(stored) is not type(given) and not money:
         return f"{where}: a {type(stored).__name__} came back ({stored!r}) for a {type(given).__name__} ({given!r})"
     parts: list[tuple[str, object, object]] = []
     if isinstance(given, tuple) and isinstance(stored, tuple):
