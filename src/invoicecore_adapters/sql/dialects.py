@@ -103,7 +103,10 @@ class Dialect(Protocol):
         ...
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
-        """What the database or its driver raised, in our words; `table` is what was being written."""
+        """What the database or its driver raised, in our words; `table` is what was being written.
+
+        Raises an error that is neither's as it is: a signal's handler may raise its own within a statement.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from invoicecore.errors import Busy, Interrupted, InvoicecoreError, MissingExtra
 from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.columns import metadata
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
+from invoicecore_adapters.sql.lending import Loan, unmasked
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 from invoicecore_adapters.sql.schema import meta
 
@@ -31,6 +32,7 @@ from invoicecore_adapters.sql.postgres_faults import crowded, late, lost, told, 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers, for a free connection, and for a server that is starting."""
 
+_PARTING: Final = 5.0  # seconds to tell a server to stop
 _LONGEST: Final = 2**31 - 1  # milliseconds the server takes as a timeout
 _SHOWN: Final = frozenset({"host", "port"})  # of a URL's options; a password may be among the others
 _OPTIONS: Final = frozenset(option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
@@ -69,6 +71,29 @@ SELECT current_setting('default_transaction_read_only')::bool, array_agg(DISTINC
 FROM unnest(%(tables)s::text[]) AS name, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS verb
 WHERE NOT has_table_privilege(to_regclass(name), verb)
 """
+
+
+class _Session(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that never waits for the driver's own lock, which a call that was interrupted may hold for ever."""
+
+    def rollback(self) -> None:
+        if self.lock.locked() or self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            self.close()
+            raise psycopg.OperationalError("the connection was left in the midst of a statement")
+        super().rollback()
+
+    def close(self) -> None:
+        try:
+            # A server at work, or waiting for a lock, would only learn at the end of it that nobody is there any more.
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=_PARTING)
+        finally:
+            super().close()
+
+
+def _session(_dialect: object, _record: object, args: Sequence[Any], options: Mapping[str, Any]) -> _Session:
+    return _Session.connect(*args, **options)
 
 
 class PostgresDatabase:
@@ -111,6 +136,7 @@ class PostgresDatabase:
         self._engine = create_engine(
             self._url, pool_size=5, max_overflow=10, pool_timeout=self.patience, use_native_hstore=False
         )
+        event.listen(self._engine, "do_connect", _session)
         patience = min(max(int(self.patience * 1000), 1), _LONGEST)  # none at all would be without end
 
         @event.listens_for(self._engine, "connect")
@@ -182,8 +208,12 @@ class PostgresDatabase:
         """See Database.commit; Interrupted with `written` None when nobody knows whether it was."""
         try:
             connection.commit()
-        except SQLAlchemyError as error:
-            if lost(error):
+        except BaseException as problem:
+            error = unmasked(problem)
+            if not isinstance(error, Exception):
+                raise error from None
+            # Whatever a signal's handler raised meanwhile, the server may have had the word by then.
+            if lost(error) or not isinstance(error, (SQLAlchemyError, psycopg.Error)):
                 raise Interrupted(words_of(error), written=None) from error
             raise self.dialect.told(error) from error
 
@@ -222,27 +252,26 @@ class PostgresDatabase:
 
     @contextmanager
     def _begun(self, engine: Engine, first: str, biller: str | None = None) -> Iterator[Connection]:
-        connection = self._connected(engine, first, biller)
+        loan = Loan(engine)
         try:
-            yield connection
+            yield self._connected(loan, first, biller)
+        except BaseException as error:
+            loan.undo(error)
+            raise
         finally:
-            with suppress(SQLAlchemyError):  # one that is gone by now has nothing left to undo
-                connection.close()
+            loan.end()
 
-    def _connected(self, engine: Engine, first: str, biller: str | None) -> Connection:
+    def _connected(self, loan: Loan, first: str, biller: str | None) -> Connection:
         """A connection that has answered within its transaction. Nothing was done yet: one that is dead is replaced."""
         until = time.monotonic() + self.patience
         while True:
-            connection = None
             try:
-                connection = engine.connect()
+                connection = loan.take()
                 connection.exec_driver_sql(first, {"biller": biller} if biller is not None else {})
                 return connection
-            except BaseException as error:
-                if connection is not None:
-                    connection.close()
-                if not isinstance(error, SQLAlchemyError):
-                    raise
+            except (SQLAlchemyError, psycopg.Error) as error:
+                loan.undo(error)
+                loan.end()
                 if biller is not None and late(error) and self._open_to_billers():
                     raise Busy(biller) from error
                 told = self.dialect.told(error)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from invoicecore.errors import Conflict, Interrupted, InvalidValue, InvoicecoreError, StoreError
 from invoicecore_adapters.sql.dialects import conflict_of
+from invoicecore_adapters.sql.lending import known
 
 _FAULTS: Final[Mapping[type[psycopg.Error], str]] = {
     errors.LockNotAvailable: "another writer held it for too long; try again, and keep transactions short",
@@ -50,8 +51,11 @@ _TURNED_AWAY: Final[Mapping[str, type[psycopg.Error]]] = {
 
 
 def told(error: Exception, table: Table | None = None) -> InvoicecoreError:
-    """What the server or its driver raised, in our words; Interrupted for what may be tried again."""
-    cause = _cause(error)
+    """What the server or its driver raised, in our words; Interrupted for what may be tried again.
+
+    Raises what did not come from there.
+    """
+    cause = _cause(known(error, psycopg.Error))
     if isinstance(error, NoneFree):
         return StoreError(f"no connection was free in time ({error.args[0]}); use fewer threads, or try again")
     if not isinstance(cause, psycopg.Error):
@@ -69,8 +73,8 @@ def told(error: Exception, table: Table | None = None) -> InvoicecoreError:
         return Interrupted(words, written=False)
     if isinstance(cause, psycopg.DataError):
         return InvalidValue("records", "a value", f"cannot be stored: {words}", "use 64-bit numbers and UTF-8")
-    for known, way_out in _FAULTS.items():
-        if issubclass(_kind(cause), known):
+    for kind, way_out in _FAULTS.items():
+        if issubclass(_kind(cause), kind):
             return StoreError(f"{words}: {way_out}")
     return StoreError(f"the database failed ({cause.sqlstate or type(cause).__name__}: {words}); nothing was written")
 

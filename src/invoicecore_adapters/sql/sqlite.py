@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import chain
@@ -18,14 +17,15 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from invoicecore.errors import Conflict, InvoicecoreError, StoreError
+from invoicecore.errors import Conflict, Interrupted, InvoicecoreError, StoreError
 from invoicecore.ports import Finding, Verdict
-from invoicecore_adapters.sql.dialects import Bound, Dialect, Row, conflict_of
+from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
+from invoicecore_adapters.sql.lending import Loan, unmasked
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
+from invoicecore_adapters.sql.sqlite_faults import fault, told
 
 PATIENCE: Final = 30.0
 """Seconds to wait for other writers."""
@@ -39,6 +39,21 @@ _OLDEST: Final = (3, 32, 0)
 
 # Pools inherited through fork(): kept, because closing a connection that the parent still uses could end its locks.
 _INHERITED: Final[list[object]] = []
+
+
+class _Session(sqlite3.Connection):
+    """A connection that, closed, keeps no lock.
+
+    SQLite keeps one open, with its transaction, for as long as anything holds a statement of it: after an interrupt the
+    traceback does, and what refers to it.
+    """
+
+    def close(self) -> None:
+        try:
+            with suppress(sqlite3.Error):  # it is closed already
+                self.rollback()
+        finally:
+            super().close()
 
 
 class SqliteFile:
@@ -89,7 +104,7 @@ class SqliteFile:
         self._open()
 
     def _open(self) -> None:
-        self._writers = threading.Lock()
+        self._writers = threading.RLock()
         self._engine = self._pool()
         self._hasty = self._pool(lasting=False)
 
@@ -107,7 +122,7 @@ class SqliteFile:
         except SQLAlchemyError as error:
             raise StoreError(f"{self.place}: {self.dialect.told(error)}") from error
         except sqlite3.Error as error:
-            raise StoreError(f"{self.place}: {_fault(error)}") from error
+            raise StoreError(f"{self.place}: {fault(error)}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -118,27 +133,38 @@ class SqliteFile:
     @contextmanager
     def writing(self, *, lasting: bool, biller: str | None, shared: bool) -> Iterator[Connection]:
         """See Database.writing; one at a time, whoever's records it changes."""
-        # Threads of one process queue here, in order; SQLite would have them sleep and try their luck.
-        if not self._writers.acquire(timeout=self.patience):
-            raise StoreError(f"another thread was writing for {self.patience:g} s; try again, write in smaller steps")
         try:
+            # Threads of one process queue here, in order; SQLite would have them sleep and try their luck.
+            if not self._writers.acquire(timeout=self.patience):
+                raise StoreError(
+                    f"another thread was writing for {self.patience:g} s; try again, write in smaller steps"
+                )
             with self._begun(self._engine if lasting else self._hasty, _TO_WRITE) as connection:
                 yield connection
         finally:
-            self._writers.release()
+            # Asked of the lock itself, and called first of all: an interrupt may come between any two calls.
+            try:  # noqa: SIM105  # suppress() would be one
+                self._writers.release()
+            except RuntimeError:  # not this thread's
+                pass
 
     def commit(self, connection: Connection) -> None:
         """See Database.commit."""
-        driver = connection.connection
+        driver = cast(sqlite3.Connection, connection.connection.driver_connection)
         try:
             connection.commit()
-        except SQLAlchemyError as error:
-            told = self.dialect.told(error)
-            if isinstance(told, Conflict) and (unfit := _unfit(driver.cursor())):
-                told = Conflict("a record that another one refers to", unfit)
+        except BaseException as problem:
+            error = unmasked(problem)
+            if not isinstance(error, SQLAlchemyError):  # a signal's handler: before it was committed, or after
+                if not isinstance(error, Exception) or driver.in_transaction:
+                    raise error from None
+                raise Interrupted(type(error).__name__, written=None) from error
+            reason = self.dialect.told(error)
+            if isinstance(reason, Conflict) and (unfit := _unfit(driver.cursor())):
+                reason = Conflict("a record that another one refers to", unfit)
             # SQLite keeps a transaction open that it would not commit, and SQLAlchemy takes it for ended.
             driver.rollback()
-            raise told from error
+            raise reason from error
 
     def findings(self, connection: Connection) -> list[Finding]:
         """See Database.findings: the journal, damage, references, the library, and the room on the disk."""
@@ -189,18 +215,19 @@ class SqliteFile:
 
     @contextmanager
     def _begun(self, engine: Engine, begin: str) -> Iterator[Connection]:
-        try:
-            connection = engine.connect().execution_options(begin=begin)
-        except SQLAlchemyError as error:
-            raise self.dialect.told(error) from error
+        loan = Loan(engine)
         try:
             try:
+                connection = loan.take().execution_options(begin=begin)
                 connection.begin()
             except SQLAlchemyError as error:
                 raise self.dialect.told(error) from error
             yield connection
+        except BaseException as error:
+            loan.undo(error)
+            raise
         finally:
-            connection.close()
+            loan.end()
 
     def _pool(self, *, lasting: bool = True) -> Engine:
         # They begin their transactions as they are told to. What `lasting` ones commit outlives a loss of power, what
@@ -218,7 +245,9 @@ class SqliteFile:
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         # isolation_level None: the driver begins nothing by itself, so that only our own BEGIN counts.
-        connection = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=self.patience, isolation_level=None, check_same_thread=False, factory=_Session
+        )
         connection.execute("PRAGMA foreign_keys = ON")
         # A page of a run is most of the thousand pages after which the log would be carried over: let it be some pages.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
@@ -311,10 +340,6 @@ _TO_READ: Final = "BEGIN"
 _TO_WRITE: Final = "BEGIN IMMEDIATE"
 
 
-_UNIQUE: Final = re.compile(r"UNIQUE constraint failed: (.+)")
-_CHECK: Final = re.compile(r"CHECK constraint failed: (.+)")
-
-
 class _Days(dict[date | None, Bound]):
     def __missing__(self, day: date | None) -> Bound:
         text = self[day] = None if day is None else day.isoformat()
@@ -384,50 +409,14 @@ class SqliteDialect:
 
     def told(self, error: Exception, table: Table | None = None) -> InvoicecoreError:
         """See Dialect.told; the way out where there is one."""
-        if not isinstance(error, DBAPIError):
-            return StoreError(f"the store refused a statement ({error}); this is a bug in the SQL store, report it")
-        text = str(error.orig)
-        if isinstance(error, IntegrityError):
-            if unique := _UNIQUE.search(text):
-                pairs = [part.strip().partition(".") for part in unique[1].split(",")]
-                return conflict_of(pairs[0][0], [column for _, _, column in pairs])
-            if "FOREIGN KEY" in text:
-                return Conflict("a record that another one refers to", "it is not in this biller's store")
-            if check := _CHECK.search(text):
-                return StoreError(f"the check {check[1]!r} failed, nothing was written; this is a bug, report it")
-        return _fault(error.orig)
+        return told(error)
 
 
 def _each(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
     return connection.exec_driver_sql(statement, cast(list[tuple[Any, ...]], rows)).rowcount
 
 
-def _fault(error: BaseException | None) -> StoreError:
-    """What the driver says, with the way out."""
-    code = getattr(error, "sqlite_errorname", None) or ""
-    for start, way_out in _FAULTS.items():
-        if code.startswith(start):
-            return StoreError(f"{error}: {way_out}")
-    if str(error).startswith(("no such column", "no such table")):
-        return StoreError(f"{error}: somebody has changed the tables; see what `invoicecore doctor` says of the schema")
-    return StoreError(f"the database failed ({code or type(error).__name__}: {error}); nothing of this was written")
-
-
-_FAULTS: Final[Mapping[str, str]] = {
-    "SQLITE_BUSY": "another writer held the database for too long; try again, and keep transactions short",
-    "SQLITE_LOCKED": "another connection of this process holds the table; try again, and keep transactions short",
-    "SQLITE_FULL": "the disk is full, nothing of this was written; free some space and try again",
-    "SQLITE_IOERR": "the disk failed; check it, then the file with `PRAGMA integrity_check`",
-    "SQLITE_CORRUPT": "the file is damaged; restore a backup, or try `sqlite3 FILE .recover`",
-    "SQLITE_NOTADB": "the file is not an SQLite database; give the path of one, or of a file that does not exist yet",
-    "SQLITE_READONLY": "the file or its folder cannot be written to; give this user the right to, or another path",
-    "SQLITE_CANTOPEN": "the file cannot be opened; check the path and the rights on it and on its folder",
-    "SQLITE_PERM": "the file may not be opened; check the rights on it",
-    "SQLITE_TOOBIG": "a text is longer than the database takes; shorten it",
-}
-
-
-def _unfit(cursor: DBAPICursor) -> str:
+def _unfit(cursor: sqlite3.Cursor) -> str:
     """What refers to nothing, after a commit was refused for it; empty when nothing is found."""
     cursor.execute("PRAGMA foreign_key_check")
     row = cursor.fetchone()

@@ -11,7 +11,7 @@ from typing import Final, TypedDict, cast
 from sqlalchemy import Connection, Executable, Table, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from invoicecore.errors import Conflict, InvalidValue, InvoicecoreError
+from invoicecore.errors import Conflict, Interrupted, InvalidValue, InvoicecoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.leases import Lease
 from invoicecore.parties import Biller, Customer
@@ -202,7 +202,11 @@ class SqlWriter(SqlReader):
                 "records", "a value", f"cannot be stored: {error}", "use 64-bit numbers and UTF-8"
             )
             raise self.broken from error
-        except Exception as error:  # the driver's own, where a dialect speaks to it directly
+        except BaseException as error:  # the driver's own too, where a dialect speaks to it directly
+            # Until it is known what it was: an interrupt passes as it is, and whoever swallows it keeps nothing either.
+            self.broken = Interrupted(type(error).__name__, written=False)
+            if not isinstance(error, Exception):
+                raise
             self.broken = self._dialect.told(error, table)
             raise self.broken from error
 
