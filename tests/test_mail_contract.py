@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from socket import socket
 
 import pytest
 import trustme
@@ -32,6 +33,13 @@ class TestSmtpMailer(MailerContract):
     def received(self, server: SmtpServer) -> Received:
         return lambda: server.messages
 
+    @pytest.fixture
+    def unreachable(self) -> Mailer:
+        with socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+        return Plugins.of(mail.plugin).mailer(f"smtp://127.0.0.1:{port}?sender={SENDER}")
+
 
 class TestFilesMailer(MailerContract):
     @pytest.fixture
@@ -42,8 +50,15 @@ class TestFilesMailer(MailerContract):
     def received(self, tmp_path: Path) -> Received:
         return lambda: [path.read_bytes() for path in (tmp_path / "out").glob("*.eml")]
 
+    @pytest.fixture
+    def unreachable(self, tmp_path: Path) -> Mailer:
+        (tmp_path / "file").touch()
+        return Plugins.of(mail.plugin).mailer(f"files://{tmp_path}/file/out?sender={SENDER}")
+
 
 class TestMemoryMailer(MailerContract):
+    test_a_server_that_is_down_is_told_as_such = None  # type: ignore[assignment]  # it has none
+
     @pytest.fixture
     def mailer(self) -> MemoryMailer:
         return MemoryMailer(sender=SENDER)

@@ -6,12 +6,13 @@ import inspect
 import itertools
 import re
 import time
+from contextlib import suppress
 
 import attrs
 import hypothesis
 import pytest
 
-from invoicecore.errors import InvoicecoreError, MailRefused
+from invoicecore.errors import InvoicecoreError, MailRefused, MailUnavailable
 from invoicecore.testing.mailer_contract import MailerContract
 from invoicecore_adapters.mail.memory import MemoryMailer
 from invoicecore_adapters.mail.mime import message_bytes
@@ -137,6 +138,24 @@ class IsClosedForGood(MemoryMailer):
         super().send(mail)
 
 
+class Reaching(MemoryMailer):
+    """One that has a server, which may be down."""
+
+    down = False
+
+    def send(self, mail):
+        if self.down:
+            raise MailUnavailable("nobody answers")
+        super().send(mail)
+
+
+@noticed_by("test_a_server_that_is_down_is_told_as_such")
+class SaysThatItWasSent(Reaching):
+    def send(self, mail):
+        with suppress(MailUnavailable):
+            super().send(mail)
+
+
 # --- the proof --------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +179,11 @@ def run(make, test):
     for values in itertools.product(*(tuple(mark.args[1]) for mark in marks)):
         mailer = make(sender=SENDER)
         given = dict(zip((mark.args[0] for mark in marks), values, strict=True))
-        method(mailer=mailer, received=lambda mailer=mailer: mailer.messages, **given)
+        if "unreachable" in inspect.signature(method).parameters:
+            mailer.down = True
+            method(unreachable=mailer)
+        else:
+            method(mailer=mailer, received=lambda mailer=mailer: mailer.messages, **given)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +197,7 @@ def test_the_contract_notices(mutant, test):
 
 @pytest.mark.parametrize("test", sorted({test for tests in MUTANTS.values() for test in tests}))
 def test_the_contract_finds_nothing_where_there_is_nothing(test):
-    run(MemoryMailer, test)
+    run(Reaching, test)
 
 
 def test_every_test_of_the_contract_can_fail():

@@ -724,6 +724,37 @@ class WritesWithoutWaiting(MemoryStore):
             raise
 
 
+@noticed_by("test_an_interrupt_takes_everything_back_too")
+class CommitsWhatWasInterrupted(MemoryStore):
+    @contextmanager
+    def writing(self, **how):
+        transaction = super().writing(**how)
+        failed = (None, None, None)
+        try:
+            yield transaction.__enter__()
+        except Exception as error:
+            failed = (type(error), error, error.__traceback__)
+            raise
+        finally:
+            transaction.__exit__(*failed)
+
+
+@noticed_by("test_a_thread_that_is_writing_begins_no_other_transaction")
+class JoinsTheOuterTransaction(MemoryStore):
+    outer = None
+
+    @contextmanager
+    def writing(self, **how):
+        if self.outer is not None:
+            yield self.outer
+            return
+        with super().writing(**how) as self.outer:
+            try:
+                yield self.outer
+            finally:
+                self.outer = None
+
+
 # --- the proof --------------------------------------------------------------------------------------------------------
 
 NOTICED = (AssertionError, InvoicecoreError, pytest.fail.Exception, BaseExceptionGroup, *BROKEN_TABLES)

@@ -345,13 +345,13 @@ class Store(Protocol):
     def writing(
         self, *, lasting: bool = True, biller: str | None = None, shared: bool = False
     ) -> AbstractContextManager[Writer]:
-        """One transaction: committed when the `with` block ends, rolled back when it raises.
+        """One transaction: committed when the `with` block ends, rolled back when it raises anything.
 
         A `lasting` one outlives a loss of power, another need only outlive this process; a store may treat both alike.
         One of a `biller` changes its records only and follows, one after the other, those of the same biller; `shared`
         ones may run beside each other, since they claim what they change. One of no biller is alone in
         the store, unless it is shared.
-        Raises Interrupted for what may be done again.
+        Raises StoreError when this thread is writing already, Interrupted for what may be done again.
         """
         ...
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoicecore.errors import MailRefused
+from invoicecore.errors import MailRefused, MailUnavailable
 from invoicecore.ports import Attachment, Composed, Mail, Mailer
 from invoicecore.testing.checks import all_at_once, examples, rule
 
@@ -96,8 +96,13 @@ class MailerContract:
             def received(self, sandbox):
                 return sandbox.messages
 
-    What arrives late may be waited for in `received`. A mailer is closed after its test.
+    What arrives late may be waited for in `received`. A mailer is closed after its test. A third fixture,
+    `unreachable`, is a mailer whose server is down: one test is skipped without it.
     """
+
+    @pytest.fixture
+    def unreachable(self) -> Mailer:
+        pytest.skip("no fixture `unreachable`: give a mailer whose server is down")
 
     @pytest.fixture(autouse=True)
     def _closed(self, mailer: Mailer) -> Iterator[None]:
@@ -208,6 +213,12 @@ class MailerContract:
         sent = mail("good")
         mailer.send(sent)
         arrived(received, sent)
+
+    def test_a_server_that_is_down_is_told_as_such(self, unreachable: Mailer) -> None:
+        """The e-mail is kept and tried again; no answer at all would say that it was sent."""
+        with pytest.raises(MailUnavailable):
+            unreachable.send(mail())
+        unreachable.close()
 
     def test_many_e_mails_go_through_one_mailer(self, mailer: Mailer, received: Received) -> None:
         for n in range(30):

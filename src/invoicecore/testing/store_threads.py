@@ -1,26 +1,41 @@
-"""The store contract, part five: several threads at the same time."""
+"""The store contract, part five: several threads at the same time, and one that is interrupted."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 import attrs
+import pytest
 
 from invoicecore.charges import Charge
 from invoicecore.credits import CreditEntry
-from invoicecore.errors import Conflict
+from invoicecore.errors import Conflict, StoreError
 from invoicecore.invoices import Invoice
 from invoicecore.leases import Lease
 from invoicecore.parties import Customer
 from invoicecore.payments import after_payment
-from invoicecore.ports import Store
+from invoicecore.ports import Store, Writer
 from invoicecore.testing import samples
-from invoicecore.testing.checks import A_MOMENT, Running, all_at_once, ids, rule, stored_invoices, there, write
+from invoicecore.testing.checks import (
+    A_MOMENT,
+    Running,
+    all_at_once,
+    ids,
+    rule,
+    stored_invoices,
+    there,
+    transact,
+    write,
+)
 from invoicecore.testing.samples import DAY, TOMORROW, world
 
 
 class Oops(Exception):
     """What goes wrong in the middle of a transaction."""
+
+
+class Interrupt(BaseException):
+    """What a signal, a cancelled task or a green thread's timeout raises: no Exception."""
 
 
 class ThreadsContract:
@@ -43,6 +58,35 @@ class ThreadsContract:
             meanwhile.within(A_MOMENT)
             raise Oops
         assert meanwhile.result() == (0, None, 1)
+
+    def test_an_interrupt_takes_everything_back_too(self, store: Store) -> None:
+        """It passes as it is, keeps nothing, and the next transaction begins at once."""
+        here = world()
+        write(store, *here.records)
+
+        def cut_off(writer: Writer) -> None:
+            writer.add([samples.charge(here, "x1")])
+            writer.take_numbers(here.id, "n", 1, DAY)
+            raise Interrupt
+
+        with pytest.raises(Interrupt):
+            transact(store, cut_off)
+        write(store, samples.charge(here, "x2"))
+        with store.reading() as reader:
+            assert ids(reader.find(Charge, here.id, {})) == ["x2"]
+            assert reader.counter(here.id, "n").next == 1
+
+    def test_a_thread_that_is_writing_begins_no_other_transaction(self, store: Store) -> None:
+        """It would wait for itself, or what it is told was written would be lost with the outer one."""
+        here = world()
+        write(store, *here.records)
+        with store.writing() as writer:
+            writer.add([samples.charge(here, "x1")])
+            with pytest.raises(StoreError), store.writing() as inner:
+                inner.add([samples.charge(here, "x2")])
+            writer.add([samples.charge(here, "x3")])
+        with store.reading() as reader:
+            assert ids(reader.find(Charge, here.id, {})) == ["x1", "x3"]
 
     def test_a_reader_has_one_view_however_long_it_looks(self, store: Store) -> None:
         """A writer waits, or writes what this reader does not see; half of a transaction is never seen."""
