@@ -9,6 +9,7 @@ import math
 import time
 from datetime import timedelta
 from threading import Event, Thread
+from uuid import uuid4
 
 import attrs
 import hypothesis
@@ -350,6 +351,12 @@ class IsNeverTooLate(Mutant):
             return self.inner.cancel(reference, key)
         except StateConflict:
             return attrs.evolve(self.inner.payment(reference), status=PayStatus.CANCELLED)
+
+
+@noticed_by("test_what_was_changed_without_an_answer_is_not_said_to_be_as_it_was")
+class ChangesUnderAKeyOfItsOwn(Mutant):
+    def cancel(self, reference, key):
+        return self.inner.cancel(reference, uuid4().hex)
 
 
 @noticed_by("test_a_payment_tried_again_keeps_its_name_and_is_collected_once")

@@ -49,6 +49,7 @@ CHANGES: Final = ("expire", "revoke", "cancel", "retry")
 class Change:
     """A change of something, the same under the same key each time, and how that something is read."""
 
+    key: str
     do: Callable[[], object]
     read: Callable[[], PaymentSnapshot | MethodSnapshot]
 
@@ -59,11 +60,11 @@ def change(scene: Scene, operation: str) -> Change:
     if operation == "expire":
         [spec, *_] = scene.needs(Capability.CHECKOUT, Capability.EXPIRE)
         reference = gateway.checkout(scene.checkout(money(spec, 5120)), scene.key()).reference
-        return Change(do=lambda: gateway.expire(reference, key), read=lambda: gateway.payment(reference))
+        return Change(key=key, do=lambda: gateway.expire(reference, key), read=lambda: gateway.payment(reference))
     if operation == "revoke":
         [spec, *_] = scene.needs(Capability.REVOKE)
         method, _ = scene.bench.saved(spec.kind, currency_of(spec))
-        return Change(do=lambda: gateway.revoke(method, key), read=lambda: gateway.method(method))
+        return Change(key=key, do=lambda: gateway.revoke(method, key), read=lambda: gateway.method(method))
     verb = {"cancel": gateway.cancel, "retry": gateway.retry}[operation]
     charged = (scene.charged(spec)[0] for spec in scene.needs(Capability.CHARGE, Capability(operation)))
     waiting = next((told for told in charged if told.status is PayStatus.PENDING), None)
@@ -71,7 +72,7 @@ def change(scene: Scene, operation: str) -> Change:
         raise Unclaimed("payments that wait")
     if operation == "retry":
         fail(scene, waiting)
-    return Change(do=lambda: verb(waiting.reference, key), read=lambda: gateway.payment(waiting.reference))
+    return Change(key=key, do=lambda: verb(waiting.reference, key), read=lambda: gateway.payment(waiting.reference))
 
 
 def everything_else(scene: Scene) -> Mapping[str, Callable[[], object]]:
@@ -131,6 +132,7 @@ class ReadingContract(FaultsContract):
     ) -> None:
         changing = change(scene, operation)
         before, said = changing.read(), Executed.UNKNOWN
+        so_far = len(scene.bench.exchanges())
         with self.failing(scene, operation, fault):
             try:
                 changing.do()
@@ -141,6 +143,8 @@ class ReadingContract(FaultsContract):
             assert changing.read() == before, "it is said that nothing happened, and it did"
         with suppress(StateConflict, OutcomeUnknown):  # it is done already, or the failure is remembered
             changing.do()
+        keys = {each.key for each in scene.requests(operation, so_far) if each.key is not None}
+        assert all(each.startswith(changing.key) for each in keys), f"keys of its own making: {keys}"
 
     @item(48, 49)
     @MAKING
