@@ -316,21 +316,20 @@ def _about_the_same(lines: Sequence[Line], before: Sequence[Line]) -> tuple[Line
     Where some of several alike are gone, the amount tells which is left; where it does not, nobody knows for which days.
     """
 
-    def alike(line: Line) -> list[Line]:
-        return [old for old in there if (old.description, old.site) == (line.description, line.site)]
-
-    there, kept = list(before), list[tuple[Line, Line | None]]()
+    there, kept = dict[tuple[str, str | None], list[Line]](), list[tuple[Line, Line | None]]()
+    for old in before:
+        there.setdefault((old.description, old.site), []).append(old)
     for line in lines:
-        olds = alike(line)
-        same = next((old for old in olds if old.amount == line.amount), olds[0] if olds else None)
+        alike = there.get((line.description, line.site), [])
+        same = next((old for old in alike if old.amount == line.amount), alike[0] if alike else None)
         if same is not None:
-            there.remove(same)
+            alike.remove(same)
         kept.append((line, same))
 
     def dated(line: Line, same: Line | None) -> Line:
         if same is None or any(
             old.period != same.period and (old.amount == line.amount or same.amount != line.amount)
-            for old in alike(line)
+            for old in there[line.description, line.site]
         ):
             return line
         return attrs.evolve(line, period=same.period, share=same.share if same.amount == line.amount else None)
