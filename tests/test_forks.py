@@ -7,21 +7,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+import postgres
 from conftest import NOON
 from desks import BASE, Drawer, Scribe, money
 from invoicecore import Billing, Plugins
 from invoicecore.billing import ids
 from invoicecore.billing.desk import uncollected
 from invoicecore.billing.wiring import Wiring
+from invoicecore.charges import Charge
+from invoicecore.errors import StoreError
 from invoicecore.ports import Mail
-from invoicecore.testing import FixedClock
+from invoicecore.testing import FixedClock, samples
+from invoicecore.testing.checks import ids as stored
 from invoicecore_adapters import sql
 from invoicecore_adapters.mail.smtp import SmtpMailer
+from invoicecore_adapters.sql.store import SqlStore
 from mails import SENDER, a_mail
 from smtp_server import PATIENCE, running
 
@@ -90,6 +95,40 @@ class Held:
             self.pause()
 
     def close(self) -> None: ...
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def sql_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path}/x.db" if request.param == "sqlite" else stack.enter_context(postgres.lent())
+        yield stack.enter_context(closing(SqlStore(url)))
+
+
+@pytest.mark.parametrize("leaves", [None, ZeroDivisionError, SystemExit])
+def test_a_child_forked_within_a_transaction_leaves_it_to_its_parent(
+    leaves: type[BaseException] | None, sql_store: SqlStore
+) -> None:
+    here, inside = samples.world(), ExitStack()
+    with sql_store.writing() as writer:
+        writer.add(here.records)
+
+    def leave() -> None:
+        with inside:
+            if leaves is not None:
+                raise leaves
+
+    def child() -> None:
+        with pytest.raises(leaves or StoreError):
+            leave()
+        gc.collect()  # what is left of it says nothing to the server either
+
+    with inside:
+        writer = inside.enter_context(sql_store.writing(biller=here.id))
+        writer.add([samples.charge(here, "x1")])
+        in_a_child(child)
+        writer.add([samples.charge(here, "x2")])
+    with sql_store.reading() as reader:
+        assert stored(reader.find(Charge, here.id, {})) == ["x1", "x2"]
 
 
 def test_a_child_delivers_while_a_thread_of_its_parent_does(tmp_path: Path) -> None:

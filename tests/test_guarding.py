@@ -17,8 +17,8 @@ from invoicecore.collection import Collection, CollectionState, SavedMethod
 from invoicecore.errors import GatewayFailed, MissingExtra, NotSent, OutcomeUnknown, StoreError, WebhookRejected
 from invoicecore.invoices import Invoice
 from invoicecore.parties import Biller, Customer
-from invoicecore.payments import PaymentMethod, RefundState
-from invoicecore.ports import PaymentSnapshot
+from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
+from invoicecore.ports import PaymentSnapshot, RefundSnapshot, ReversalSnapshot
 from invoicecore.testing import FixedClock
 from providers import Faulty, Killed, deliver
 
@@ -244,7 +244,24 @@ WRONG: dict[str, Callable[[PaymentSnapshot], object]] = {
     "a part of a cent": lambda told: attrs.evolve(told, collected=Money("80.001", "EUR")),
     "two currencies": lambda told: attrs.evolve(told, collected=Money("80", "USD")),
     "no reference": lambda told: attrs.evolve(told, reference=""),
+    "less than nothing": lambda told: attrs.evolve(told, collected=money(-80)),
+    "a time for a day": lambda told: attrs.evolve(told, expected_on=datetime(2026, 3, 6, 9)),
+    "words of its own": lambda told: attrs.evolve(told, status="succeeded"),  # type: ignore[arg-type]  # wrong on purpose
+    "no names": lambda told: attrs.evolve(told, reversals=(_back(id=None),)),
+    "no reason": lambda told: attrs.evolve(told, reversals=(_back(reason=None),)),
+    "a debit for a refund": lambda told: attrs.evolve(told, refunds=(_refund(amount=money(-5)),)),
+    "nothing in a list": lambda told: attrs.evolve(told, refunds=(None,)),  # type: ignore[arg-type]  # wrong on purpose
 }
+
+
+def _back(**odd: Any) -> ReversalSnapshot:
+    return ReversalSnapshot(**{"id": "r1", "kind": ReversalKind.CHARGEBACK, "amount": money(5), **odd})
+
+
+def _refund(**odd: Any) -> RefundSnapshot:
+    return RefundSnapshot(
+        **{"reference": "f1", "payment": "p1", "amount": money(5), "state": RefundState.PENDING, **odd}
+    )
 
 
 @pytest.mark.rule("D3", "D6", "M8")
@@ -274,6 +291,20 @@ def test_a_charge_that_went_through_and_is_answered_with_no_answer_is_looked_up_
     daily(desk, gateway, clock, 2)
     assert status(desk, owed[0].invoice) is Status.PAID
     assert alerts(desk, owed[0].biller) == []
+
+
+@pytest.mark.rule("P1", "T1")
+@pytest.mark.parametrize("odd", [{"label": None}, {"reason": None}, {"next_charge_on": datetime(2026, 3, 6, 9)}])
+def test_a_method_that_no_store_would_keep_or_give_back_keeps_nobody_else_waiting(
+    desk: Billing, gateway: Faulty, town: Town, odd: dict[str, Any]
+) -> None:
+    bad, *_ = town()
+    breaks(
+        gateway, "method", lambda reference: reference == bad.method.reference, lambda told: attrs.evolve(told, **odd)
+    )
+    report = desk.collect()
+    assert (report.pending.count, report.waiting.count, report.stopped) == (2, 1, "")
+    assert f"its answer is none: {next(iter(odd))} is a" in bad.collection(desk).error
 
 
 @pytest.mark.rule("D6")

@@ -146,6 +146,27 @@ def test_what_the_first_schema_kept_counts_as_it_did_and_goes_on() -> None:
     postgres.drop(url)
 
 
+@pytest.mark.rule("M9", "P5")
+@pytest.mark.parametrize("last_day, kept", [(date(2026, 3, 30), date(2026, 3, 30)), (date(2026, 3, 31), None)])
+def test_a_note_of_the_third_schema_is_for_the_end_of_its_lease_where_the_period_goes_beyond_that(
+    last_day: date, kept: date | None
+) -> None:
+    url = _written_by(3)
+    with postgres.rows_of(url) as db:
+        db.execute(
+            "INSERT INTO credit_notes SELECT (jsonb_populate_record(note, jsonb_build_object('biller', rent.biller, "
+            "'invoice', rent.id, 'customer', rent.customer))).* FROM credit_notes note, invoices rent "
+            "WHERE rent.lease IS NOT NULL AND rent.period_end = '2026-04-01'"
+        )
+        db.execute("UPDATE leases SET ends = %s", [last_day])
+        db.commit()
+    SqlStore(url).close()
+    with postgres.rows_of(url) as db:
+        found = db.execute("SELECT lease_ends FROM credit_notes ORDER BY biller DESC").fetchall()
+        assert found == [(kept,), (None,)]
+    postgres.drop(url)
+
+
 def _written_by(version: int) -> str:
     url = postgres.database()
     with postgres.rows_of(url) as db:

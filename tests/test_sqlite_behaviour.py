@@ -642,6 +642,16 @@ def test_notes_of_the_third_schema_are_for_the_end_of_their_lease_where_it_has_e
             old.leases.end(leases[0], date(2026, 5, 31))
 
 
+@pytest.mark.rule("M9", "P5")
+def test_notes_of_the_third_schema_are_for_no_end_where_the_lease_ends_with_its_period(path: Path) -> None:
+    with closing(sqlite3.connect(written_by(3, path))) as person:
+        person.execute("UPDATE leases SET ends = '2026-05-31' WHERE ends = '2026-05-20'")
+        person.commit()
+    with Billing.open(f"sqlite:///{path}", clock=FixedClock(NOW), plugins=Plugins.of(sql.plugin)) as old:
+        park = next(each for each in old.billers.all() if each.name == "Les Pins")
+        assert [note.lease_ends for note in old.credit_notes.find(biller=park)] == [None, None, None]
+
+
 @pytest.mark.rule("D3", "S12", "R16", "T2")
 def test_what_the_second_schema_kept_counts_as_it_did_and_can_be_collected(path: Path) -> None:
     written_by(2, path)

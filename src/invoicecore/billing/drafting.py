@@ -311,16 +311,30 @@ def _lines(
 
 
 def _about_the_same(lines: Sequence[Line], before: Sequence[Line]) -> tuple[Line, ...]:
-    """The lines, those that say what one before said for its days: a lease's end asks which are rent (M9)."""
-    there, found = list(before), []
+    """The lines, those that say what one before said for its days: a lease's end asks which are rent (M9).
+
+    Where some of several alike are gone, the amount tells which is left; where it does not, nobody knows for which days.
+    """
+
+    there, kept = dict[tuple[str, str | None], list[Line]](), list[tuple[Line, Line | None]]()
+    for old in before:
+        there.setdefault((old.description, old.site), []).append(old)
     for line in lines:
-        same = next((old for old in there if (old.description, old.site) == (line.description, line.site)), None)
+        alike = there.get((line.description, line.site), [])
+        same = next((old for old in alike if old.amount == line.amount), alike[0] if alike else None)
         if same is not None:
-            there.remove(same)
-            share = same.share if same.amount == line.amount else None
-            line = attrs.evolve(line, period=same.period, share=share)
-        found.append(line)
-    return tuple(found)
+            alike.remove(same)
+        kept.append((line, same))
+
+    def dated(line: Line, same: Line | None) -> Line:
+        if same is None or any(
+            old.period != same.period and (old.amount == line.amount or same.amount != line.amount)
+            for old in there[line.description, line.site]
+        ):
+            return line
+        return attrs.evolve(line, period=same.period, share=same.share if same.amount == line.amount else None)
+
+    return tuple(dated(line, same) for line, same in kept)
 
 
 def _same_taxes(before: Invoice, amount: Money | None) -> tuple[TaxRate, ...]:

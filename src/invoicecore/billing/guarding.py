@@ -7,8 +7,10 @@ something around its requests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 from invoicecore.errors import (
     GatewayError,
@@ -19,7 +21,7 @@ from invoicecore.errors import (
     StoreError,
     WebhookRejected,
 )
-from invoicecore.money import exact
+from invoicecore.money import Money, exact
 from invoicecore.ports import HostedPage, MethodSnapshot, NoticePage, PaymentSnapshot, RefundSnapshot
 from invoicecore.spans import NOTHING
 
@@ -48,6 +50,9 @@ _ANSWERS: Final[Mapping[str, tuple[type, ...]]] = {
 
 _PASSING: Final = (GatewayError, WebhookRejected, MissingExtra, PluginError, StoreError)
 """What is said in the library's own words already: by the gateway, or by a host that is beneath it."""
+
+_KEPT: Final = (PaymentSnapshot, RefundSnapshot, MethodSnapshot, HostedPage)
+_DAY: Final = date | None  # a datetime is one to Python
 
 _LONGEST: Final = 500  # characters of an exception that are told
 
@@ -104,7 +109,12 @@ def _wrong(told: object, kinds: tuple[type, ...]) -> str:
     reference = getattr(told, "reference", "none is told")
     if not isinstance(reference, str) or not reference:
         return f"reference={reference!r} is no name"
-    if not isinstance(told, PaymentSnapshot | RefundSnapshot) or told.key is None:
+    if isinstance(told, PaymentSnapshot | RefundSnapshot) and told.key is None:
+        return ""
+    kind = next(each for each in kinds if isinstance(told, each))
+    if kind in _KEPT and (misfit := _misfit(told, kind)):
+        return misfit
+    if not isinstance(told, PaymentSnapshot | RefundSnapshot):
         return ""
     moneys: list[tuple[str, object]] = [("amount", told.amount)]
     if isinstance(told, PaymentSnapshot):
@@ -114,7 +124,28 @@ def _wrong(told: object, kinds: tuple[type, ...]) -> str:
     try:
         code = exact(told.amount).currency.code
         for field, money in moneys:
-            exact(money, field, currency=code)
+            if (given := exact(money, field, currency=code)).amount < 0:
+                return f"{field} {given.amount} is below zero"
     except InvalidValue as error:
         return str(error)
     return ""
+
+
+def _misfit(told: object, kind: type) -> str:
+    """The first field that is not what the port says: no store would keep it, or give it back as it was."""
+    for name, hint in _hints(kind).items():
+        value = getattr(told, name)
+        if get_origin(hint) is tuple:
+            each_kind = get_args(hint)[0]
+            if not isinstance(value, tuple | list) or not all(isinstance(each, each_kind) for each in value):
+                return f"{name} are not each a {each_kind.__name__}"
+            if misfit := next(filter(None, (_misfit(each, each_kind) for each in value)), ""):
+                return f"of {name}, {misfit}"
+        elif hint is not Money and not (isinstance(value, hint) and (hint != _DAY or type(value) is not datetime)):
+            return f"{name} is a {type(value).__name__} in place of {getattr(hint, '__name__', hint)}"
+    return ""
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)

@@ -6,11 +6,15 @@ within SQLAlchemy's pool, which then counts a connection that nobody has, or kee
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
+
+# Of transactions that were open while forking: kept, because what closes or ends one in the child does so in the parent.
+_INHERITED: Final[list[object]] = []
 
 
 class Session(Protocol):
@@ -35,6 +39,7 @@ class Loan:
         self._engine = engine
         self._connection: Connection | None = None
         self._session: Session | None = None
+        self._pid = os.getpid()
 
     def take(self) -> Connection:
         """A connection of the pool. Raises SQLAlchemyError, or the driver's error."""
@@ -48,6 +53,7 @@ class Loan:
 
     def undo(self, error: BaseException) -> None:
         """Roll back after an error of the block; after an interrupt, when nobody knows where the driver is, hang up."""
+        self._leave_to_parent()
         connection, session = self._connection, self._session
         if connection is None:
             return
@@ -69,6 +75,7 @@ class Loan:
 
     def end(self) -> None:
         """Give the connection back; one that is gone by now has nothing left to undo."""
+        self._leave_to_parent()
         connection, self._connection, self._session = self._connection, None, None
         if connection is None:
             return
@@ -81,6 +88,12 @@ class Loan:
             with suppress(SQLAlchemyError, self._refusal):
                 connection.close()  # it may have struck before anything was done
             raise unmasked(error) from None
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child, forget what is lent: the connection is its parent's, and so is the transaction on it."""
+        if self._connection is not None and os.getpid() != self._pid:
+            _INHERITED.append((self._connection, self._session))
+            self._connection, self._session = None, None
 
     def _doubt(self, error: BaseException) -> None:
         """Take a new pool after an interrupt that may have struck within the old one."""

@@ -179,11 +179,13 @@ def _collecting(connection: Connection) -> None:
 def _lease_ends(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE credit_notes ADD COLUMN lease_ends DATE")
     # What a note was for nobody knows any more: where its lease has ended by now, for the days after that, as it was taken.
+    # `ends` is a lease's last day, and a period goes up to before its end.
+    first_day_after = "leases.ends + 1" if connection.dialect.name == "postgresql" else "date(leases.ends, '+1 day')"
     connection.exec_driver_sql(
         "UPDATE credit_notes SET lease_ends = (SELECT leases.ends FROM invoices JOIN leases "
         "ON leases.biller = invoices.biller AND leases.id = invoices.lease "
         "WHERE invoices.biller = credit_notes.biller AND invoices.id = credit_notes.invoice "
-        "AND leases.ends < invoices.period_end)"
+        f"AND {first_day_after} < invoices.period_end)"
     )
 
 

@@ -58,12 +58,13 @@ class SqlStore:
     def writing(self, *, lasting: bool = True, biller: str | None = None, shared: bool = False) -> Iterator[Writer]:
         """See Store.writing; StoreError when this thread is writing already, or others write for too long.
 
-        An error of a statement that was swallowed inside the block is raised again at its end, and nothing is kept.
+        An error of a statement that was swallowed inside the block is raised again at its end, and nothing is kept. A
+        child that was forked inside the block and reaches its end gets StoreError: the transaction is its parent's.
         """
         self._usable()
         if getattr(self._writing_here, "now", False):
             raise StoreError("this thread is writing already; do it in the same transaction")
-        self._writing_here.now = True
+        self._writing_here.now, pid = True, os.getpid()
         try:
             with self._database.writing(lasting=lasting, biller=biller, shared=shared) as connection:
                 self._check_version(connection)
@@ -72,6 +73,8 @@ class SqlStore:
                     yield writer
                     if writer.broken is not None:
                         raise writer.broken
+                    if os.getpid() != pid:
+                        raise StoreError("this transaction is the parent process's; write in one of this process")
                     self._database.commit(connection)
                 finally:
                     writer.end()
