@@ -8,7 +8,10 @@ from __future__ import annotations
 PAID = "SELECT id FROM invoices WHERE phase = 'paid' AND kind = 'lease'"
 BY_HAND = "SELECT p.id, a.invoice FROM payments p JOIN allocations a ON a.payment = p.id WHERE p.collection IS NULL AND p.id NOT IN (SELECT payment FROM reversals)"
 DEBITED = "SELECT p.id, p.collection FROM payments p WHERE p.collection IS NOT NULL AND p.id NOT IN (SELECT payment FROM reversals)"
-OF_TWO_LINES = "SELECT invoice FROM lines WHERE invoice IN (SELECT id FROM invoices WHERE kind = 'lease') GROUP BY invoice HAVING count(*) > 1"
+OF_TWO_LINES = (
+    "SELECT invoice FROM lines WHERE invoice IN (SELECT id FROM invoices WHERE kind = 'lease')"
+    " GROUP BY invoice HAVING count(*) > 1 AND count(period_start) = count(*)"
+)
 WITH_TAX = "SELECT t.invoice FROM invoice_taxes t JOIN invoices i ON i.id = t.invoice WHERE i.kind = 'lease'"
 
 PLANTS: dict[str, tuple[str, tuple[str, ...], str]] = {
