@@ -891,6 +891,7 @@ def test_a_page_of_more_than_a_day_is_refused_without_a_request(bench: Bench, ga
     with pytest.raises(InvalidRequest, match="24 hours"):
         gateway.checkout(a_page(expires_at=NOON + timedelta(hours=24, seconds=1)), KEY)
     assert not bench.exchanges()
+    assert gateway.checkout(a_page(expires_at=NOON + timedelta(hours=24)), KEY).expires_at == NOON + timedelta(hours=24)
 
 
 def test_a_page_of_less_than_half_an_hour_is_refused_unless_it_is_there_already(
@@ -943,7 +944,10 @@ def test_a_payer_who_was_declined_may_try_again_as_long_as_the_page_is_open(
 def test_a_payer_who_has_to_confirm_keeps_the_page_open(bench: Bench, gateway: StripeGateway) -> None:
     page = gateway.checkout(a_page(), KEY)
     bench.challenge(page.url)
-    assert gateway.payment(page.reference).status is PayStatus.OPEN
+    intent = bench.simulator.account.objects[page.reference]["payment_intent"]
+    for name in (page.reference, intent):
+        told = gateway.payment(name)
+        assert (told.status, told.reference) == (PayStatus.OPEN, page.reference)
 
 
 def test_a_page_to_save_on_is_no_payment_and_a_page_to_pay_on_no_method(gateway: StripeGateway) -> None:
@@ -1022,6 +1026,36 @@ def test_a_method_is_saved_shown_by_its_last_digits_and_given_up(
     assert (gone.state, gone.key) == (MethodState.INACTIVE, KEY), "it names no customer any more, and is ours"
     with pytest.raises(StateConflict):
         gateway.charge(charge, "another charge")
+
+
+@pytest.mark.parametrize(
+    "agreed, state",
+    [
+        (None, MethodState.ACTIVE),
+        ("active", MethodState.ACTIVE),
+        ("pending", MethodState.PENDING),  # its bank has not agreed yet: nothing can be charged
+        ("inactive", MethodState.INACTIVE),
+    ],
+)
+def test_a_debit_can_be_charged_when_its_mandate_is_active(agreed: str | None, state: MethodState) -> None:
+    saved = {"id": "pm_1", "type": "bacs_debit", "customer": "cus_1", "bacs_debit": {"last4": "2345"}}
+    assert snapshots.method(saved, mandate={"status": agreed} if agreed else None).state is state
+
+
+@pytest.mark.parametrize(
+    "page, state, reason",
+    [
+        ("open", MethodState.OPEN, ""),  # the payer may try another card
+        ("complete", MethodState.INACTIVE, "lost_card"),
+        ("expired", MethodState.INACTIVE, "expired"),
+    ],
+)
+def test_a_set_up_that_was_declined_goes_on_as_long_as_its_page_is_open(
+    page: str, state: MethodState, reason: str
+) -> None:
+    declined = {"id": "seti_1", "status": "requires_payment_method", "last_setup_error": ERROR}
+    told = snapshots.set_up({"id": "cs_1", "status": page, "payment_method_types": ["card"]}, declined)
+    assert (told.reference, told.state, told.reason) == ("cs_1", state, reason)
 
 
 def test_a_page_to_save_on_is_closed_by_giving_it_up(gateway: StripeGateway) -> None:
