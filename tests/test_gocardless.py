@@ -54,6 +54,7 @@ from invoicecore.ports import (
     Capability,
     Charge,
     Checkout,
+    Lookup,
     Operation,
     PaymentSnapshot,
     PayStatus,
@@ -221,6 +222,7 @@ def past(*actions: str, cause: str = "refer_to_payer") -> list[dict[str, Any]]:
         ("submitted", ["confirmed", "failed", "resubmission_requested", "submitted"], PayStatus.PENDING, 1),
         ("cancelled", ["confirmed", "failed", "resubmission_requested", "cancelled"], PayStatus.SUCCEEDED, 1),
         ("confirmed", ["confirmed", "failed", "resubmission_requested", "confirmed"], PayStatus.SUCCEEDED, 2),
+        ("confirmed", ["confirmed", "failed", "resubmission_requested"], PayStatus.SUCCEEDED, 2),  # not told yet
         ("invented_tomorrow", ["submitted"], PayStatus.UNRECOGNISED, 0),
         ("failed", ["confirmed"], PayStatus.UNRECOGNISED, 1),  # when it failed is not told yet
         ("charged_back", ["confirmed"], PayStatus.UNRECOGNISED, 1),
@@ -240,6 +242,8 @@ def test_of_what_failed_before_its_events_were_forgotten_nothing_is_claimed(stat
     forgotten = [event for event in past("confirmed", "submitted", "failed") if event["action"] == "failed"]
     assert snapshots.payment(raw(status), forgotten).status is PayStatus.UNRECOGNISED
     assert snapshots.payment(raw(status), []).status is PayStatus.UNRECOGNISED
+    # What it is by now is told, and what came before is not: it may have come and gone more than once.
+    assert snapshots.payment(raw(status), past(status)[:1]).status is PayStatus.UNRECOGNISED
 
 
 def test_a_late_failure_is_money_taken_back_and_never_money_that_did_not_come() -> None:
@@ -343,6 +347,11 @@ def test_what_can_be_taken_back_for_ever_says_so() -> None:
     assert times["sepa_core"] == timedelta(weeks=8)
 
 
+def test_no_more_is_declared_of_keys_and_lists_than_is_known() -> None:
+    assert INFO.key_window == timedelta(hours=24)  # a repeat after it might charge again
+    assert INFO.lookup is Lookup.FINDS_IF_PRESENT  # that nothing is found does not prove that nothing was made
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +383,7 @@ class Unprintable(Exception):
         (Answered(200, sdk.MalformedResponseError("?", "<html>", 200)), OutcomeUnknown),
         (Answered(502, sdk.MalformedResponseError("?", "<html>", 502)), OutcomeUnknown),
         (answered(500, "gocardless"), OutcomeUnknown),
+        (answered(500, "invalid_state", "mandate_is_inactive"), OutcomeUnknown),
         (answered(503, "invalid_state", "mandate_is_inactive"), OutcomeUnknown),
         (answered(401, "invalid_api_usage", "unauthorized"), ConfigurationProblem),
         (answered(403, "invalid_api_usage", "insufficient_permissions"), ConfigurationProblem),
@@ -1120,6 +1130,14 @@ def saving(bench: GoCardlessBench, currency: str = "GBP", **changes: Any) -> Set
         cancel_url=cancel,
     )
     return attrs.evolve(wanted, **changes)
+
+
+@pytest.mark.parametrize("minutes, there", [(0, True), (10, True), (11, False)])
+def test_what_was_just_made_is_found_though_our_clock_is_ahead(
+    bench: GoCardlessBench, minutes: int, there: bool
+) -> None:
+    made, ahead = charged(bench), bench.now() + timedelta(minutes=minutes)
+    assert bench.gateway().find(Operation.CHARGE, KEY, since=ahead) == (made if there else None)
 
 
 def test_money_that_was_taken_back_and_collected_again_came_twice(bench: GoCardlessBench) -> None:
