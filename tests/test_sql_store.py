@@ -21,9 +21,12 @@ from invoicecore.charges import Charge
 from invoicecore.errors import Conflict, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind
 from invoicecore.parties import Customer, Unit
+from invoicecore.payments import Facts
 from invoicecore.ports import InvoiceQuery, Store
 from invoicecore.testing import StoreContract, samples
 from invoicecore.testing.samples import DAY, world
+from invoicecore_adapters.sql.rows import Batch
+from invoicecore_adapters.sql.sqlite import SqliteDialect
 from invoicecore_adapters.sql.store import SqlStore
 
 HERE = world()
@@ -74,6 +77,21 @@ class TestPostgresStore(_Kept):
             yield fresh
             for store in opened:
                 store.close()
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_amounts_that_are_made_for_a_row_and_forgotten_are_each_their_own() -> None:
+    batch, none = Batch(SqliteDialect()), HERE.money(0)
+
+    def paid(cents: int) -> Facts:
+        return Facts(
+            paid=HERE.money(cents), credit=none, refunded=none, refunded_credit=none, in_flight=none, noted=none
+        )
+
+    assert [batch.minor(HERE.money(cents), "EUR") for cents in range(100)] == [*range(100)]
+    assert [batch.facts(paid(cents), "EUR")[0] for cents in range(100)] == [*range(100)]
 
 
 # --- what is refused, in words ----------------------------------------------------------------------------------------
