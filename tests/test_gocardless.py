@@ -1164,6 +1164,18 @@ def test_a_charge_back_and_its_end_are_told(bench: GoCardlessBench) -> None:
     assert (told.status, told.collected) == (PayStatus.SUCCEEDED, made.amount)
 
 
+def test_what_was_given_back_is_told_when_what_came_is_forgotten(bench: GoCardlessBench) -> None:
+    gateway, made = bench.gateway(), charged(bench)
+    bench.collect(made.reference)
+    part = RefundRequest(payment=made.reference, amount=Money("10.00", "GBP"), refunded_before=Money("0.00", "GBP"))
+    given = gateway.refund(part, "refund-1")
+    bench.reverse(made.reference, ReversalKind.LATE_FAILURE)
+    bench.move(timedelta(days=600).total_seconds())  # events are told of for eighteen months
+    told = gateway.payment(made.reference)
+    assert (told.status, told.collected) == (PayStatus.UNRECOGNISED, Money("0.00", "GBP"))
+    assert [each.reference for each in told.refunds] == [given.reference]
+
+
 def test_a_status_that_does_not_fit_is_read_once_more(bench: GoCardlessBench) -> None:
     made = charged(bench)
     bench.fault("payment", Fault.UNKNOWN_STATUS)
