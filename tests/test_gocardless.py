@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -1091,6 +1091,15 @@ def test_missed_events_that_nobody_can_keep_are_left_out(saying: Saying, field: 
     assert ([each.id for each in told.notices], told.cursor) == (["EV2"], "EV2")
 
 
+def test_a_list_whose_cursor_leads_back_to_itself_ends(saying: Saying) -> None:
+    saying.lists("events", "refunds")
+    saying.says("/payments", {"payments": [raw()], "meta": {"cursors": {"after": "PM123"}}})
+    gateway = saying.gateway()
+    account, day = gateway._account, timedelta(days=1)
+    assert len(list(islice(account.all(account.payments, {}), 9))) == 2
+    assert len(list(islice(gateway.payments(NOON - day, NOON + day), 9))) == 2
+
+
 # --- journeys ---------------------------------------------------------------------------------------------------------
 
 
@@ -1432,6 +1441,19 @@ def test_a_list_tells_of_each_payment_what_reading_it_tells(
     assert {each.reference for each in told} == {each.reference for each in made}
     assert all(each == gateway.payment(each.reference) for each in told)
     assert list(gateway.payments(start - timedelta(days=1), start - timedelta(hours=1))) == []
+
+
+def test_a_payment_that_fails_while_it_is_listed_is_read_by_itself(
+    bench: GoCardlessBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invoicecore_adapters.gocardless.account.PAGE", 1)
+    gateway, start = bench.gateway(), bench.now()
+    older, newer = charged(bench, "key-1"), charged(bench, "key-2")
+    listed = gateway.payments(start, bench.now() + timedelta(seconds=1))
+    assert next(listed) == newer
+    bench.fail(older.reference, "refer_to_payer")
+    [told] = listed
+    assert (told.reference, told.status) == (older.reference, PayStatus.FAILED)
 
 
 def test_events_that_were_missed_come_page_by_page(bench: GoCardlessBench, monkeypatch: pytest.MonkeyPatch) -> None:
