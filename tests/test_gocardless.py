@@ -13,7 +13,7 @@ import ssl
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice, permutations
@@ -1098,6 +1098,23 @@ def test_a_list_whose_cursor_leads_back_to_itself_ends(saying: Saying) -> None:
     account, day = gateway._account, timedelta(days=1)
     assert len(list(islice(account.all(account.payments, {}), 9))) == 2
     assert len(list(islice(gateway.payments(NOON - day, NOON + day), 9))) == 2
+
+
+@pytest.mark.parametrize(
+    "status, shown", [("fulfilling", PayStatus.PENDING), ("fulfilled", PayStatus.PENDING), ("pending", None)]
+)
+def test_a_page_that_cannot_be_closed_since_it_was_paid_tells_so(
+    saying: Saying, status: str, shown: PayStatus | None
+) -> None:
+    asked = {"amount": 1000, "currency": "GBP"}
+    request = {"id": "BRQ1", "created_at": "2026-04-01T12:00:00.000Z", "status": status, "payment_request": asked}
+    refused = {"error": {"type": "invalid_state", "code": 422, "errors": [{"reason": "cancellation_failed"}]}}
+    saying.says("/billing_requests/BRQ1", {"billing_requests": request})
+    saying.says("/billing_requests/BRQ1/actions/cancel", refused, 422, method="POST")
+    with ExitStack() as refusal:
+        if shown is None:
+            refusal.enter_context(pytest.raises(StateConflict))
+        assert saying.gateway().expire("BRQ1", "expire-1").status is shown
 
 
 # --- journeys ---------------------------------------------------------------------------------------------------------
