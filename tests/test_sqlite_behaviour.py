@@ -643,9 +643,7 @@ def test_notes_of_the_third_schema_are_for_the_end_of_their_lease_where_it_has_e
 
 
 @pytest.mark.rule("M9", "P5")
-@pytest.mark.parametrize(
-    "ends, known", [("2026-05-31", date(2026, 5, 31)), ("2026-06-01", None), ("2026-07-15", None)]
-)
+@pytest.mark.parametrize("ends, known", [("2026-05-31", date(2026, 5, 31)), ("2026-06-01", None), ("2026-07-15", None)])
 def test_a_note_of_the_third_schema_is_for_no_end_that_left_what_was_billed_whole(
     ends: str, known: date | None, path: Path
 ) -> None:
