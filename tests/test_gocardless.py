@@ -13,10 +13,10 @@ import ssl
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -54,6 +54,7 @@ from invoicecore.ports import (
     Capability,
     Charge,
     Checkout,
+    Lookup,
     Operation,
     PaymentSnapshot,
     PayStatus,
@@ -221,6 +222,7 @@ def past(*actions: str, cause: str = "refer_to_payer") -> list[dict[str, Any]]:
         ("submitted", ["confirmed", "failed", "resubmission_requested", "submitted"], PayStatus.PENDING, 1),
         ("cancelled", ["confirmed", "failed", "resubmission_requested", "cancelled"], PayStatus.SUCCEEDED, 1),
         ("confirmed", ["confirmed", "failed", "resubmission_requested", "confirmed"], PayStatus.SUCCEEDED, 2),
+        ("confirmed", ["confirmed", "failed", "resubmission_requested"], PayStatus.SUCCEEDED, 2),  # not told yet
         ("invented_tomorrow", ["submitted"], PayStatus.UNRECOGNISED, 0),
         ("failed", ["confirmed"], PayStatus.UNRECOGNISED, 1),  # when it failed is not told yet
         ("charged_back", ["confirmed"], PayStatus.UNRECOGNISED, 1),
@@ -240,6 +242,8 @@ def test_of_what_failed_before_its_events_were_forgotten_nothing_is_claimed(stat
     forgotten = [event for event in past("confirmed", "submitted", "failed") if event["action"] == "failed"]
     assert snapshots.payment(raw(status), forgotten).status is PayStatus.UNRECOGNISED
     assert snapshots.payment(raw(status), []).status is PayStatus.UNRECOGNISED
+    # What it is by now is told, and what came before is not: it may have come and gone more than once.
+    assert snapshots.payment(raw(status), past(status)[:1]).status is PayStatus.UNRECOGNISED
 
 
 def test_a_late_failure_is_money_taken_back_and_never_money_that_did_not_come() -> None:
@@ -343,6 +347,11 @@ def test_what_can_be_taken_back_for_ever_says_so() -> None:
     assert times["sepa_core"] == timedelta(weeks=8)
 
 
+def test_no_more_is_declared_of_keys_and_lists_than_is_known() -> None:
+    assert INFO.key_window == timedelta(hours=24)  # a repeat after it might charge again
+    assert INFO.lookup is Lookup.FINDS_IF_PRESENT  # that nothing is found does not prove that nothing was made
+
+
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +383,7 @@ class Unprintable(Exception):
         (Answered(200, sdk.MalformedResponseError("?", "<html>", 200)), OutcomeUnknown),
         (Answered(502, sdk.MalformedResponseError("?", "<html>", 502)), OutcomeUnknown),
         (answered(500, "gocardless"), OutcomeUnknown),
+        (answered(500, "invalid_state", "mandate_is_inactive"), OutcomeUnknown),
         (answered(503, "invalid_state", "mandate_is_inactive"), OutcomeUnknown),
         (answered(401, "invalid_api_usage", "unauthorized"), ConfigurationProblem),
         (answered(403, "invalid_api_usage", "insufficient_permissions"), ConfigurationProblem),
@@ -1081,6 +1091,32 @@ def test_missed_events_that_nobody_can_keep_are_left_out(saying: Saying, field: 
     assert ([each.id for each in told.notices], told.cursor) == (["EV2"], "EV2")
 
 
+def test_a_list_whose_cursor_leads_back_to_itself_ends(saying: Saying) -> None:
+    saying.lists("events", "refunds")
+    saying.says("/payments", {"payments": [raw()], "meta": {"cursors": {"after": "PM123"}}})
+    gateway = saying.gateway()
+    account, day = gateway._account, timedelta(days=1)
+    assert len(list(islice(account.all(account.payments, {}), 9))) == 2
+    assert len(list(islice(gateway.payments(NOON - day, NOON + day), 9))) == 2
+
+
+@pytest.mark.parametrize(
+    "status, shown", [("fulfilling", PayStatus.PENDING), ("fulfilled", PayStatus.PENDING), ("pending", None)]
+)
+def test_a_page_that_cannot_be_closed_since_it_was_paid_tells_so(
+    saying: Saying, status: str, shown: PayStatus | None
+) -> None:
+    asked = {"amount": 1000, "currency": "GBP"}
+    request = {"id": "BRQ1", "created_at": "2026-04-01T12:00:00.000Z", "status": status, "payment_request": asked}
+    refused = {"error": {"type": "invalid_state", "code": 422, "errors": [{"reason": "cancellation_failed"}]}}
+    saying.says("/billing_requests/BRQ1", {"billing_requests": request})
+    saying.says("/billing_requests/BRQ1/actions/cancel", refused, 422, method="POST")
+    with ExitStack() as refusal:
+        if shown is None:
+            refusal.enter_context(pytest.raises(StateConflict))
+        assert saying.gateway().expire("BRQ1", "expire-1").status is shown
+
+
 # --- journeys ---------------------------------------------------------------------------------------------------------
 
 
@@ -1122,6 +1158,14 @@ def saving(bench: GoCardlessBench, currency: str = "GBP", **changes: Any) -> Set
     return attrs.evolve(wanted, **changes)
 
 
+@pytest.mark.parametrize("minutes, there", [(0, True), (10, True), (11, False)])
+def test_what_was_just_made_is_found_though_our_clock_is_ahead(
+    bench: GoCardlessBench, minutes: int, there: bool
+) -> None:
+    made, ahead = charged(bench), bench.now() + timedelta(minutes=minutes)
+    assert bench.gateway().find(Operation.CHARGE, KEY, since=ahead) == (made if there else None)
+
+
 def test_money_that_was_taken_back_and_collected_again_came_twice(bench: GoCardlessBench) -> None:
     gateway, made = bench.gateway(), charged(bench)
     bench.collect(made.reference)
@@ -1144,6 +1188,18 @@ def test_a_charge_back_and_its_end_are_told(bench: GoCardlessBench) -> None:
     told = gateway.payment(made.reference)
     assert told.reversals == (attrs.evolve(taken, cancelled=True),)
     assert (told.status, told.collected) == (PayStatus.SUCCEEDED, made.amount)
+
+
+def test_what_was_given_back_is_told_when_what_came_is_forgotten(bench: GoCardlessBench) -> None:
+    gateway, made = bench.gateway(), charged(bench)
+    bench.collect(made.reference)
+    part = RefundRequest(payment=made.reference, amount=Money("10.00", "GBP"), refunded_before=Money("0.00", "GBP"))
+    given = gateway.refund(part, "refund-1")
+    bench.reverse(made.reference, ReversalKind.LATE_FAILURE)
+    bench.move(timedelta(days=600).total_seconds())  # events are told of for eighteen months
+    told = gateway.payment(made.reference)
+    assert (told.status, told.collected) == (PayStatus.UNRECOGNISED, Money("0.00", "GBP"))
+    assert [each.reference for each in told.refunds] == [given.reference]
 
 
 def test_a_status_that_does_not_fit_is_read_once_more(bench: GoCardlessBench) -> None:
@@ -1402,6 +1458,19 @@ def test_a_list_tells_of_each_payment_what_reading_it_tells(
     assert {each.reference for each in told} == {each.reference for each in made}
     assert all(each == gateway.payment(each.reference) for each in told)
     assert list(gateway.payments(start - timedelta(days=1), start - timedelta(hours=1))) == []
+
+
+def test_a_payment_that_fails_while_it_is_listed_is_read_by_itself(
+    bench: GoCardlessBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invoicecore_adapters.gocardless.account.PAGE", 1)
+    gateway, start = bench.gateway(), bench.now()
+    older, newer = charged(bench, "key-1"), charged(bench, "key-2")
+    listed = gateway.payments(start, bench.now() + timedelta(seconds=1))
+    assert next(listed) == newer
+    bench.fail(older.reference, "refer_to_payer")
+    [told] = listed
+    assert (told.reference, told.status) == (older.reference, PayStatus.FAILED)
 
 
 def test_events_that_were_missed_come_page_by_page(bench: GoCardlessBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from invoicecore import Billing, Plugins
 from invoicecore.charges import Charge, ChargeState
 from invoicecore.errors import BadFile, Interrupted, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Lifecycle
-from invoicecore.moving import FileSource, Moved, StoreSource, files, is_arriving, move, pages, putting, save
+from invoicecore.moving import FileSource, Moved, StoreSource, files, is_arriving, move, pages, putting, save, tallies
 from invoicecore.moving.files import new_file
 from invoicecore.moving.kinds import KINDS, REFERENCES
 from invoicecore.parties import Biller
@@ -420,6 +420,31 @@ def test_a_biller_that_was_changed_is_known_to_be_arriving_once_its_invoices_com
         assert not is_arriving(tx, tx.billers()[0])
 
 
+def test_a_biller_that_takes_no_payments_and_gives_numbers_is_not_arriving(new: NewStore) -> None:
+    store, here = new("memory"), world()
+    write(store, *one_of_each(here))
+    with store.writing() as tx:
+        tx.replace([attrs.evolve(here.biller, payments=False)])
+        assert is_arriving(tx, tx.billers()[0])  # for all that its records tell
+        tx.take_numbers("b1", "draft", 1, DAY)
+        assert not is_arriving(tx, tx.billers()[0])
+
+
+@pytest.mark.parametrize("there", KINDS_OF_STORE)
+def test_the_last_page_of_each_biller_outlasts_a_loss_of_power(there: str, full: Store, new: NewStore) -> None:
+    last: dict[str, bool] = {}
+
+    class Asked(Wrapped):
+        @contextmanager
+        def writing(self, **how: Any) -> Iterator[Writer]:
+            last[how["biller"]] = how["lasting"]
+            with self._store.writing(**how) as tx:
+                yield tx
+
+    move(StoreSource(full), Asked(new(there)))
+    assert last == {"b1": True, "b2": True}
+
+
 class Interrupting(Wrapped):
     """A store that is interrupted at the end of every transaction but each third, half of the time after the commit."""
 
@@ -733,6 +758,27 @@ def test_the_totals_are_those_of_all_billers_together(full: Store, new: NewStore
     assert source.sums["total"] == {"EUR": 2_000, "JPY": 2_000}
     assert source.sums["paid"] == {"EUR": 400, "JPY": 400}
     assert source.sums["balance"] == {"EUR": 1_600, "JPY": 1_600}
+
+
+@pytest.mark.rule("R16")
+def test_totals_are_of_what_is_billed_and_of_money_that_is_held() -> None:
+    here = world()
+    settled = samples.invoice(here, "i1", number="INV-1", amount=1_000, paid=700, credit=200, refunded=100)
+    void = samples.invoice(here, "i2", number="INV-2", lifecycle=Lifecycle.VOID, voided_on=DAY)
+    page = pages.Page(biller="b1", records=(settled, void, samples.invoice(here, "i3")))
+    [tally] = tallies.tallied([page]).values()
+    assert tally.sums == {"total": {"EUR": 1_000}, "paid": {"EUR": 800}, "balance": {"EUR": 100}}
+
+
+def test_one_digest_tells_where_series_stand_and_since_when() -> None:
+    counters = [
+        Counter(next=2, last_on=DAY),
+        Counter(next=2, last_on=DAY + timedelta(days=1)),
+        Counter(next=3, last_on=DAY),
+    ]
+    tallied = [tallies.tallied([pages.Page(biller="b1", counters={"draft": each})])["b1"] for each in counters]
+    assert len({tally.digest for tally in tallied}) == 3
+    assert len({tallies.merged([tally]).digest for tally in tallied}) == 3
 
 
 def test_progress_is_told_after_each_page(full: Store, new: NewStore) -> None:

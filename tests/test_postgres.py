@@ -15,10 +15,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -37,10 +37,11 @@ from invoicecore.charges import Charge
 from invoicecore.errors import Interrupted, KeyReused, MissingExtra, NotAllowed, StoreError
 from invoicecore.invoices import Invoice, Lifecycle
 from invoicecore.leases import Lease
+from invoicecore.messages import Message
 from invoicecore.parties import Biller, Customer
 from invoicecore.payments import Payment
 from invoicecore.plugins import Plugins
-from invoicecore.ports import Finding, Verdict
+from invoicecore.ports import Finding, Record, Verdict, Writer
 from invoicecore.testing import samples
 from invoicecore.testing.samples import DAY, world
 from invoicecore_adapters import sql as adapter
@@ -305,7 +306,10 @@ def test_a_schema_of_its_own_holds_it(empty: str) -> None:
     assert ask(empty, "SELECT version FROM ours.meta") == [(PLAN.newest,)]
 
 
-@pytest.mark.parametrize("setting", ["datestyle = 'German, DMY'", "datestyle = 'SQL'", "client_encoding = 'LATIN1'"])
+@pytest.mark.parametrize(
+    "setting",
+    ["datestyle = 'German, DMY'", "datestyle = 'SQL'", "client_encoding = 'LATIN1'", "timezone = 'Asia/Tokyo'"],
+)
 def test_how_a_database_would_rather_show_things_makes_no_difference(setting: str, url: str, store: SqlStore) -> None:
     ask(url, f"ALTER DATABASE {postgres.name_of(url)} SET {setting}")
     other = SqlStore(url)
@@ -314,7 +318,9 @@ def test_how_a_database_would_rather_show_things_makes_no_difference(setting: st
         with other.writing() as writer:
             writer.add([samples.invoice(HERE, "i1"), mail])
         with other.reading() as reader:
-            assert reader.get(type(mail), "b1", ["m1"]) == {"m1": mail}
+            found = reader.get(type(mail), "b1", ["m1"])
+        assert found == {"m1": mail}
+        assert found["m1"].queued_at.utcoffset() == timedelta(0)  # or its day would be another, and so its digest
 
 
 def test_what_the_environment_would_rather_have_makes_no_difference(
@@ -431,7 +437,8 @@ def test_a_server_that_takes_no_more_connections_is_waited_for(url: str, store: 
         with pytest.raises(StoreError, match="takes no more connections; close some"):
             SqlStore(by(role, url, timeout="0.1"))
         with behind(lambda: SqlStore(by(role, url, timeout="600")).close()) as their:
-            assert not their.done()
+            with pytest.raises(TimeoutError):
+                their.result(0.3)  # refused meanwhile, and asking again
             only.close()
             their.result(60)
 
@@ -816,6 +823,67 @@ def test_these_take_turns_and_see_what_was_left(
             assert not their.done()
             writer.add([samples.charge(HERE, "mine")])
         assert their.result(60) == {"mine"}
+
+
+@pytest.mark.rule("N2")
+def test_writers_side_by_side_are_given_each_number_once(url: str, store: SqlStore) -> None:
+    def take() -> int:
+        with store.writing(biller="b1", shared=True) as writer:
+            return writer.take_numbers("b1", "draft", 1, DAY).next
+
+    assert take() == 1
+    with ThreadPoolExecutor(2) as pool:
+        with (
+            postgres.rows_of(url) as third,
+            third.transaction(),
+        ):  # has looked at the series, and is about to move it on
+            third.execute("SELECT next_number FROM counters FOR UPDATE")
+            taken = [pool.submit(take) for _ in range(2)]
+            wait_for(url, f"{WAITING} HAVING count(*) = 2")
+        assert sorted(each.result(60) for each in taken) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda writer: writer.due_leases("b1", DAY, after=None, limit=9),
+        lambda writer: writer.due_leases("b1", DAY, after=None, limit=9, among=("l1", "l1")),
+        lambda writer: writer.due_customers("b1", DAY, after=None, limit=9),
+        lambda writer: writer.due(Message, "b1", samples.AT, after=None, limit=9),
+    ],
+    ids=["leases", "leases of a part", "customers", "messages"],
+)
+def test_what_one_writer_has_claimed_another_one_passes_over(
+    claim: Callable[[Writer], Sequence[Record]], store: SqlStore
+) -> None:
+    with store.writing() as writer:
+        writer.replace([attrs.evolve(writer.get(Lease, "b1", ["l1"])["l1"], next_run_on=DAY)])
+        writer.replace([attrs.evolve(writer.get(Customer, "b1", ["c1"])["c1"], next_cycle_on=DAY)])
+        writer.add([samples.invoice(HERE, "i1"), samples.message(HERE, "m1", next_try_at=samples.AT)])
+
+    def claimed() -> list[str]:
+        with store.writing(biller="b1", shared=True) as other:
+            return [record.id for record in claim(other)]
+
+    with store.writing(biller="b1", shared=True) as writer:
+        [mine] = claim(writer)
+        with behind(claimed) as their:
+            assert their.result(60) == []
+    assert claimed() == [mine.id]
+
+
+def test_what_refers_to_a_lease_that_a_run_has_does_not_wait_for_it(store: SqlStore) -> None:
+    with store.writing() as writer:
+        writer.replace([attrs.evolve(writer.get(Lease, "b1", ["l1"])["l1"], next_run_on=DAY)])
+    with store.writing(biller="b1", shared=True) as run:
+        [claimed] = run.due_leases("b1", DAY, after=None, limit=1)
+
+        def write() -> None:
+            with store.writing(biller="b1", shared=True) as other:
+                other.add([samples.changed(samples.invoice(HERE, "i1"), lease=claimed.id, period_index=0)])
+
+        with behind(write) as their:
+            their.result(60)
 
 
 @pytest.mark.rule("N2", "S7")

@@ -192,6 +192,25 @@ def test_a_commit_that_a_signal_cut_off_is_told_as_what_became_of_it(url: str, s
         assert writer.get(Charge, "b1", ["x"]) == {}
 
 
+def test_a_commit_that_a_signal_struck_when_it_was_done_is_never_told_as_undone(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialect = store._database._engine.dialect  # type: ignore[attr-defined]
+    commit = dialect.do_commit
+
+    def struck(connection: object) -> None:
+        commit(connection)
+        raise Enough
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dialect, "do_commit", struck)
+        with pytest.raises(Interrupted) as told, store.writing(biller="b1") as writer:
+            writer.add([samples.charge(HERE, "x")])
+    assert told.value.written is None
+    with store.reading() as reader:
+        assert reader.get(Charge, "b1", ["x"]).keys() == {"x"}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Undone, Enough])
 def test_a_server_in_the_midst_of_a_long_statement_is_told_to_stop(error: type[BaseException]) -> None:
     def strike(_: int, __: FrameType | None) -> None:

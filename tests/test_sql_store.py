@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,14 @@ from invoicecore import Billing
 from invoicecore.charges import Charge
 from invoicecore.errors import Conflict, InvalidValue, NotFound, StoreError
 from invoicecore.invoices import Invoice, InvoiceKind
+from invoicecore.messages import Message
 from invoicecore.parties import Customer, Unit
+from invoicecore.payments import Facts
 from invoicecore.ports import InvoiceQuery, Store
 from invoicecore.testing import StoreContract, samples
 from invoicecore.testing.samples import DAY, world
+from invoicecore_adapters.sql.rows import Batch
+from invoicecore_adapters.sql.sqlite import SqliteDialect
 from invoicecore_adapters.sql.store import SqlStore
 
 HERE = world()
@@ -74,6 +78,32 @@ class TestPostgresStore(_Kept):
             yield fresh
             for store in opened:
                 store.close()
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_amounts_that_are_made_for_a_row_and_forgotten_are_each_their_own() -> None:
+    batch, none = Batch(SqliteDialect()), HERE.money(0)
+
+    def paid(cents: int) -> Facts:
+        return Facts(
+            paid=HERE.money(cents), credit=none, refunded=none, refunded_credit=none, in_flight=none, noted=none
+        )
+
+    assert [batch.minor(HERE.money(cents), "EUR") for cents in range(100)] == [*range(100)]
+    assert [batch.facts(paid(cents), "EUR")[0] for cents in range(100)] == [*range(100)]
+
+
+def test_what_waits_is_due_at_its_instant_whatever_zone_it_is_given_in(store: SqlStore) -> None:
+    eleven, tokyo = datetime(2026, 4, 24, 11, tzinfo=UTC), timezone(timedelta(hours=9))
+    with store.writing() as writer:
+        writer.add([samples.invoice(HERE, "i1"), samples.message(HERE, "m1", next_try_at=eleven.astimezone(tokyo))])
+    with store.reading() as reader:
+        for zone in (UTC, tokyo, timezone(timedelta(hours=-5))):
+            for at, due in ((eleven - timedelta(seconds=1), []), (eleven, ["m1"])):
+                found = reader.due(Message, "b1", at.astimezone(zone), after=None, limit=9)
+                assert [message.id for message in found] == due
 
 
 # --- what is refused, in words ----------------------------------------------------------------------------------------

@@ -643,13 +643,15 @@ def test_notes_of_the_third_schema_are_for_the_end_of_their_lease_where_it_has_e
 
 
 @pytest.mark.rule("M9", "P5")
-def test_notes_of_the_third_schema_are_for_no_end_where_the_lease_ends_with_its_period(path: Path) -> None:
-    with closing(sqlite3.connect(written_by(3, path))) as person:
-        person.execute("UPDATE leases SET ends = '2026-05-31' WHERE ends = '2026-05-20'")
-        person.commit()
+@pytest.mark.parametrize("ends, known", [("2026-05-30", date(2026, 5, 30)), ("2026-05-31", None), ("2026-07-15", None)])
+def test_a_note_of_the_third_schema_is_for_no_end_that_left_what_was_billed_whole(
+    ends: str, known: date | None, path: Path
+) -> None:
+    with closing(sqlite3.connect(written_by(3, path))) as person, person:
+        person.execute("UPDATE leases SET ends = ? WHERE ends IS NULL", (ends,))
     with Billing.open(f"sqlite:///{path}", clock=FixedClock(NOW), plugins=Plugins.of(sql.plugin)) as old:
         park = next(each for each in old.billers.all() if each.name == "Les Pins")
-        assert [note.lease_ends for note in old.credit_notes.find(biller=park)] == [None, None, None]
+        assert {n.number: n.lease_ends for n in old.credit_notes.find(biller=park)}["CN-000002"] == known
 
 
 @pytest.mark.rule("D3", "S12", "R16", "T2")

@@ -45,10 +45,21 @@ from invoicecore.errors import (
 from invoicecore.money import Money, currency_of, decimals, from_minor, minor, zero
 from invoicecore.payments import PaymentMethod, RefundState, ReversalKind
 from invoicecore.plugins import Plugins
-from invoicecore.ports import About, Charge, Checkout, HostedPage, Notice, PayStatus, RefundRequest, Setup
+from invoicecore.ports import (
+    About,
+    Charge,
+    Checkout,
+    HostedPage,
+    Lookup,
+    Notice,
+    Operation,
+    PayStatus,
+    RefundRequest,
+    Setup,
+)
 from invoicecore.testing import FixedClock
 from invoicecore.testing.checks import examples
-from invoicecore.testing.gateway_bench import Fault
+from invoicecore.testing.gateway_bench import EffectKind, Fault
 from invoicecore.testing.gateway_contract import GatewayContract
 from invoicecore.testing.gateway_items import BenchFactory
 from invoicecore_adapters import stripe as adapter
@@ -320,6 +331,11 @@ def test_an_amount_with_decimals_its_currency_has_not_is_not_believed() -> None:
         ({"code": "card_declined", "decline_code": "pickup_card"}, "lost_or_stolen", "new_method"),
         ({"code": "card_declined", "decline_code": "card_velocity_exceeded"}, "limit_exceeded", "retry_later"),
         ({"code": "card_declined", "decline_code": "issuer_not_available"}, "processing_error", "retry_later"),
+        # Networks fine whoever charges these cards again.
+        ({"code": "card_declined", "decline_code": "do_not_try_again"}, "declined", "new_method"),
+        ({"code": "card_declined", "decline_code": "revocation_of_all_authorizations"}, "declined", "new_method"),
+        ({"code": "card_declined", "decline_code": "stop_payment_order"}, "declined", "new_method"),
+        ({"code": "card_declined", "decline_code": "duplicate_transaction"}, "declined", "never"),
         ({"code": "card_declined", "decline_code": "waddled_away"}, "unspecified", "payer_action"),
         ({"code": "card_declined"}, "declined", "payer_action"),
         ({"code": None, "decline_code": 7}, "unspecified", "payer_action"),
@@ -875,6 +891,7 @@ def test_a_page_of_more_than_a_day_is_refused_without_a_request(bench: Bench, ga
     with pytest.raises(InvalidRequest, match="24 hours"):
         gateway.checkout(a_page(expires_at=NOON + timedelta(hours=24, seconds=1)), KEY)
     assert not bench.exchanges()
+    assert gateway.checkout(a_page(expires_at=NOON + timedelta(hours=24)), KEY).expires_at == NOON + timedelta(hours=24)
 
 
 def test_a_page_of_less_than_half_an_hour_is_refused_unless_it_is_there_already(
@@ -927,7 +944,10 @@ def test_a_payer_who_was_declined_may_try_again_as_long_as_the_page_is_open(
 def test_a_payer_who_has_to_confirm_keeps_the_page_open(bench: Bench, gateway: StripeGateway) -> None:
     page = gateway.checkout(a_page(), KEY)
     bench.challenge(page.url)
-    assert gateway.payment(page.reference).status is PayStatus.OPEN
+    intent = bench.simulator.account.objects[page.reference]["payment_intent"]
+    for name in (page.reference, intent):
+        told = gateway.payment(name)
+        assert (told.status, told.reference) == (PayStatus.OPEN, page.reference)
 
 
 def test_a_page_to_save_on_is_no_payment_and_a_page_to_pay_on_no_method(gateway: StripeGateway) -> None:
@@ -1008,6 +1028,36 @@ def test_a_method_is_saved_shown_by_its_last_digits_and_given_up(
         gateway.charge(charge, "another charge")
 
 
+@pytest.mark.parametrize(
+    "agreed, state",
+    [
+        (None, MethodState.ACTIVE),
+        ("active", MethodState.ACTIVE),
+        ("pending", MethodState.PENDING),  # its bank has not agreed yet: nothing can be charged
+        ("inactive", MethodState.INACTIVE),
+    ],
+)
+def test_a_debit_can_be_charged_when_its_mandate_is_active(agreed: str | None, state: MethodState) -> None:
+    saved = {"id": "pm_1", "type": "bacs_debit", "customer": "cus_1", "bacs_debit": {"last4": "2345"}}
+    assert snapshots.method(saved, mandate={"status": agreed} if agreed else None).state is state
+
+
+@pytest.mark.parametrize(
+    "page, state, reason",
+    [
+        ("open", MethodState.OPEN, ""),  # the payer may try another card
+        ("complete", MethodState.INACTIVE, "lost_card"),
+        ("expired", MethodState.INACTIVE, "expired"),
+    ],
+)
+def test_a_set_up_that_was_declined_goes_on_as_long_as_its_page_is_open(
+    page: str, state: MethodState, reason: str
+) -> None:
+    declined = {"id": "seti_1", "status": "requires_payment_method", "last_setup_error": ERROR}
+    told = snapshots.set_up({"id": "cs_1", "status": page, "payment_method_types": ["card"]}, declined)
+    assert (told.reference, told.state, told.reason) == ("cs_1", state, reason)
+
+
 def test_a_page_to_save_on_is_closed_by_giving_it_up(gateway: StripeGateway) -> None:
     wanted = Setup(
         kind=PaymentMethod.CARD,
@@ -1051,6 +1101,60 @@ def test_a_charge_on_a_day_is_not_claimed(bench: Bench, gateway: StripeGateway) 
     assert len(bench.exchanges()) == before
 
 
+def test_a_charge_of_less_than_can_be_charged_is_refused_without_a_request(
+    bench: Bench, gateway: StripeGateway
+) -> None:
+    charge, before = a_charge(bench, amount=euros("0.49")), len(bench.exchanges())
+    with pytest.raises(InvalidRequest, match="less than can be charged"):
+        gateway.charge(charge, KEY)
+    assert len(bench.exchanges()) == before
+
+
+def test_a_payment_that_has_arrived_is_never_told_as_cancelled(bench: Bench, gateway: StripeGateway) -> None:
+    paid = gateway.charge(a_charge(bench), KEY)
+    with pytest.raises(StateConflict):
+        gateway.cancel(paid.reference, "cancel")
+    assert gateway.payment(paid.reference) == paid
+
+
+def test_as_long_as_is_declared_a_repeated_charge_makes_no_second_one(bench: Bench, gateway: StripeGateway) -> None:
+    charge = a_charge(bench)
+    paid = gateway.charge(charge, KEY)
+    bench.move((gateway.info.key_window - timedelta(seconds=1)).total_seconds())
+    assert gateway.charge(charge, KEY) == paid
+    assert [each.kind for each in bench.effects()].count(EffectKind.PAYMENT) == 1
+
+
+def test_that_nothing_is_found_is_not_declared_to_prove_that_nothing_was_made(gateway: StripeGateway) -> None:
+    assert gateway.info.lookup is Lookup.FINDS_IF_PRESENT  # its lists are not promised to show at once what was made
+
+
+@pytest.mark.parametrize(
+    "scheme, days",
+    [("card", 540), ("sepa_core", 396), ("ach", 60), ("pad", 90), ("bacs", None), ("becs", None)],
+)
+def test_how_long_money_may_be_taken_back_is_declared_by_the_schemes_rules(
+    gateway: StripeGateway, scheme: str, days: int | None
+) -> None:
+    [spec] = [each for each in gateway.info.methods if each.scheme == scheme]
+    assert spec.reversible_for == (None if days is None else timedelta(days=days))
+
+
+@pytest.mark.parametrize("minutes, there", [(0, True), (10, True), (11, False)])
+def test_what_was_just_made_is_found_though_our_clock_is_ahead(
+    bench: Bench, gateway: StripeGateway, minutes: int, there: bool
+) -> None:
+    paid = gateway.charge(a_charge(bench), KEY)
+    assert gateway.find(Operation.CHARGE, KEY, since=NOON + timedelta(minutes=minutes)) == (paid if there else None)
+
+
+def test_a_list_of_payments_ends_within_a_second_and_loses_none(bench: Bench, gateway: StripeGateway) -> None:
+    gateway.charge(a_charge(bench), KEY)
+    hour, half = timedelta(hours=1), NOON + timedelta(milliseconds=500)  # the provider tells whole seconds
+    lists = [(NOON - hour, NOON), (NOON, half), (half, NOON + hour)]
+    assert [len(list(gateway.payments(since, until))) for since, until in lists] == [0, 1, 0]
+
+
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 ERROR = {"code": "card_declined", "decline_code": "lost_card", "payment_method": {"id": "pm_9", "type": "sepa_debit"}}
@@ -1064,6 +1168,8 @@ ERROR = {"code": "card_declined", "decline_code": "lost_card", "payment_method":
         ("succeeded", "expired", PayStatus.SUCCEEDED),
         ("processing", None, PayStatus.PENDING),
         ("processing", "complete", PayStatus.PENDING),
+        ("processing", "open", PayStatus.PENDING),  # on its way: nobody is to pay again
+        ("processing", "expired", PayStatus.PENDING),
         ("requires_capture", None, PayStatus.PENDING),
         ("requires_action", None, PayStatus.REQUIRES_ACTION),
         ("requires_action", "open", PayStatus.OPEN),
@@ -1088,6 +1194,11 @@ def test_what_a_payment_is_follows_from_its_intent_and_its_page(
     assert told.status is expected
     assert minor(told.collected) == (5120 if expected is PayStatus.SUCCEEDED else 0)
     assert told.reference == ("cs_1" if expected is PayStatus.OPEN and page else "pi_1")
+
+
+def test_of_a_payment_counts_what_was_received() -> None:
+    told = snapshots.payment({**INTENT, "amount_received": 5000})
+    assert (told.amount, told.collected) == (euros("51.20"), euros("50.00"))
 
 
 @pytest.mark.parametrize(
@@ -1167,6 +1278,17 @@ def test_an_inquiry_moves_no_money_until_it_becomes_a_dispute(bench: Bench, gate
 def test_a_refund_counts_until_it_surely_failed(status: str | None, state: RefundState) -> None:
     of = {"id": "re_1", "payment_intent": "pi_1", "amount": 100, "currency": "eur", "status": status, "metadata": None}
     assert (snapshots.refund(of).state, snapshots.refund(of).key) == (state, None)
+
+
+def test_a_repeated_refund_tells_what_became_of_it_and_not_what_was_answered_then(
+    bench: Bench, gateway: StripeGateway
+) -> None:
+    paid = gateway.charge(a_charge(bench), KEY)
+    wanted = RefundRequest(payment=paid.reference, amount=euros("51.20"), refunded_before=zero("EUR"))
+    given = gateway.refund(wanted, "refund")
+    bench.settle_refund(given.reference, failed=True)
+    again = gateway.refund(wanted, "refund")
+    assert (given.state, again.reference, again.state) == (RefundState.SUCCEEDED, given.reference, RefundState.FAILED)
 
 
 def test_all_refunds_of_a_payment_are_told_however_many(bench: Bench, gateway: StripeGateway) -> None:
