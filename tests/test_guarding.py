@@ -278,9 +278,9 @@ def test_a_charge_that_went_through_and_is_answered_with_no_answer_is_looked_up_
     assert "its answer is none" in owed[0].collection(desk).error
     gateway.webhooks()  # lost
     asked = len(gateway.calls)
-    for _ in range(200):
+    for _ in range(48):
         desk.recover()
-        clock.advance(timedelta(minutes=5))
+        clock.advance(timedelta(minutes=20))
     assert len(gateway.calls) - asked <= 8, "in sixteen hours"
     if wrong == "nothing at all":  # a search that answers so has found nothing
         return
