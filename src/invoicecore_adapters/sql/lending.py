@@ -13,8 +13,8 @@ from typing import Final, Protocol, cast
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-# Of transactions that were open while forking: kept, because what closes or ends one in the child does so in the parent.
-_INHERITED: Final[list[object]] = []
+INHERITED: Final[list[object]] = []
+"""What came through fork(): kept, because closing it in the child could end the parent's locks and transactions."""
 
 
 class Session(Protocol):
@@ -92,7 +92,7 @@ class Loan:
     def _leave_to_parent(self) -> None:
         """In a forked child, forget what is lent: the connection is its parent's, and so is the transaction on it."""
         if self._connection is not None and os.getpid() != self._pid:
-            _INHERITED.append((self._connection, self._session))
+            INHERITED.append((self._connection, self._session))
             self._connection, self._session = None, None
 
     def _doubt(self, error: BaseException) -> None:

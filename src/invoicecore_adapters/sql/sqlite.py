@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from invoicecore.errors import Conflict, Interrupted, InvoicecoreError, StoreError
 from invoicecore.ports import Finding, Verdict
 from invoicecore_adapters.sql.dialects import Bound, Dialect, Row
-from invoicecore_adapters.sql.lending import Loan, unmasked
+from invoicecore_adapters.sql.lending import INHERITED, Loan, unmasked
 from invoicecore_adapters.sql.migrations import Plan, bring_forward, check_version, stored_version
 from invoicecore_adapters.sql.sqlite_faults import fault, told
 
@@ -36,9 +36,6 @@ _LITTLE: Final = 100 * _MEGABYTE  # of room on the disk, in bytes
 
 _MOST_VALUES: Final = 5000  # in a statement; an SQLite takes 32,766, before 3.32 it took 999
 _OLDEST: Final = (3, 32, 0)
-
-# Pools inherited through fork(): kept, because closing a connection that the parent still uses could end its locks.
-_INHERITED: Final[list[object]] = []
 
 
 class _Session(sqlite3.Connection):
@@ -204,7 +201,7 @@ class SqliteFile:
     def forked(self) -> None:
         """See Database.forked."""
         for engine in (self._engine, self._hasty):
-            _INHERITED.append(engine.pool)
+            INHERITED.append(engine.pool)
             engine.dispose(close=False)
         self._open()
 
